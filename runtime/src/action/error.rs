@@ -1,0 +1,34 @@
+//! Why an action or a run was refused.
+
+use crate::model::Violation;
+use crate::{catalog, store};
+
+/// What a caller can do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no such thing. The text names it.
+    #[error("{0} does not exist")]
+    NotFound(String),
+    /// It is there already, or not in a state that allows this.
+    #[error("{message}")]
+    Conflict {
+        /// The API's word for it.
+        code: &'static str,
+        /// One sentence for a person.
+        message: String,
+    },
+    /// It breaks rules; all of them are listed.
+    #[error("{subject} breaks {} rule(s)", violations.len())]
+    Invalid {
+        /// The thing that breaks them.
+        subject: String,
+        /// Every broken rule.
+        violations: Vec<Violation>,
+    },
+    /// The catalog refused.
+    #[error(transparent)]
+    Catalog(#[from] catalog::Error),
+    /// The store failed.
+    #[error("store the change")]
+    Store(#[from] store::Error),
+}

@@ -1,0 +1,31 @@
+//! Why the catalog refused.
+
+use crate::model::Violation;
+use crate::store;
+
+/// What a caller can do about it: look elsewhere, read again, mend the document, or try later.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no such thing. The text names it: ``blueprint `Component` ``.
+    #[error("{0} does not exist")]
+    NotFound(String),
+    /// It is there already, or is in use. The text says what and by whom.
+    #[error("{message}")]
+    Conflict {
+        /// The API's word for it: `already_exists`, `has_dependents`.
+        code: &'static str,
+        /// One sentence for a person.
+        message: String,
+    },
+    /// It breaks rules; all of them are listed.
+    #[error("{subject} breaks {} rule(s)", violations.len())]
+    Invalid {
+        /// The thing that breaks them: ``entity `Cart` of blueprint `System` ``.
+        subject: String,
+        /// Every broken rule.
+        violations: Vec<Violation>,
+    },
+    /// The store failed.
+    #[error("store the change")]
+    Store(#[from] store::Error),
+}

@@ -1,0 +1,110 @@
+//! What a developer may ask for.
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{ActionId, BlueprintId, PluginName};
+
+/// An action: trigger, typed inputs, and which plugin function carries it out.
+///
+/// Keys that this version does not know are kept in `extra` and given back as they came.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Action {
+    /// Unique among all actions.
+    #[schema(value_type = String)]
+    pub identifier: ActionId,
+    /// Title for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Name of an icon.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub icon: Option<String>,
+    /// What it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// How it is started.
+    pub trigger: Trigger,
+    /// What carries it out.
+    pub invocation_method: InvocationMethod,
+    /// Everything else, as it came.
+    #[serde(flatten)]
+    #[schema(value_type = Object)]
+    pub extra: Map<String, Value>,
+}
+
+/// How an action is started.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum Trigger {
+    /// By a person or program that asks for it.
+    #[serde(rename_all = "camelCase")]
+    SelfService {
+        /// Whether it makes something new, or works on or removes an entity.
+        operation: Operation,
+        /// Blueprint of the entity that it makes or works on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = Option<String>)]
+        blueprint_identifier: Option<BlueprintId>,
+        /// The form. Absent: the plugin's own input schema.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        user_inputs: Option<UserInputs>,
+        /// Everything else, as it came.
+        #[serde(flatten)]
+        #[schema(value_type = Object)]
+        extra: Map<String, Value>,
+    },
+}
+
+/// Whether an action makes something new, or works on an entity that is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub enum Operation {
+    /// Makes something new.
+    #[serde(rename = "CREATE")]
+    Create,
+    /// Works on an entity.
+    #[serde(rename = "DAY-2")]
+    DayTwo,
+    /// Removes an entity.
+    #[serde(rename = "DELETE")]
+    Delete,
+}
+
+/// The form that a developer fills in.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct UserInputs {
+    /// Input name to its JSON Schema (with the portal's formats).
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    pub properties: IndexMap<String, Value>,
+    /// Names of the inputs that must be given.
+    #[serde(default)]
+    pub required: Vec<String>,
+    /// Everything else, as it came: order, steps, titles.
+    #[serde(flatten)]
+    #[schema(value_type = Object)]
+    pub extra: Map<String, Value>,
+}
+
+/// What carries an action out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(tag = "type", rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum InvocationMethod {
+    /// A function of an installed plugin.
+    Plugin {
+        /// Which plugin.
+        #[schema(value_type = String)]
+        plugin: PluginName,
+        /// An exact version; absent: whichever is active when the run starts.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = Option<String>)]
+        version: Option<semver::Version>,
+        /// The function's name in the plugin's manifest.
+        action: String,
+        /// The plugin's input, values templated with `{{ jq }}`. Absent: the run's own inputs, unchanged.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = Option<Object>)]
+        inputs: Option<Map<String, Value>>,
+    },
+}

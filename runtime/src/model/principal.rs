@@ -1,0 +1,162 @@
+//! Who acts, and what their role lets them do.
+
+use serde::{Deserialize, Serialize};
+
+use super::{RunId, Timestamp};
+
+/// What somebody may do in the portal, from least to most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Reads the catalog, runs permitted actions, sees their own runs.
+    Developer,
+    /// Reads everything; approves, rejects and revokes plugin versions.
+    Reviewer,
+    /// Installs plugins; writes blueprints, entities and actions.
+    PlatformEngineer,
+    /// All of it, and who may do what.
+    Admin,
+}
+
+/// One thing that a route asks of its caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Permission {
+    /// Read blueprints, entities and actions.
+    ReadCatalog,
+    /// Write blueprints, entities and actions.
+    WriteCatalog,
+    /// Start actions and see one's own runs.
+    RunActions,
+    /// See everybody's runs.
+    ReadAllRuns,
+    /// Read plugins, their capabilities and the audit log.
+    ReadPlugins,
+    /// Install plugin versions.
+    InstallPlugins,
+    /// Approve, reject and revoke plugin versions.
+    ReviewPlugins,
+    /// Manage users and apps.
+    ManageUsers,
+}
+
+impl Role {
+    /// Every role, from least to most.
+    pub const ALL: [Self; 4] = [Self::Developer, Self::Reviewer, Self::PlatformEngineer, Self::Admin];
+
+    /// Whether the role includes a permission.
+    pub fn allows(self, permission: Permission) -> bool {
+        use Permission as P;
+        match self {
+            Self::Developer => matches!(permission, P::ReadCatalog | P::RunActions),
+            Self::Reviewer => matches!(
+                permission,
+                P::ReadCatalog | P::RunActions | P::ReadAllRuns | P::ReadPlugins | P::ReviewPlugins
+            ),
+            Self::PlatformEngineer => matches!(
+                permission,
+                P::ReadCatalog | P::WriteCatalog | P::RunActions | P::ReadAllRuns | P::ReadPlugins | P::InstallPlugins
+            ),
+            Self::Admin => true,
+        }
+    }
+
+    /// The role's name, as in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Developer => "developer",
+            Self::Reviewer => "reviewer",
+            Self::PlatformEngineer => "platform-engineer",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+impl Permission {
+    /// The permission's name in the `OpenAPI` document and in refusals.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ReadCatalog => "catalog:read",
+            Self::WriteCatalog => "catalog:write",
+            Self::RunActions => "actions:run",
+            Self::ReadAllRuns => "runs:read-all",
+            Self::ReadPlugins => "plugins:read",
+            Self::InstallPlugins => "plugins:install",
+            Self::ReviewPlugins => "plugins:review",
+            Self::ManageUsers => "users:manage",
+        }
+    }
+}
+
+/// Whether a credential belongs to a person or to a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PrincipalKind {
+    /// A person, named by e-mail address.
+    User,
+    /// A program, named freely.
+    App,
+}
+
+/// Somebody with a credential. The secret itself is never here, only its hash is stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Principal {
+    /// Public half of the credential.
+    pub client_id: String,
+    /// Person or program.
+    pub kind: PrincipalKind,
+    /// E-mail address of a user, name of an app; unique among its kind.
+    pub name: String,
+    /// What they may do.
+    pub role: Role,
+    /// Identifiers of their teams.
+    pub teams: Vec<String>,
+    /// When the credential was made.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+}
+
+/// Through which door a change came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Origin {
+    /// HTTP, whoever the client was.
+    Api,
+    /// A plugin, on behalf of whoever started its run.
+    Plugin,
+    /// The portal itself: start-up, demo data.
+    System,
+}
+
+/// On whose behalf something happens, and how it came to be. Every change in the catalog names one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Actor {
+    /// E-mail address of a user, name of an app, `goldenpath` for the portal itself.
+    pub name: String,
+    /// What they may do.
+    pub role: Role,
+    /// Identifiers of their teams.
+    pub teams: Vec<String>,
+    /// Through which door.
+    pub origin: Origin,
+    /// The run during which it happens.
+    pub run: Option<RunId>,
+}
+
+impl Actor {
+    /// The portal acting for itself.
+    pub fn system() -> Self {
+        Self {
+            name: "goldenpath".to_owned(),
+            role: Role::Admin,
+            teams: Vec::new(),
+            origin: Origin::System,
+            run: None,
+        }
+    }
+
+    /// Whether the actor's role includes a permission.
+    pub fn may(&self, permission: Permission) -> bool {
+        self.role.allows(permission)
+    }
+}

@@ -1,0 +1,193 @@
+//! One execution of an action, from request to its one terminal state.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{ActionId, BlueprintId, EntityId, RunId, Timestamp};
+
+/// Where a run is. Terminal states are reached once and never left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RunState {
+    /// Accepted and on disk.
+    Queued,
+    /// A plugin is at work.
+    Running,
+    /// Ended with its output.
+    Succeeded,
+    /// Ended without doing all that was asked.
+    Failed,
+    /// Ended by its wall-time limit.
+    TimedOut,
+    /// Ended by a person.
+    Cancelled,
+}
+
+impl RunState {
+    /// Whether nothing more will happen to the run.
+    pub fn is_terminal(self) -> bool {
+        !matches!(self, Self::Queued | Self::Running)
+    }
+
+    /// The coarser word that clients of the Port API know.
+    pub fn status(self) -> RunStatus {
+        match self {
+            Self::Queued | Self::Running => RunStatus::InProgress,
+            Self::Succeeded => RunStatus::Success,
+            Self::Failed | Self::TimedOut | Self::Cancelled => RunStatus::Failure,
+        }
+    }
+
+    /// The state's name, as in JSON and in the store.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::TimedOut => "timed_out",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// A run's state in the words of the Port API, derived from [`RunState`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum RunStatus {
+    /// Not ended yet.
+    InProgress,
+    /// Ended well.
+    Success,
+    /// Ended badly.
+    Failure,
+}
+
+/// Why a run ended badly.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct RunFailure {
+    /// One `snake_case` word that a program can act on.
+    pub code: String,
+    /// One sentence for the person who asked.
+    pub message: String,
+}
+
+/// A run as the store keeps it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// Unique among all runs.
+    pub id: RunId,
+    /// The action that it executes.
+    pub action: ActionId,
+    /// Blueprint of the entity that it works on or makes, where the action names one.
+    pub blueprint: Option<BlueprintId>,
+    /// The entity that it works on.
+    pub entity: Option<EntityId>,
+    /// Where it is.
+    pub state: RunState,
+    /// The inputs as given, defaults filled in.
+    pub properties: Map<String, Value>,
+    /// What the plugin answered.
+    pub output: Option<Value>,
+    /// Why it ended badly.
+    pub failure: Option<RunFailure>,
+    /// Links that the plugin left.
+    pub links: Vec<String>,
+    /// How often guest code was started.
+    pub attempts: u32,
+    /// Name and role of the person or program that asked.
+    pub created_by: String,
+    /// Teams of the person that asked.
+    pub created_by_teams: Vec<String>,
+    /// Role of the person that asked, at the time of asking.
+    pub created_by_role: super::Role,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// When it reached its terminal state.
+    pub ended_at: Option<Timestamp>,
+}
+
+/// Which runs to list, newest first.
+#[derive(Clone, Debug, Default)]
+pub struct RunFilter {
+    /// Only runs of this action.
+    pub action: Option<ActionId>,
+    /// Only runs on this entity.
+    pub entity: Option<EntityId>,
+    /// Only runs of this blueprint.
+    pub blueprint: Option<BlueprintId>,
+    /// Only runs asked for by this person or program.
+    pub created_by: Option<String>,
+    /// Only runs that have not ended (`true`) or have (`false`).
+    pub active: Option<bool>,
+    /// Only runs older than this one: the cursor of the next page.
+    pub before: Option<RunId>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// How much a log line matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// Every small thing.
+    Trace,
+    /// For finding faults.
+    Debug,
+    /// For the person who asked.
+    Info,
+    /// Something is off.
+    Warn,
+    /// Something failed.
+    Error,
+}
+
+/// One thing that happened in a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunEvent {
+    /// 1, 2, 3 … within the run.
+    pub sequence: u64,
+    /// When it happened.
+    pub at: Timestamp,
+    /// What happened.
+    #[serde(flatten)]
+    pub body: EventBody,
+}
+
+/// What happened in a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum EventBody {
+    /// A line of the log.
+    Log {
+        /// How much it matters.
+        level: LogLevel,
+        /// The line, control characters escaped.
+        message: String,
+    },
+    /// How far it has come.
+    Progress {
+        /// Units done.
+        done: u64,
+        /// Units in all, where known.
+        total: Option<u64>,
+        /// What is being done.
+        message: String,
+    },
+    /// A link that the plugin left.
+    Link {
+        /// Absolute, http or https.
+        url: String,
+        /// Text of the link.
+        title: String,
+    },
+    /// The run entered a state.
+    State {
+        /// In the words of the Port API.
+        status: RunStatus,
+        /// In ours.
+        state: RunState,
+    },
+}

@@ -1,0 +1,81 @@
+//! SQLite. Knows SQL; knows no rules: those are in `catalog`, `plugin` and `action`.
+//!
+//! Two files: `goldenpath.db` holds everything that must survive whatever happens, `logs.db` what runs print. Each has
+//! one writer thread, which commits many waiting writes together, and several readers, which never wait for it.
+
+mod audit;
+mod connection;
+mod error;
+mod lock;
+mod migrate;
+
+use std::path::Path;
+
+pub use connection::{ReadTx, WriteTx};
+pub use error::{Error, OpenError};
+
+use connection::{Database, Durability};
+use lock::FolderLock;
+
+/// The data folder, opened. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Store {
+    main: Database,
+    logs: Database,
+    /// Declared last: released only after both databases are closed.
+    _lock: FolderLock,
+}
+
+impl Store {
+    /// Opens a data folder, making and migrating what is missing.
+    ///
+    /// # Errors
+    /// Another process holds the folder, a newer version wrote it, or the disk refuses.
+    pub fn open(folder: &Path) -> Result<Self, OpenError> {
+        let lock = FolderLock::take(folder)?;
+        let main = Database::open(&folder.join("goldenpath.db"), migrate::MAIN, Durability::Full)?;
+        let logs = Database::open(&folder.join("logs.db"), migrate::LOGS, Durability::Normal)?;
+        Ok(Self { main, logs, _lock: lock })
+    }
+
+    /// Runs a closure on one consistent snapshot. It may block: it is never on an async thread.
+    pub async fn read<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: FnOnce(&ReadTx<'_>) -> Result<T, E> + Send + 'static,
+    {
+        self.main.read(work).await
+    }
+
+    /// Runs a closure in a write transaction of its own. An `Err` undoes all that it wrote; an `Ok` comes back only
+    /// when it is on disk.
+    pub async fn write<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static,
+    {
+        self.main.write(work).await
+    }
+
+    /// As [`Self::read`], on what runs print.
+    pub async fn read_logs<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: FnOnce(&ReadTx<'_>) -> Result<T, E> + Send + 'static,
+    {
+        self.logs.read(work).await
+    }
+
+    /// As [`Self::write`], on what runs print: a power cut may lose the last lines, a crash of the process does not.
+    pub async fn write_logs<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static,
+    {
+        self.logs.write(work).await
+    }
+}
