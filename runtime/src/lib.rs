@@ -1,8 +1,8 @@
 #![doc = include_str!("../README.md")]
 
-pub mod model;
-pub mod store;
-pub mod catalog;
-pub mod plugin;
 pub mod action;
 pub mod app;
+pub mod catalog;
+pub mod model;
+pub mod plugin;
+pub mod store;

@@ -32,7 +32,12 @@ impl Actions {
         todo!()
     }
 
-    pub async fn replace(&self, actor: &Actor, id: &ActionId, action: Action) -> Result<Stamped<Action>, Error> {
+    pub async fn replace(
+        &self,
+        actor: &Actor,
+        id: &ActionId,
+        action: Action,
+    ) -> Result<Stamped<Action>, Error> {
         todo!()
     }
 
@@ -41,12 +46,23 @@ impl Actions {
     }
 
     /// Puts one action in place within a caller's transaction; whether it was created, changed or just so already.
-    pub fn apply_in(&self, tx: &WriteTx<'_>, actor: &Actor, action: Action) -> Result<crate::catalog::Applied, Error> {
+    pub fn apply_in(
+        &self,
+        tx: &WriteTx<'_>,
+        actor: &Actor,
+        action: Action,
+    ) -> Result<crate::catalog::Applied, Error> {
         todo!()
     }
 
     /// Checks the inputs and puts a run on disk; a worker takes it from there.
-    pub async fn start(&self, actor: &Actor, action: &ActionId, properties: Map<String, Value>, entity: Option<EntityId>) -> Result<Run, Error> {
+    pub async fn start(
+        &self,
+        actor: &Actor,
+        action: &ActionId,
+        properties: Map<String, Value>,
+        entity: Option<EntityId>,
+    ) -> Result<Run, Error> {
         todo!()
     }
 
@@ -61,7 +77,12 @@ impl Actions {
     }
 
     /// What happened in a run after a sequence number, at most `limit`.
-    pub async fn list_events(&self, run: &RunId, after: u64, limit: usize) -> Result<Vec<RunEvent>, Error> {
+    pub async fn list_events(
+        &self,
+        run: &RunId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<RunEvent>, Error> {
         todo!()
     }
 

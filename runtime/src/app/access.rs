@@ -49,7 +49,11 @@ pub enum AccessError {
 
 impl Access {
     /// Makes a credential; the secret is returned this once and never again.
-    pub async fn create(&self, actor: &Actor, new: NewPrincipal) -> Result<(Principal, String), AccessError> {
+    pub async fn create(
+        &self,
+        actor: &Actor,
+        new: NewPrincipal,
+    ) -> Result<(Principal, String), AccessError> {
         todo!()
     }
 
@@ -58,11 +62,21 @@ impl Access {
     }
 
     /// Removes a credential; its tokens stop working at once.
-    pub async fn delete(&self, actor: &Actor, kind: PrincipalKind, name: &str) -> Result<(), AccessError> {
+    pub async fn delete(
+        &self,
+        actor: &Actor,
+        kind: PrincipalKind,
+        name: &str,
+    ) -> Result<(), AccessError> {
         todo!()
     }
 
-    pub async fn issue_token(&self, client_id: &str, client_secret: &str, address: IpAddr) -> Result<AccessToken, AccessError> {
+    pub async fn issue_token(
+        &self,
+        client_id: &str,
+        client_secret: &str,
+        address: IpAddr,
+    ) -> Result<AccessToken, AccessError> {
         todo!()
     }
 

@@ -7,7 +7,9 @@ use serde_json::{Map, Value};
 
 pub use error::Error;
 
-use crate::model::{Actor, Blueprint, BlueprintId, Entity, EntityDraft, EntityId, Stamped, WriteMode};
+use crate::model::{
+    Actor, Blueprint, BlueprintId, Entity, EntityDraft, EntityId, Stamped, WriteMode,
+};
 use crate::store::{Store, WriteTx};
 
 /// The catalog: blueprints, entities and their relations. Clones share it.
@@ -68,16 +70,30 @@ impl Catalog {
         todo!()
     }
 
-    pub async fn create_blueprint(&self, actor: &Actor, blueprint: Blueprint) -> Result<Stamped<Blueprint>, Error> {
+    pub async fn create_blueprint(
+        &self,
+        actor: &Actor,
+        blueprint: Blueprint,
+    ) -> Result<Stamped<Blueprint>, Error> {
         todo!()
     }
 
-    pub async fn replace_blueprint(&self, actor: &Actor, id: &BlueprintId, blueprint: Blueprint) -> Result<Stamped<Blueprint>, Error> {
+    pub async fn replace_blueprint(
+        &self,
+        actor: &Actor,
+        id: &BlueprintId,
+        blueprint: Blueprint,
+    ) -> Result<Stamped<Blueprint>, Error> {
         todo!()
     }
 
     /// Merges an object into the blueprint: objects merge key by key, `null` removes, anything else replaces.
-    pub async fn patch_blueprint(&self, actor: &Actor, id: &BlueprintId, patch: Map<String, Value>) -> Result<Stamped<Blueprint>, Error> {
+    pub async fn patch_blueprint(
+        &self,
+        actor: &Actor,
+        id: &BlueprintId,
+        patch: Map<String, Value>,
+    ) -> Result<Stamped<Blueprint>, Error> {
         todo!()
     }
 
@@ -86,7 +102,12 @@ impl Catalog {
     }
 
     /// Entities of a blueprint by identifier, those after `after`, at most `limit`.
-    pub async fn list_entities(&self, blueprint: &BlueprintId, after: Option<EntityId>, limit: usize) -> Result<Vec<Stamped<Entity>>, Error> {
+    pub async fn list_entities(
+        &self,
+        blueprint: &BlueprintId,
+        after: Option<EntityId>,
+        limit: usize,
+    ) -> Result<Vec<Stamped<Entity>>, Error> {
         todo!()
     }
 
@@ -94,20 +115,43 @@ impl Catalog {
         todo!()
     }
 
-    pub async fn find_entity(&self, blueprint: &BlueprintId, id: &EntityId) -> Result<Stamped<Entity>, Error> {
+    pub async fn find_entity(
+        &self,
+        blueprint: &BlueprintId,
+        id: &EntityId,
+    ) -> Result<Stamped<Entity>, Error> {
         todo!()
     }
 
-    pub async fn write_entity(&self, actor: &Actor, blueprint: &BlueprintId, draft: EntityDraft, mode: WriteMode, options: WriteOptions) -> Result<Written, Error> {
+    pub async fn write_entity(
+        &self,
+        actor: &Actor,
+        blueprint: &BlueprintId,
+        draft: EntityDraft,
+        mode: WriteMode,
+        options: WriteOptions,
+    ) -> Result<Written, Error> {
         todo!()
     }
 
-    pub async fn delete_entity(&self, actor: &Actor, blueprint: &BlueprintId, id: &EntityId, dependents: Dependents) -> Result<(), Error> {
+    pub async fn delete_entity(
+        &self,
+        actor: &Actor,
+        blueprint: &BlueprintId,
+        id: &EntityId,
+        dependents: Dependents,
+    ) -> Result<(), Error> {
         todo!()
     }
 
     /// Puts blueprints and entities in place within a caller's transaction, in whatever order and however circular.
-    pub fn apply_in(&self, tx: &WriteTx<'_>, actor: &Actor, blueprints: Vec<Blueprint>, entities: Vec<(BlueprintId, EntityDraft)>) -> Result<Applied, Error> {
+    pub fn apply_in(
+        &self,
+        tx: &WriteTx<'_>,
+        actor: &Actor,
+        blueprints: Vec<Blueprint>,
+        entities: Vec<(BlueprintId, EntityDraft)>,
+    ) -> Result<Applied, Error> {
         let _: Option<IndexMap<String, String>> = None;
         todo!()
     }

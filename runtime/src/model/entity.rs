@@ -72,11 +72,17 @@ impl<'de> Deserialize<'de> for RelationValue {
         // By hand: an untagged enum would answer a bad value with "did not match any variant".
         let identifier = |value: Value| match value {
             Value::String(text) => EntityId::parse(text).map_err(D::Error::custom),
-            other => Err(D::Error::custom(format!("a relation holds identifiers, not {other}"))),
+            other => Err(D::Error::custom(format!(
+                "a relation holds identifiers, not {other}"
+            ))),
         };
         match Value::deserialize(deserializer)? {
             Value::Null => Ok(Self::None),
-            Value::Array(values) => values.into_iter().map(identifier).collect::<Result<_, _>>().map(Self::Many),
+            Value::Array(values) => values
+                .into_iter()
+                .map(identifier)
+                .collect::<Result<_, _>>()
+                .map(Self::Many),
             value => identifier(value).map(Self::One),
         }
     }

@@ -103,7 +103,9 @@ identifier!(
 );
 
 fn portal_rule(text: &str, longest: usize, extra: &str) -> bool {
-    let allowed = |c: char| c.is_alphabetic() || c.is_ascii_digit() || "@_.+:-".contains(c) || extra.contains(c);
+    let allowed = |c: char| {
+        c.is_alphabetic() || c.is_ascii_digit() || "@_.+:-".contains(c) || extra.contains(c)
+    };
     !text.is_empty()
         && text.chars().count() <= longest
         && text != "."
@@ -127,12 +129,15 @@ fn plugin_rule(text: &str) -> bool {
     let lower = |c: u8| c.is_ascii_lowercase();
     (2..=63).contains(&text.len())
         && text.bytes().next().is_some_and(lower)
-        && text.bytes().all(|c| lower(c) || c.is_ascii_digit() || c == b'-')
+        && text
+            .bytes()
+            .all(|c| lower(c) || c.is_ascii_digit() || c == b'-')
 }
 
 fn run_rule(text: &str) -> bool {
-    text.strip_prefix("r_")
-        .is_some_and(|id| (1..=40).contains(&id.len()) && id.bytes().all(|c| c.is_ascii_alphanumeric()))
+    text.strip_prefix("r_").is_some_and(|id| {
+        (1..=40).contains(&id.len()) && id.bytes().all(|c| c.is_ascii_alphanumeric())
+    })
 }
 
 #[cfg(test)]

@@ -16,7 +16,9 @@ pub use audit::{AuditEntry, AuditRow, Verb};
 pub use blueprint::{Blueprint, BlueprintSchema, RelationDefinition, Stamp, Stamped};
 pub use entity::{Entity, EntityDraft, RelationValue, WriteMode};
 pub use ident::{ActionId, BlueprintId, EntityId, IdentError, PluginName, RunId};
-pub use plugin::{Digest, PluginState, PluginVersion};
+pub use plugin::{
+    Approval, Binding, CapabilityReport, Digest, Finding, PluginState, PluginVersion,
+};
 pub use principal::{Actor, Origin, Permission, Principal, PrincipalKind, Role};
 pub use run::{EventBody, LogLevel, Run, RunEvent, RunFailure, RunFilter, RunState, RunStatus};
 pub use time::Timestamp;

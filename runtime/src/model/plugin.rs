@@ -1,5 +1,7 @@
 //! An installed version of a plugin.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -22,7 +24,9 @@ impl Digest {
 
     /// Reads the written form.
     pub fn parse(text: &str) -> Option<Self> {
-        let bytes = data_encoding::HEXLOWER.decode(text.strip_prefix("sha256:")?.as_bytes()).ok()?;
+        let bytes = data_encoding::HEXLOWER
+            .decode(text.strip_prefix("sha256:")?.as_bytes())
+            .ok()?;
         bytes.try_into().ok().map(Self)
     }
 }
@@ -48,7 +52,8 @@ impl Serialize for Digest {
 impl<'de> Deserialize<'de> for Digest {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("a digest is `sha256:` and 64 hex digits"))
+        Self::parse(&text)
+            .ok_or_else(|| serde::de::Error::custom("a digest is `sha256:` and 64 hex digits"))
     }
 }
 
@@ -96,4 +101,99 @@ pub struct PluginVersion {
     pub installed_at: Timestamp,
     /// Who installed it.
     pub installed_by: String,
+}
+
+/// Something about a package that a reviewer should look at; none of them stops an install.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Finding {
+    /// One `snake_case` word that a program can act on, for example `unused_capability`.
+    pub code: String,
+    /// One sentence for the reviewer.
+    pub message: String,
+}
+
+/// What a plugin version asks for, what it was granted, and what its component can reach at all.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CapabilityReport {
+    /// Hash of the whole file; an approval has to repeat it.
+    #[schema(value_type = String)]
+    pub digest: Digest,
+    /// Hash of the manifest alone; an approval has to repeat it.
+    #[schema(value_type = String)]
+    pub manifest_hash: Digest,
+    /// Changes with every decision about any version of the plugin; an approval may repeat it.
+    #[schema(value_type = String)]
+    pub policy_revision: Digest,
+    /// Where the version stands.
+    pub state: PluginState,
+    /// Canonical lines of the manifest, sorted.
+    pub requested: Vec<String>,
+    /// Canonical lines of the grant, sorted; empty before an approval.
+    pub granted: Vec<String>,
+    /// Interfaces that the component imports, by name.
+    pub imports: Vec<String>,
+    /// What a reviewer should look at.
+    pub findings: Vec<Finding>,
+}
+
+/// Where an endpoint of the manifest really is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Binding {
+    /// Base URLs, `https://host[:port][/path]`.
+    pub urls: Vec<String>,
+    /// Allow private, loopback and link-local addresses; the host's own setting has to allow them too.
+    #[serde(default)]
+    pub allow_private: bool,
+    /// Allow `http://`.
+    #[serde(default)]
+    pub allow_plaintext: bool,
+}
+
+/// A reviewer's decision to let one plugin version run, and with what.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Approval {
+    /// The digest that the reviewer read.
+    #[schema(value_type = String)]
+    pub digest: Digest,
+    /// The manifest hash that the reviewer read.
+    #[schema(value_type = String)]
+    pub manifest_hash: Digest,
+    /// The policy revision that the reviewer read; absent: not checked.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub policy_revision: Option<Digest>,
+    /// Endpoint name to where it is; absent ones take the manifest's default.
+    #[serde(default)]
+    pub bindings: BTreeMap<String, Binding>,
+    /// Folder name to an absolute path; absent ones are made in the data folder.
+    #[serde(default)]
+    pub folders: BTreeMap<String, String>,
+    /// Secret name of the manifest to name in the secret store.
+    #[serde(default)]
+    pub secrets: BTreeMap<String, String>,
+    /// Requested lines that are not granted.
+    #[serde(default)]
+    pub deny: Vec<String>,
+    /// Budgets lower than the manifest's, by its keys: `{"memory": "32MiB"}`.
+    #[serde(default)]
+    pub limits: BTreeMap<String, String>,
+}
+
+impl Approval {
+    /// Grants all that was requested, each folder and endpoint at its default.
+    pub fn of(version: &PluginVersion) -> Self {
+        Self {
+            digest: version.digest,
+            manifest_hash: version.manifest_hash,
+            policy_revision: None,
+            bindings: BTreeMap::new(),
+            folders: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+            deny: Vec::new(),
+            limits: BTreeMap::new(),
+        }
+    }
 }

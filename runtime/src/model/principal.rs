@@ -5,7 +5,18 @@ use serde::{Deserialize, Serialize};
 use super::{RunId, Timestamp};
 
 /// What somebody may do in the portal, from least to most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema, clap::ValueEnum)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+    clap::ValueEnum,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// Reads the catalog, runs permitted actions, sees their own runs.
@@ -41,7 +52,12 @@ pub enum Permission {
 
 impl Role {
     /// Every role, from least to most.
-    pub const ALL: [Self; 4] = [Self::Developer, Self::Reviewer, Self::PlatformEngineer, Self::Admin];
+    pub const ALL: [Self; 4] = [
+        Self::Developer,
+        Self::Reviewer,
+        Self::PlatformEngineer,
+        Self::Admin,
+    ];
 
     /// Whether the role includes a permission.
     pub fn allows(self, permission: Permission) -> bool {
@@ -54,7 +70,12 @@ impl Role {
             ),
             Self::PlatformEngineer => matches!(
                 permission,
-                P::ReadCatalog | P::WriteCatalog | P::RunActions | P::ReadAllRuns | P::ReadPlugins | P::InstallPlugins
+                P::ReadCatalog
+                    | P::WriteCatalog
+                    | P::RunActions
+                    | P::ReadAllRuns
+                    | P::ReadPlugins
+                    | P::InstallPlugins
             ),
             Self::Admin => true,
         }

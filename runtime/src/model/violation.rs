@@ -16,13 +16,21 @@ pub struct Violation {
 impl Violation {
     /// Names a broken rule at a JSON pointer.
     pub fn new(path: impl Into<String>, rule: &str, message: impl Into<String>) -> Self {
-        Self { path: path.into(), rule: rule.to_owned(), message: message.into() }
+        Self {
+            path: path.into(),
+            rule: rule.to_owned(),
+            message: message.into(),
+        }
     }
 }
 
 impl std::fmt::Display for Violation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let path = if self.path.is_empty() { "/" } else { &self.path };
+        let path = if self.path.is_empty() {
+            "/"
+        } else {
+            &self.path
+        };
         write!(f, "{path}: {}", self.message)
     }
 }

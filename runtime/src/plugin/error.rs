@@ -20,12 +20,51 @@ pub enum InstallError {
     Store(#[from] store::Error),
 }
 
+/// Why a decision about a version was not taken, or the version was not found.
+#[derive(Debug, thiserror::Error)]
+pub enum ReviewError {
+    /// No such plugin or version. The text names it.
+    #[error("{0} does not exist")]
+    NotFound(String),
+    /// It changed since it was read, or is not in a state that allows this; the text says what it is.
+    #[error("{0}")]
+    Conflict(String),
+    /// The decision itself breaks rules; all of them are listed.
+    #[error("the approval breaks {} rule(s)", .0.len())]
+    Invalid(Vec<Violation>),
+    /// The store failed.
+    #[error("store the decision")]
+    Store(#[from] store::Error),
+}
+
+/// Why the sandbox cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A folder for compiled components or granted files cannot be used.
+    #[error("use folder `{}`", folder.display())]
+    Folder {
+        /// The folder.
+        folder: std::path::PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    /// This machine cannot run the sandbox.
+    #[error("start the sandbox: {0}")]
+    Engine(String),
+}
+
 /// Why a call has no output. Each has a code of its own in the run's failure.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
     /// No such plugin, version or function, or it may not run.
     #[error("{0}")]
     Refused(String),
+    /// The version is not, or no longer, the one that was approved.
+    #[error("{0}")]
+    NotActive(String),
+    /// All guests were ended, because the portal stops or a person said so.
+    #[error("the call was ended from outside")]
+    Stopped,
     /// The input breaks the function's schema.
     #[error("the input breaks {} rule(s)", .0.len())]
     InvalidInput(Vec<Violation>),
@@ -60,4 +99,36 @@ pub enum CallError {
     /// The host itself failed.
     #[error("{0}")]
     Host(String),
+}
+
+impl CallError {
+    /// The `snake_case` word for it in a run's failure; a failure that the plugin foresaw has a word of its own.
+    pub fn code(&self) -> &str {
+        match self {
+            Self::Refused(_) => "plugin_refused",
+            Self::NotActive(_) => "plugin_not_active",
+            Self::Stopped => "stopped",
+            Self::InvalidInput(_) => "invalid_input",
+            Self::Failed { code, .. } => code,
+            Self::Trapped(_) => "plugin_crashed",
+            Self::Denied(_) => "denied",
+            Self::TimedOut(_) => "timed_out",
+            Self::OverBudget {
+                budget: "cpu-time", ..
+            } => "cpu_budget",
+            Self::OverBudget {
+                budget: "memory", ..
+            } => "memory_budget",
+            Self::OverBudget {
+                budget: "host-calls",
+                ..
+            } => "host_call_budget",
+            Self::OverBudget {
+                budget: "output", ..
+            } => "output_too_large",
+            Self::OverBudget { .. } => "handle_budget",
+            Self::InvalidOutput(_) => "invalid_output",
+            Self::Host(_) => "host_error",
+        }
+    }
 }

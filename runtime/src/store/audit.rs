@@ -2,8 +2,8 @@
 
 use rusqlite::params;
 
-use super::connection::{ReadTx, WriteTx};
 use super::Error;
+use super::connection::{ReadTx, WriteTx};
 use crate::model::{AuditEntry, AuditRow, RunId, Timestamp};
 
 impl WriteTx<'_> {
@@ -37,20 +37,28 @@ impl ReadTx<'_> {
             "SELECT sequence, at, actor, origin, run_id, verb, resource, identifier, before, after
              FROM audit WHERE sequence < ?1 ORDER BY sequence DESC LIMIT ?2",
         )?;
-        let before = before.and_then(|sequence| i64::try_from(sequence).ok()).unwrap_or(i64::MAX);
-        let mut rows = statement.query(params![before, i64::try_from(limit).unwrap_or(i64::MAX)])?;
+        let before = before
+            .and_then(|sequence| i64::try_from(sequence).ok())
+            .unwrap_or(i64::MAX);
+        let mut rows =
+            statement.query(params![before, i64::try_from(limit).unwrap_or(i64::MAX)])?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
             let run_id: Option<String> = row.get(4)?;
             let parse = |text: Option<String>| {
-                text.map(|text| serde_json::from_str(&text)).transpose().map_err(|e| Error::corrupt("audit row", e))
+                text.map(|text| serde_json::from_str(&text))
+                    .transpose()
+                    .map_err(|e| Error::corrupt("audit row", e))
             };
             found.push(AuditRow {
                 sequence: row.get::<_, i64>(0)?.unsigned_abs(),
                 at: Timestamp(row.get(1)?),
                 actor: row.get(2)?,
                 origin: from_word(row.get(3)?)?,
-                run_id: run_id.map(RunId::parse).transpose().map_err(|e| Error::corrupt("audit row", e))?,
+                run_id: run_id
+                    .map(RunId::parse)
+                    .transpose()
+                    .map_err(|e| Error::corrupt("audit row", e))?,
                 action: from_word(row.get(5)?)?,
                 resource: row.get(6)?,
                 identifier: row.get(7)?,

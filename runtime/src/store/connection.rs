@@ -74,12 +74,31 @@ struct Readers {
 }
 
 impl Database {
-    pub(super) fn open(file: &Path, formats: &[&str], durability: Durability) -> Result<Self, OpenError> {
-        let failed = |source| OpenError::Database { file: file.to_owned(), source };
-        let mut writer = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE).map_err(failed)?;
-        writer.pragma_update(None, "journal_mode", "wal").map_err(failed)?;
-        let synchronous = if durability == Durability::Full { "full" } else { "normal" };
-        writer.pragma_update(None, "synchronous", synchronous).map_err(failed)?;
+    pub(super) fn open(
+        file: &Path,
+        formats: &[&str],
+        durability: Durability,
+    ) -> Result<Self, OpenError> {
+        let failed = |source| OpenError::Database {
+            file: file.to_owned(),
+            source,
+        };
+        let mut writer = connect(
+            file,
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+        )
+        .map_err(failed)?;
+        writer
+            .pragma_update(None, "journal_mode", "wal")
+            .map_err(failed)?;
+        let synchronous = if durability == Durability::Full {
+            "full"
+        } else {
+            "normal"
+        };
+        writer
+            .pragma_update(None, "synchronous", synchronous)
+            .map_err(failed)?;
         migrate::migrate(file, &mut writer, formats)?;
         let idle = (0..READERS)
             .map(|_| {
@@ -93,9 +112,21 @@ impl Database {
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || write_until_closed(&writer, queue))
-            .map_err(|source| OpenError::Folder { folder: file.to_owned(), source })?;
-        let readers = Arc::new(Readers { idle: Mutex::new(idle), permits: Semaphore::new(READERS) });
-        Ok(Self { shared: Arc::new(Shared { jobs: Some(jobs), writer: Some(thread), readers }) })
+            .map_err(|source| OpenError::Folder {
+                folder: file.to_owned(),
+                source,
+            })?;
+        let readers = Arc::new(Readers {
+            idle: Mutex::new(idle),
+            permits: Semaphore::new(READERS),
+        });
+        Ok(Self {
+            shared: Arc::new(Shared {
+                jobs: Some(jobs),
+                writer: Some(thread),
+                readers,
+            }),
+        })
     }
 
     pub(super) async fn read<T, E, F>(&self, work: F) -> Result<T, E>
@@ -105,7 +136,13 @@ impl Database {
         F: FnOnce(&ReadTx<'_>) -> Result<T, E> + Send + 'static,
     {
         let readers = Arc::clone(&self.shared.readers);
-        let _permit = self.shared.readers.permits.acquire().await.map_err(|_| Error::Closed)?;
+        let _permit = self
+            .shared
+            .readers
+            .permits
+            .acquire()
+            .await
+            .map_err(|_| Error::Closed)?;
         let done = tokio::task::spawn_blocking(move || readers.with(work)).await;
         done.unwrap_or_else(|_| Err(Error::Panicked.into()))
     }
@@ -117,7 +154,11 @@ impl Database {
         F: FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let job = Box::new(TypedJob { work: Some(work), outcome: None, reply });
+        let job = Box::new(TypedJob {
+            work: Some(work),
+            outcome: None,
+            reply,
+        });
         let jobs = self.shared.jobs.as_ref().ok_or(Error::Closed)?;
         jobs.send(job).await.map_err(|_| Error::Closed)?;
         answer.await.unwrap_or_else(|_| Err(Error::Closed.into()))
@@ -136,19 +177,34 @@ impl Drop for Shared {
 }
 
 impl Readers {
-    fn with<T, E: From<Error>>(&self, work: impl FnOnce(&ReadTx<'_>) -> Result<T, E>) -> Result<T, E> {
-        let taken = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    fn with<T, E: From<Error>>(
+        &self,
+        work: impl FnOnce(&ReadTx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let taken = self
+            .idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
         let connection = taken.ok_or(Error::Closed)?;
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             let snapshot = connection.unchecked_transaction().map_err(Error::from)?;
-            work(&ReadTx { connection: &snapshot })
+            work(&ReadTx {
+                connection: &snapshot,
+            })
         }));
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        self.idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(connection);
         outcome.unwrap_or_else(|_| Err(Error::Panicked.into()))
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one place that opens databases")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that opens databases"
+)]
 fn connect(file: &Path, flags: OpenFlags) -> Result<Connection, rusqlite::Error> {
     let connection = Connection::open_with_flags(file, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
@@ -179,8 +235,11 @@ where
     F: FnOnce(&WriteTx<'_>) -> Result<T, E> + Send,
 {
     fn run(&mut self, tx: &WriteTx<'_>) -> bool {
-        let Some(work) = self.work.take() else { return false };
-        let outcome = catch_unwind(AssertUnwindSafe(|| work(tx))).unwrap_or_else(|_| Err(Error::Panicked.into()));
+        let Some(work) = self.work.take() else {
+            return false;
+        };
+        let outcome = catch_unwind(AssertUnwindSafe(|| work(tx)))
+            .unwrap_or_else(|_| Err(Error::Panicked.into()));
         let keep = outcome.is_ok();
         self.outcome = Some(outcome);
         keep
@@ -221,7 +280,10 @@ fn write_group(
 ) -> Result<(), String> {
     let told = |error: rusqlite::Error| error.to_string();
     connection.execute_batch("BEGIN IMMEDIATE").map_err(told)?;
-    let tx = WriteTx { read: ReadTx { connection }, now: Timestamp::now() };
+    let tx = WriteTx {
+        read: ReadTx { connection },
+        now: Timestamp::now(),
+    };
     let mut next = 0;
     while let Some(job) = group.get_mut(next) {
         connection.execute_batch("SAVEPOINT job").map_err(told)?;

@@ -33,7 +33,10 @@ impl Error {
         what: &'static str,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
-        Self::Corrupt { what, source: source.into() }
+        Self::Corrupt {
+            what,
+            source: source.into(),
+        }
     }
 }
 

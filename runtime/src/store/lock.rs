@@ -22,26 +22,41 @@ pub(super) struct FolderLock {
 impl FolderLock {
     /// Makes the folder where it is missing and takes the lock.
     pub(super) fn take(folder: &Path) -> Result<Self, OpenError> {
-        let failed = |source| OpenError::Folder { folder: folder.to_owned(), source };
+        let failed = |source| OpenError::Folder {
+            folder: folder.to_owned(),
+            source,
+        };
         Dir::create_ambient_dir_all(folder, ambient_authority()).map_err(failed)?;
         let dir = Dir::open_ambient_dir(folder, ambient_authority()).map_err(failed)?;
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true);
-        let mut file = dir.open_with(LOCK_FILE, &options).map_err(failed)?.into_std();
+        let mut file = dir
+            .open_with(LOCK_FILE, &options)
+            .map_err(failed)?
+            .into_std();
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => {
                 let mut holder = String::new();
                 let read = file.read_to_string(&mut holder);
                 let holder = holder.trim().to_owned();
-                let holder = if read.is_err() || holder.is_empty() { "unknown".to_owned() } else { holder };
-                return Err(OpenError::Held { folder: folder.to_owned(), holder });
+                let holder = if read.is_err() || holder.is_empty() {
+                    "unknown".to_owned()
+                } else {
+                    holder
+                };
+                return Err(OpenError::Held {
+                    folder: folder.to_owned(),
+                    holder,
+                });
             }
             Err(errno) => return Err(failed(errno.into())),
         }
         file.set_len(0).map_err(failed)?;
         file.rewind().map_err(failed)?;
         write!(file, "{}", std::process::id()).map_err(failed)?;
-        Ok(Self { _file: Arc::new(file) })
+        Ok(Self {
+            _file: Arc::new(file),
+        })
     }
 }

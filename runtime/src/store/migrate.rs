@@ -13,17 +13,34 @@ pub(super) const MAIN: &[&str] = &[include_str!("../../migrations/main/0001_cata
 pub(super) const LOGS: &[&str] = &[include_str!("../../migrations/logs/0001_event.sql")];
 
 /// Applies what is missing, all of it or nothing.
-pub(super) fn migrate(file: &Path, connection: &mut Connection, formats: &[&str]) -> Result<(), OpenError> {
-    let failed = |source| OpenError::Database { file: file.to_owned(), source };
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
-    let found: u32 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)?;
+pub(super) fn migrate(
+    file: &Path,
+    connection: &mut Connection,
+    formats: &[&str],
+) -> Result<(), OpenError> {
+    let failed = |source| OpenError::Database {
+        file: file.to_owned(),
+        source,
+    };
+    let transaction = connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(failed)?;
+    let found: u32 = transaction
+        .query_row("PRAGMA user_version", [], |row| row.get(0))
+        .map_err(failed)?;
     let known = u32::try_from(formats.len()).unwrap_or(u32::MAX);
     if found > known {
-        return Err(OpenError::Newer { file: file.to_owned(), found, known });
+        return Err(OpenError::Newer {
+            file: file.to_owned(),
+            found,
+            known,
+        });
     }
     for format in formats.iter().skip(found as usize) {
         transaction.execute_batch(format).map_err(failed)?;
     }
-    transaction.pragma_update(None, "user_version", known).map_err(failed)?;
+    transaction
+        .pragma_update(None, "user_version", known)
+        .map_err(failed)?;
     transaction.commit().map_err(failed)
 }

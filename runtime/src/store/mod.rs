@@ -33,9 +33,17 @@ impl Store {
     /// Another process holds the folder, a newer version wrote it, or the disk refuses.
     pub fn open(folder: &Path) -> Result<Self, OpenError> {
         let lock = FolderLock::take(folder)?;
-        let main = Database::open(&folder.join("goldenpath.db"), migrate::MAIN, Durability::Full)?;
+        let main = Database::open(
+            &folder.join("goldenpath.db"),
+            migrate::MAIN,
+            Durability::Full,
+        )?;
         let logs = Database::open(&folder.join("logs.db"), migrate::LOGS, Durability::Normal)?;
-        Ok(Self { main, logs, _lock: lock })
+        Ok(Self {
+            main,
+            logs,
+            _lock: lock,
+        })
     }
 
     /// Runs a closure on one consistent snapshot. It may block: it is never on an async thread.
