@@ -7,7 +7,10 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::OpenError;
 
 /// The formats of `goldenpath.db`, oldest first. Append only: a released one never changes.
-pub(super) const MAIN: &[&str] = &[include_str!("../../migrations/main/0001_catalog.sql")];
+pub(super) const MAIN: &[&str] = &[
+    include_str!("../../migrations/main/0001_catalog.sql"),
+    include_str!("../../migrations/main/0002_principal.sql"),
+];
 
 /// The formats of `logs.db`, oldest first.
 pub(super) const LOGS: &[&str] = &[include_str!("../../migrations/logs/0001_event.sql")];

@@ -8,11 +8,13 @@ mod connection;
 mod error;
 mod lock;
 mod migrate;
+mod principal;
 
 use std::path::Path;
 
 pub use connection::{ReadTx, WriteTx};
 pub use error::{Error, OpenError};
+pub use principal::Credential;
 
 use connection::{Database, Durability};
 use lock::FolderLock;

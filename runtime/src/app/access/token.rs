@@ -1,0 +1,79 @@
+//! Signed tokens: who, until when, and by which secret.
+
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use serde::{Deserialize, Serialize};
+
+use super::{AccessError, AccessToken};
+use crate::model::{PrincipalKind, Role, Timestamp};
+use crate::store::Credential;
+
+/// How long a token is good for.
+const LIFETIME_SECONDS: u64 = 3 * 60 * 60;
+
+/// Longest token that is looked at; ours have some 400 bytes.
+const LONGEST_TOKEN: usize = 4096;
+
+pub(super) struct Tokens {
+    signing: EncodingKey,
+    verifying: DecodingKey,
+    rules: Validation,
+}
+
+/// What a token says. Name, role and `isMachine` are for clients to read; the portal looks them up.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Claims {
+    /// The client id.
+    pub(super) sub: String,
+    /// Which secret it was given for.
+    pub(super) key: String,
+    iat: u64,
+    exp: u64,
+    #[serde(rename = "isMachine")]
+    is_machine: bool,
+    name: String,
+    role: Role,
+}
+
+impl Tokens {
+    pub(super) fn new(key: &[u8]) -> Self {
+        let mut rules = Validation::new(Algorithm::HS256);
+        rules.set_required_spec_claims(&["exp", "sub"]);
+        // Both clocks are this machine's.
+        rules.leeway = 0;
+        Self {
+            signing: EncodingKey::from_secret(key),
+            verifying: DecodingKey::from_secret(key),
+            rules,
+        }
+    }
+
+    pub(super) fn sign(&self, credential: &Credential) -> Result<AccessToken, AccessError> {
+        let now = Timestamp::now().0.unsigned_abs() / 1000;
+        let principal = &credential.principal;
+        let claims = Claims {
+            sub: principal.client_id.clone(),
+            key: credential.secret_id.clone(),
+            iat: now,
+            exp: now + LIFETIME_SECONDS,
+            is_machine: principal.kind == PrincipalKind::App,
+            name: principal.name.clone(),
+            role: principal.role,
+        };
+        let token = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.signing)
+            .map_err(|error| AccessError::Crypto(error.into()))?;
+        Ok(AccessToken {
+            token,
+            expires_in_seconds: LIFETIME_SECONDS,
+        })
+    }
+
+    pub(super) fn verify(&self, token: &str) -> Result<Claims, AccessError> {
+        if token.len() > LONGEST_TOKEN {
+            return Err(AccessError::Unauthorized);
+        }
+        let decoded = jsonwebtoken::decode::<Claims>(token, &self.verifying, &self.rules);
+        decoded
+            .map(|decoded| decoded.claims)
+            .map_err(|_| AccessError::Unauthorized)
+    }
+}
