@@ -3,6 +3,8 @@
 pub mod action;
 pub mod app;
 pub mod catalog;
+pub mod cli;
+pub mod config;
 pub mod model;
 pub mod plugin;
 pub mod store;

@@ -1,18 +1,68 @@
-//! The composition root: puts the floors together.
+//! The composition root: puts the floors together, and does what needs several of them at once.
 
 mod access;
+mod apply;
 
 pub use access::{Access, AccessError, AccessToken, NewPrincipal};
+pub use apply::{ApplyMode, ApproveError, Documents};
 
 use crate::action::Actions;
 use crate::catalog::Catalog;
-use crate::plugin::PluginHost;
+use crate::config::Config;
+use crate::plugin::{PluginHost, PluginSettings, StartError};
+use crate::store::{self, Store};
 
 /// The whole portal, as the doors see it. Clones share it.
 #[derive(Clone, Debug)]
 pub struct App {
+    /// Who may come in.
     pub access: Access,
+    /// Blueprints and entities.
     pub catalog: Catalog,
+    /// Plugins and their versions.
     pub plugins: PluginHost,
+    /// Actions and their runs.
     pub actions: Actions,
+    store: Store,
+}
+
+/// Why the portal cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The data folder refuses; it says itself why and what to do.
+    #[error(transparent)]
+    Store(#[from] store::OpenError),
+    /// The credentials cannot be read.
+    #[error("open the credentials")]
+    Access(#[from] AccessError),
+    /// The sandbox cannot be set up.
+    #[error(transparent)]
+    Plugins(#[from] StartError),
+}
+
+impl App {
+    /// Opens the data folder and starts the workers.
+    pub async fn open(config: &Config) -> Result<Self, OpenError> {
+        let store = Store::open(&config.data)?;
+        let access = Access::open(store.clone()).await?;
+        let catalog = Catalog::new(store.clone());
+        let settings = PluginSettings {
+            data_dir: config.data.clone(),
+            allow_private: config.allow_private,
+        };
+        let plugins = PluginHost::new(store.clone(), catalog.clone(), settings)?;
+        let actions = todo!("the constructor of the run engine");
+        Ok(Self {
+            access,
+            catalog,
+            plugins,
+            actions,
+            store,
+        })
+    }
+
+    /// Ends all guests and lets the workers finish what they are writing.
+    pub async fn shutdown(&self) {
+        self.plugins.shutdown();
+    }
 }

@@ -1,0 +1,142 @@
+//! Documents of several kinds in one transaction, and the approval of a plugin together with what it ships.
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::App;
+use crate::action;
+use crate::catalog::Applied;
+use crate::model::{
+    Action, Actor, Approval, Blueprint, BlueprintId, EntityDraft, PluginName, PluginVersion,
+    Violation,
+};
+use crate::plugin::ReviewError;
+use crate::store;
+
+/// Documents to be put in place together.
+#[derive(Clone, Debug, Default)]
+pub struct Documents {
+    /// In any order; they may point at each other.
+    pub blueprints: Vec<Blueprint>,
+    /// In any order; they may point at each other.
+    pub entities: Vec<(BlueprintId, EntityDraft)>,
+    /// In any order.
+    pub actions: Vec<Action>,
+}
+
+/// Whether an apply is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApplyMode {
+    /// Keep what was written.
+    Commit,
+    /// Check everything, report, and change nothing.
+    DryRun,
+}
+
+/// Why a plugin version was not approved.
+#[derive(Debug, thiserror::Error)]
+pub enum ApproveError {
+    /// The decision itself was refused.
+    #[error(transparent)]
+    Review(#[from] ReviewError),
+    /// A document that the package ships was refused, and with it all of its documents.
+    #[error("apply the documents of the package")]
+    Documents(#[source] action::Error),
+}
+
+/// How the transaction of an apply ends without being kept.
+enum Undo {
+    DryRun(Applied),
+    Refused(action::Error),
+}
+
+impl From<store::Error> for Undo {
+    fn from(error: store::Error) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+impl App {
+    /// Puts documents in place in one transaction: all of them, or none.
+    pub async fn apply(
+        &self,
+        actor: &Actor,
+        documents: Documents,
+        mode: ApplyMode,
+    ) -> Result<Applied, action::Error> {
+        let (catalog, actions) = (self.catalog.clone(), self.actions.clone());
+        let actor = actor.clone();
+        let outcome = self
+            .store
+            .write(move |tx| {
+                let mut applied = catalog
+                    .apply_in(tx, &actor, documents.blueprints, documents.entities)
+                    .map_err(|error| Undo::Refused(error.into()))?;
+                for document in documents.actions {
+                    let one = actions
+                        .apply_in(tx, &actor, document)
+                        .map_err(Undo::Refused)?;
+                    applied.created.extend(one.created);
+                    applied.updated.extend(one.updated);
+                    applied.unchanged.extend(one.unchanged);
+                }
+                match mode {
+                    ApplyMode::Commit => Ok(applied),
+                    ApplyMode::DryRun => Err(Undo::DryRun(applied)),
+                }
+            })
+            .await;
+        match outcome {
+            Ok(applied) | Err(Undo::DryRun(applied)) => Ok(applied),
+            Err(Undo::Refused(error)) => Err(error),
+        }
+    }
+
+    /// Lets a plugin version run, and puts the blueprints and actions that it ships in place.
+    pub async fn approve_plugin(
+        &self,
+        actor: &Actor,
+        name: &PluginName,
+        version: &semver::Version,
+        approval: Approval,
+    ) -> Result<PluginVersion, ApproveError> {
+        let documents = self.shipped_documents(name, version).await?;
+        let approved = self.plugins.approve(actor, name, version, approval).await?;
+        self.apply(actor, documents, ApplyMode::Commit)
+            .await
+            .map_err(ApproveError::Documents)?;
+        Ok(approved)
+    }
+
+    async fn shipped_documents(
+        &self,
+        name: &PluginName,
+        version: &semver::Version,
+    ) -> Result<Documents, ApproveError> {
+        let mut documents = Documents::default();
+        for (path, value) in self.plugins.find_resources(name, version).await? {
+            match path.split_once('/') {
+                Some(("blueprints", _)) => documents.blueprints.push(parse(&path, value)?),
+                Some(("actions", _)) => documents.actions.push(parse(&path, value)?),
+                _ => {
+                    return Err(refused(
+                        &path,
+                        "this version knows blueprints/ and actions/ only",
+                    ));
+                }
+            }
+        }
+        Ok(documents)
+    }
+}
+
+fn parse<T: DeserializeOwned>(path: &str, value: Value) -> Result<T, ApproveError> {
+    serde_json::from_value(value).map_err(|error| refused(path, &error.to_string()))
+}
+
+fn refused(path: &str, message: &str) -> ApproveError {
+    ApproveError::Documents(action::Error::Invalid {
+        subject: format!("document `{path}` of the package"),
+        violations: vec![Violation::new("", "document", message)],
+    })
+}

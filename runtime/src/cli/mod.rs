@@ -1,0 +1,97 @@
+//! The command line: the second door beside HTTP. Only `serve`, `demo` and the building of plugins work on this
+//! machine; all else talks to a server.
+
+mod exit;
+mod output;
+mod serve;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+use exit::{Exit, Failure};
+use output::{Format, Output};
+
+const EXAMPLES: &str = "\
+Examples:
+  goldenpath demo                                    a portal with example data, ready to try
+  goldenpath serve --data ./portal                   a portal of your own
+  goldenpath login --url https://portal.example.com  keep a credential for the commands below
+  goldenpath run scaffold-service --input name=orders-api --input system=Cart --follow
+  goldenpath plugin new greeter                      a plugin that builds, tests and runs
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 not permitted, 4 not found, 5 conflict, 6 server unreachable, 7 timed out.";
+
+/// A self-hosted developer portal whose every action runs in a sandbox
+#[derive(Debug, Parser)]
+#[command(name = "goldenpath", version, after_help = EXAMPLES, max_term_width = 120)]
+struct Arguments {
+    /// Print results as JSON, one value per line
+    #[arg(long, global = true)]
+    json: bool,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the portal
+    Serve(serve::ServeArguments),
+    /// Print a completion script for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Runs one command line; the answer is its exit code.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are asked for; all else is a wrong command line. Nobody is left to tell if this fails.
+            drop(error.print());
+            return if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Done
+            }
+            .into();
+        }
+    };
+    let format = if arguments.json {
+        Format::Json
+    } else {
+        Format::Text
+    };
+    let output = Output::new(format);
+    let exit = run(arguments.command, &output).unwrap_or_else(|failure| {
+        output.failure(&failure);
+        failure.exit
+    });
+    exit.into()
+}
+
+fn run(command: Command, output: &Output) -> Result<Exit, Failure> {
+    match command {
+        Command::Serve(arguments) => serve::run(arguments, output),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "goldenpath", &mut script);
+            output.block(&String::from_utf8_lossy(&script));
+            Ok(Exit::Done)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,344 @@
+//! What an operator can set, and where it comes from: flag, then environment, then config file, then default.
+//!
+//! The only module that reads the environment or the config file. Each field of [`Settings`] is at once a flag, an
+//! environment variable and a key of the file, so that none of the three can be forgotten.
+
+mod value;
+
+use std::ffi::OsString;
+use std::io::{self, Read as _};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use cap_std::ambient_authority;
+use clap::builder::BoolishValueParser;
+use serde::Deserialize;
+
+pub use value::{ByteSize, PublicUrl, Secret, ValueError};
+
+/// A config file is a page of text; more is a mistake in the path.
+const MAX_CONFIG_BYTES: u64 = 1024 * 1024;
+
+/// The settings of `serve` as one source gives them: all of them may be absent.
+#[derive(Clone, Debug, Default, clap::Args, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Settings {
+    /// Folder of the databases, caches and plugin files, made where missing [default: ./goldenpath-data]
+    #[arg(long, env = "GOLDENPATH_DATA", value_name = "DIR")]
+    pub data: Option<PathBuf>,
+
+    /// Address and port to listen on; port 0 takes a free one [default: 127.0.0.1:4000]
+    #[arg(long, env = "GOLDENPATH_LISTEN", value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+
+    /// PEM file with the certificate chain; turns TLS on
+    #[arg(long, env = "GOLDENPATH_TLS_CERT", value_name = "FILE")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// PEM file with the private key of --tls-cert
+    #[arg(long, env = "GOLDENPATH_TLS_KEY", value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
+
+    /// A proxy in front ends TLS: allows a non-loopback address without TLS
+    #[arg(long, env = "GOLDENPATH_BEHIND_PROXY", value_name = "BOOL", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", value_parser = BoolishValueParser::new())]
+    pub behind_proxy: Option<bool>,
+
+    /// URL under which people reach the portal; its host is the one that requests may name
+    #[arg(long, env = "GOLDENPATH_PUBLIC_URL", value_name = "URL")]
+    pub public_url: Option<PublicUrl>,
+
+    /// Further name that requests may call the server by; may be repeated
+    #[arg(
+        long,
+        env = "GOLDENPATH_ALLOWED_HOST",
+        value_name = "HOST",
+        value_delimiter = ','
+    )]
+    pub allowed_host: Vec<String>,
+
+    /// Address of a proxy whose X-Forwarded-For is believed; may be repeated
+    #[arg(
+        long,
+        env = "GOLDENPATH_TRUSTED_PROXY",
+        value_name = "IP",
+        value_delimiter = ','
+    )]
+    pub trusted_proxy: Vec<IpAddr>,
+
+    /// What to log: error, warn, info, debug, trace, or a filter such as `info,goldenpath::plugin=debug` [default: info]
+    #[arg(long, env = "GOLDENPATH_LOG", value_name = "FILTER")]
+    pub log: Option<String>,
+
+    /// Runs that are carried out at the same time [default: 8]
+    #[arg(long, env = "GOLDENPATH_WORKERS", value_name = "N")]
+    pub workers: Option<usize>,
+
+    /// Connections that are open at the same time [default: 1024]
+    #[arg(long, env = "GOLDENPATH_MAX_CONNECTIONS", value_name = "N")]
+    pub max_connections: Option<usize>,
+
+    /// Largest JSON body of a request [default: 8MiB]
+    #[arg(long, env = "GOLDENPATH_BODY_LIMIT", value_name = "SIZE")]
+    pub body_limit: Option<ByteSize>,
+
+    /// Largest plugin package [default: 32MiB]
+    #[arg(long, env = "GOLDENPATH_PLUGIN_LIMIT", value_name = "SIZE")]
+    pub plugin_limit: Option<ByteSize>,
+
+    /// Let grants allow plugins private, loopback and link-local addresses at all
+    #[arg(long, env = "GOLDENPATH_EGRESS_ALLOW_PRIVATE", value_name = "BOOL", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", value_parser = BoolishValueParser::new())]
+    pub egress_allow_private: Option<bool>,
+
+    /// Client id of the bootstrap administrator, in force at every start
+    #[arg(long, env = "GOLDENPATH_CLIENT_ID", value_name = "ID")]
+    pub client_id: Option<String>,
+
+    /// Secret of the bootstrap administrator; prefer the variable, since others on the machine can read flags
+    #[arg(
+        long,
+        env = "GOLDENPATH_CLIENT_SECRET",
+        value_name = "SECRET",
+        hide_env_values = true
+    )]
+    pub client_secret: Option<Secret>,
+}
+
+/// Certificate and key for TLS.
+#[derive(Clone, Debug)]
+pub struct TlsFiles {
+    /// PEM file with the certificate chain.
+    pub cert: PathBuf,
+    /// PEM file with its private key.
+    pub key: PathBuf,
+}
+
+/// The administrator that the operator brings along.
+#[derive(Clone, Debug)]
+pub struct Bootstrap {
+    /// Public half.
+    pub client_id: String,
+    /// Secret half.
+    pub client_secret: Secret,
+}
+
+/// How this portal is to run: complete and consistent.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The data folder.
+    pub data: PathBuf,
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Absent: plain HTTP.
+    pub tls: Option<TlsFiles>,
+    /// Whether a proxy in front ends TLS.
+    pub behind_proxy: bool,
+    /// URL under which people reach the portal.
+    pub public_url: Option<PublicUrl>,
+    /// Further names that requests may call the server by.
+    pub allowed_hosts: Vec<String>,
+    /// Proxies whose word about the client's address is believed.
+    pub trusted_proxies: Vec<IpAddr>,
+    /// What to log.
+    pub log: String,
+    /// Runs at the same time.
+    pub workers: usize,
+    /// Connections at the same time.
+    pub max_connections: usize,
+    /// Largest JSON body in bytes.
+    pub body_limit: usize,
+    /// Largest plugin package in bytes.
+    pub plugin_limit: usize,
+    /// Whether a grant may allow private addresses.
+    pub allow_private: bool,
+    /// The administrator that the operator brings along.
+    pub bootstrap: Option<Bootstrap>,
+}
+
+/// Why the settings do not make a configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The config file cannot be read.
+    #[error("read config file `{}`", file.display())]
+    Read {
+        /// The file.
+        file: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    /// The config file is not TOML or has a key that does not exist.
+    #[error("config file `{}`, line {line}: {message}", file.display())]
+    File {
+        /// The file.
+        file: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong, naming the key.
+        message: String,
+    },
+    /// The settings contradict each other; the text says which and what to do.
+    #[error("{0}")]
+    Contradiction(String),
+}
+
+impl Config {
+    /// Puts flags (and environment) over the config file over the defaults.
+    pub fn load(file: Option<&Path>, flags: Settings) -> Result<Self, ConfigError> {
+        let file = file.map_or_else(|| Ok(Settings::default()), read_settings)?;
+        Self::resolve(flags.over(file))
+    }
+
+    fn resolve(settings: Settings) -> Result<Self, ConfigError> {
+        let contradiction = |text: &str| Err(ConfigError::Contradiction(text.to_owned()));
+        let listen = settings
+            .listen
+            .unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 4000));
+        let tls = match (settings.tls_cert, settings.tls_key) {
+            (Some(cert), Some(key)) => Some(TlsFiles { cert, key }),
+            (None, None) => None,
+            _ => return contradiction("TLS needs both --tls-cert and --tls-key"),
+        };
+        let behind_proxy = settings.behind_proxy.unwrap_or(false);
+        if !listen.ip().is_loopback() && tls.is_none() && !behind_proxy {
+            return Err(ConfigError::Contradiction(format!(
+                "refuse to listen on {listen} without TLS, since credentials would cross the network in clear text; \
+                 give --tls-cert and --tls-key, or --behind-proxy when a proxy in front ends TLS"
+            )));
+        }
+        let bootstrap = match (settings.client_id, settings.client_secret) {
+            (Some(client_id), Some(client_secret)) => Some(Bootstrap {
+                client_id,
+                client_secret,
+            }),
+            (None, None) => None,
+            _ => {
+                return contradiction(
+                    "the bootstrap administrator needs both GOLDENPATH_CLIENT_ID and GOLDENPATH_CLIENT_SECRET",
+                );
+            }
+        };
+        let (workers, max_connections) = (
+            settings.workers.unwrap_or(8),
+            settings.max_connections.unwrap_or(1024),
+        );
+        if workers == 0 || max_connections == 0 {
+            return contradiction("--workers and --max-connections must be at least 1");
+        }
+        Ok(Self {
+            data: settings
+                .data
+                .unwrap_or_else(|| PathBuf::from("goldenpath-data")),
+            listen,
+            tls,
+            behind_proxy,
+            public_url: settings.public_url,
+            allowed_hosts: settings.allowed_host,
+            trusted_proxies: settings.trusted_proxy,
+            log: settings.log.unwrap_or_else(|| "info".to_owned()),
+            workers,
+            max_connections,
+            body_limit: settings.body_limit.map_or(8 << 20, ByteSize::bytes),
+            plugin_limit: settings.plugin_limit.map_or(32 << 20, ByteSize::bytes),
+            allow_private: settings.egress_allow_private.unwrap_or(false),
+            bootstrap,
+        })
+    }
+}
+
+impl Settings {
+    /// What `self` leaves out is taken from `other`.
+    fn over(self, other: Self) -> Self {
+        // Halves of a pair come from one source, so that an old secret is never tried with a new id.
+        let (client_id, client_secret) = if self.client_id.is_some() || self.client_secret.is_some()
+        {
+            (self.client_id, self.client_secret)
+        } else {
+            (other.client_id, other.client_secret)
+        };
+        Self {
+            data: self.data.or(other.data),
+            listen: self.listen.or(other.listen),
+            tls_cert: self.tls_cert.or(other.tls_cert),
+            tls_key: self.tls_key.or(other.tls_key),
+            behind_proxy: self.behind_proxy.or(other.behind_proxy),
+            public_url: self.public_url.or(other.public_url),
+            allowed_host: if self.allowed_host.is_empty() {
+                other.allowed_host
+            } else {
+                self.allowed_host
+            },
+            trusted_proxy: if self.trusted_proxy.is_empty() {
+                other.trusted_proxy
+            } else {
+                self.trusted_proxy
+            },
+            log: self.log.or(other.log),
+            workers: self.workers.or(other.workers),
+            max_connections: self.max_connections.or(other.max_connections),
+            body_limit: self.body_limit.or(other.body_limit),
+            plugin_limit: self.plugin_limit.or(other.plugin_limit),
+            egress_allow_private: self.egress_allow_private.or(other.egress_allow_private),
+            client_id,
+            client_secret,
+        }
+    }
+}
+
+/// A variable of the environment, for the few things that are not settings: home folder, colour, cargo's own folders.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the environment"
+)]
+pub(crate) fn environment(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+/// Folder of this user's own settings, where the environment names one.
+pub(crate) fn user_folder() -> Option<PathBuf> {
+    let base = environment("XDG_CONFIG_HOME")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute())
+        .or_else(|| environment("HOME").map(|home| PathBuf::from(home).join(".config")))?;
+    Some(base.join("goldenpath"))
+}
+
+/// Reads a file that the operator named, wherever it is; at most `limit` bytes.
+pub(crate) fn read_file(file: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let opened = cap_std::fs::File::open_ambient(file, ambient_authority())?;
+    opened.take(limit + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("it has more than {limit} bytes"),
+        ));
+    }
+    Ok(bytes)
+}
+
+fn read_settings(file: &Path) -> Result<Settings, ConfigError> {
+    let failed = |source| ConfigError::Read {
+        file: file.to_owned(),
+        source,
+    };
+    let bytes = read_file(file, MAX_CONFIG_BYTES).map_err(failed)?;
+    let text = String::from_utf8(bytes)
+        .map_err(|error| failed(io::Error::new(io::ErrorKind::InvalidData, error)))?;
+    parse_settings(&text).map_err(|(line, message)| ConfigError::File {
+        file: file.to_owned(),
+        line,
+        message,
+    })
+}
+
+fn parse_settings(text: &str) -> Result<Settings, (usize, String)> {
+    toml::from_str(text).map_err(|error| {
+        let start = error.span().map_or(0, |span| span.start);
+        let before = text.get(..start).unwrap_or_default();
+        (before.matches('\n').count() + 1, error.message().to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests;
