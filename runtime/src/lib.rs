@@ -5,6 +5,7 @@ pub mod app;
 pub mod catalog;
 pub mod cli;
 pub mod config;
+pub mod jq;
 pub mod model;
 pub mod plugin;
 pub mod store;

@@ -28,6 +28,9 @@ pub enum Error {
     /// The catalog refused.
     #[error(transparent)]
     Catalog(#[from] catalog::Error),
+    /// The system gave no random bytes for a run's identifier.
+    #[error("make an identifier for the run")]
+    Random(#[from] getrandom::Error),
     /// The store failed.
     #[error("store the change")]
     Store(#[from] store::Error),

@@ -1,93 +1,86 @@
-//! Self-service actions and their runs.
+//! Self-service actions and their runs. Knows no SQL, no HTTP and nothing of the sandbox's inside.
 
+mod definition;
 mod error;
+mod event;
+mod input;
+mod rule;
+mod run;
+mod schema;
+mod template;
 
-use serde_json::{Map, Value};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
 
 pub use error::Error;
+pub use rule::parse_action;
 
 use crate::catalog::Catalog;
-use crate::model::{Action, ActionId, Actor, EntityId, Run, RunEvent, RunFilter, RunId, Stamped};
+use crate::jq::Jq;
 use crate::plugin::PluginHost;
-use crate::store::{Store, WriteTx};
+use crate::store::Store;
+use event::Events;
 
 /// Actions and runs. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Actions {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
     store: Store,
     catalog: Catalog,
     plugins: PluginHost,
+    jq: Jq,
+    settings: ActionSettings,
+    events: Events,
+    /// Tells the dispatcher that there may be a queued run.
+    wake: Notify,
+}
+
+/// How runs are worked off.
+#[derive(Clone, Debug)]
+pub struct ActionSettings {
+    /// Runs that are carried out at once.
+    pub workers: usize,
+    /// How long a stop waits for those that are being carried out.
+    pub grace: Duration,
+}
+
+impl Default for ActionSettings {
+    /// Two runs per core, since most wait for the network; ten seconds to end them.
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            workers: cores * 2,
+            grace: Duration::from_secs(10),
+        }
+    }
 }
 
 impl Actions {
-    pub async fn list(&self) -> Result<Vec<Stamped<Action>>, Error> {
-        todo!()
-    }
-
-    pub async fn find(&self, id: &ActionId) -> Result<Stamped<Action>, Error> {
-        todo!()
-    }
-
-    pub async fn create(&self, actor: &Actor, action: Action) -> Result<Stamped<Action>, Error> {
-        todo!()
-    }
-
-    pub async fn replace(
-        &self,
-        actor: &Actor,
-        id: &ActionId,
-        action: Action,
-    ) -> Result<Stamped<Action>, Error> {
-        todo!()
-    }
-
-    pub async fn delete(&self, actor: &Actor, id: &ActionId) -> Result<(), Error> {
-        todo!()
-    }
-
-    /// Puts one action in place within a caller's transaction; whether it was created, changed or just so already.
-    pub fn apply_in(
-        &self,
-        tx: &WriteTx<'_>,
-        actor: &Actor,
-        action: Action,
-    ) -> Result<crate::catalog::Applied, Error> {
-        todo!()
-    }
-
-    /// Checks the inputs and puts a run on disk; a worker takes it from there.
-    pub async fn start(
-        &self,
-        actor: &Actor,
-        action: &ActionId,
-        properties: Map<String, Value>,
-        entity: Option<EntityId>,
-    ) -> Result<Run, Error> {
-        todo!()
-    }
-
-    /// A run that the actor may see; `NotFound` otherwise.
-    pub async fn find_run(&self, actor: &Actor, id: &RunId) -> Result<Run, Error> {
-        todo!()
-    }
-
-    /// Runs that the actor may see, newest first.
-    pub async fn list_runs(&self, actor: &Actor, filter: RunFilter) -> Result<Vec<Run>, Error> {
-        todo!()
-    }
-
-    /// What happened in a run after a sequence number, at most `limit`.
-    pub async fn list_events(
-        &self,
-        run: &RunId,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<RunEvent>, Error> {
-        todo!()
-    }
-
-    /// Returns when the run may have changed since `seen` (an earlier answer of this function, 0 at first).
-    pub async fn wait_for_change(&self, run: &RunId, seen: u64) -> u64 {
-        todo!()
+    /// The actions of a store. Runs are accepted from now on and worked off once workers are started.
+    pub fn new(
+        store: Store,
+        catalog: Catalog,
+        plugins: PluginHost,
+        jq: Jq,
+        settings: ActionSettings,
+    ) -> Self {
+        let events = Events::new(store.clone());
+        Self {
+            inner: Arc::new(Inner {
+                store,
+                catalog,
+                plugins,
+                jq,
+                settings,
+                events,
+                wake: Notify::new(),
+            }),
+        }
     }
 }

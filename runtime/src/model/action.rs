@@ -106,5 +106,32 @@ pub enum InvocationMethod {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[schema(value_type = Option<Object>)]
         inputs: Option<Map<String, Value>>,
+        /// Everything else, as it came.
+        #[serde(flatten)]
+        #[schema(value_type = Object)]
+        extra: Map<String, Value>,
     },
+}
+
+impl Action {
+    /// The form that it carries itself, where it does.
+    pub fn user_inputs(&self) -> Option<&UserInputs> {
+        let Trigger::SelfService { user_inputs, .. } = &self.trigger;
+        user_inputs.as_ref()
+    }
+
+    /// Whether it makes something new, or works on or removes an entity.
+    pub fn operation(&self) -> Operation {
+        let Trigger::SelfService { operation, .. } = &self.trigger;
+        *operation
+    }
+
+    /// Blueprint of the entity that it makes or works on.
+    pub fn blueprint(&self) -> Option<&BlueprintId> {
+        let Trigger::SelfService {
+            blueprint_identifier,
+            ..
+        } = &self.trigger;
+        blueprint_identifier.as_ref()
+    }
 }

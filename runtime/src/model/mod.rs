@@ -20,6 +20,9 @@ pub use plugin::{
     Approval, Binding, CapabilityReport, Digest, Finding, PluginState, PluginVersion,
 };
 pub use principal::{Actor, Origin, Permission, Principal, PrincipalKind, Role};
-pub use run::{EventBody, LogLevel, Run, RunEvent, RunFailure, RunFilter, RunState, RunStatus};
+pub use run::{
+    Claim, EventBody, LogLevel, NewRun, Run, RunEnd, RunEvent, RunFailure, RunFilter, RunState,
+    RunStatus,
+};
 pub use time::Timestamp;
 pub use violation::Violation;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{ActionId, BlueprintId, EntityId, RunId, Timestamp};
+use super::{Action, ActionId, BlueprintId, EntityId, RunId, Timestamp};
 
 /// Where a run is. Terminal states are reached once and never left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
@@ -109,6 +109,62 @@ pub struct Run {
     pub ended_at: Option<Timestamp>,
 }
 
+/// A run that is about to be accepted; the store adds state and times.
+#[derive(Clone, Debug)]
+pub struct NewRun {
+    /// Unique among all runs.
+    pub id: RunId,
+    /// The action as it is now; later changes of it do not touch the run.
+    pub definition: Action,
+    /// Blueprint of the entity that it works on or makes.
+    pub blueprint: Option<BlueprintId>,
+    /// The entity that it works on.
+    pub entity: Option<EntityId>,
+    /// The inputs, checked, defaults filled in.
+    pub properties: Map<String, Value>,
+}
+
+/// A run that a worker took, and its right to end it.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// The run, now running.
+    pub run: Run,
+    /// The action that it was accepted with.
+    pub definition: Action,
+    /// Fencing number: only the newest attempt's number ends the run.
+    pub token: u64,
+}
+
+/// How a run ends.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RunEnd {
+    /// With the plugin's output.
+    Succeeded(Value),
+    /// Badly, in one of the terminal states that are not `Succeeded`.
+    Unsuccessful(RunState, RunFailure),
+}
+
+impl RunEnd {
+    /// Ends with `failed`.
+    pub fn failed(code: &str, message: impl Into<String>) -> Self {
+        Self::Unsuccessful(
+            RunState::Failed,
+            RunFailure {
+                code: code.to_owned(),
+                message: message.into(),
+            },
+        )
+    }
+
+    /// The terminal state that the run enters.
+    pub fn state(&self) -> RunState {
+        match self {
+            Self::Succeeded(_) => RunState::Succeeded,
+            Self::Unsuccessful(state, _) => *state,
+        }
+    }
+}
+
 /// Which runs to list, newest first.
 #[derive(Clone, Debug, Default)]
 pub struct RunFilter {
@@ -154,6 +210,31 @@ pub struct RunEvent {
     /// What happened.
     #[serde(flatten)]
     pub body: EventBody,
+}
+
+impl EventBody {
+    /// Whether nothing follows it: the run has entered its terminal state.
+    pub fn is_terminal(&self) -> bool {
+        matches!(self, Self::State { state, .. } if state.is_terminal())
+    }
+
+    /// The event of entering a state.
+    pub fn entered(state: RunState) -> Self {
+        Self::State {
+            status: state.status(),
+            state,
+        }
+    }
+
+    /// Its kind, as in JSON and in the store.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Log { .. } => "log",
+            Self::Progress { .. } => "progress",
+            Self::Link { .. } => "link",
+            Self::State { .. } => "state",
+        }
+    }
 }
 
 /// What happened in a run.

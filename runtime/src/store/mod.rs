@@ -3,12 +3,15 @@
 //! Two files: `goldenpath.db` holds everything that must survive whatever happens, `logs.db` what runs print. Each has
 //! one writer thread, which commits many waiting writes together, and several readers, which never wait for it.
 
+mod action;
 mod audit;
 mod connection;
 mod error;
+mod event;
 mod lock;
 mod migrate;
 mod principal;
+mod run;
 
 use std::path::Path;
 

@@ -1,0 +1,354 @@
+//! Saving actions, and the form that each shows.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use super::rule::{MAX_VIOLATIONS, child};
+use super::{Actions, Error, rule};
+use crate::catalog::{self, Applied};
+use crate::model::{
+    Action, ActionId, Actor, AuditEntry, InvocationMethod, PluginState, Stamped, Trigger,
+    UserInputs, Verb, Violation,
+};
+use crate::plugin::CallError;
+use crate::store::{ReadTx, WriteTx};
+
+const RESOURCE: &str = "action";
+
+impl Actions {
+    /// Every action, by identifier. One without a form of its own shows its plugin's.
+    pub async fn list(&self) -> Result<Vec<Stamped<Action>>, Error> {
+        let mut actions = self.inner.store.read(|tx| tx.list_actions()).await?;
+        for action in &mut actions {
+            self.show_form(&mut action.value).await;
+        }
+        Ok(actions)
+    }
+
+    /// One action. Without a form of its own it shows its plugin's.
+    pub async fn find(&self, id: &ActionId) -> Result<Stamped<Action>, Error> {
+        let mut action = self.find_saved(id).await?;
+        self.show_form(&mut action.value).await;
+        Ok(action)
+    }
+
+    /// Makes an action.
+    pub async fn create(&self, actor: &Actor, action: Action) -> Result<Stamped<Action>, Error> {
+        let action = rule::check(action)?;
+        self.check_references(&action).await?;
+        let actor = actor.clone();
+        self.inner
+            .store
+            .write(move |tx| match tx.find_action(&action.identifier)? {
+                None => insert(tx, &actor, &action),
+                Some(_) => Err(Error::Conflict {
+                    code: "already_exists",
+                    message: format!(
+                        "{} exists already; change it with PUT",
+                        name(&action.identifier)
+                    ),
+                }),
+            })
+            .await
+    }
+
+    /// Replaces an action whole.
+    pub async fn replace(
+        &self,
+        actor: &Actor,
+        id: &ActionId,
+        action: Action,
+    ) -> Result<Stamped<Action>, Error> {
+        let action = rule::check(action)?;
+        if action.identifier != *id {
+            let message = format!("an action keeps its identifier: `{id}`");
+            return Err(invalid(
+                id,
+                vec![Violation::new("/identifier", "identifier", message)],
+            ));
+        }
+        self.check_references(&action).await?;
+        let actor = actor.clone();
+        self.inner
+            .store
+            .write(move |tx| match tx.find_action(&action.identifier)? {
+                None => Err(Error::NotFound(name(&action.identifier))),
+                Some(before) if before.value == action => Ok(before),
+                Some(before) => update(tx, &actor, &before, &action),
+            })
+            .await
+    }
+
+    /// Removes an action; its runs stay, and those that wait still run.
+    pub async fn delete(&self, actor: &Actor, id: &ActionId) -> Result<(), Error> {
+        let (actor, id) = (actor.clone(), id.clone());
+        self.inner
+            .store
+            .write(move |tx| {
+                let before = tx
+                    .find_action(&id)?
+                    .ok_or_else(|| Error::NotFound(name(&id)))?;
+                tx.delete_action(&id)?;
+                audit(tx, &actor, Verb::Delete, &id, Some(&before.value), None)
+            })
+            .await
+    }
+
+    /// Puts one action in place within a caller's transaction; whether it was created, changed or just so already.
+    ///
+    /// A plugin is not asked whether it fits, because no guest's or compiler's work may hold up a transaction: call
+    /// [`Self::check_plugin`] before it.
+    pub fn apply_in(
+        &self,
+        tx: &WriteTx<'_>,
+        actor: &Actor,
+        action: Action,
+    ) -> Result<Applied, Error> {
+        let action = rule::check(action)?;
+        check_blueprint(tx, &action)?;
+        let mut applied = Applied::default();
+        let document = format!("{RESOURCE} {}", action.identifier);
+        match tx.find_action(&action.identifier)? {
+            None => {
+                insert(tx, actor, &action)?;
+                applied.created.push(document);
+            }
+            Some(before) if before.value == action => applied.unchanged.push(document),
+            Some(before) => {
+                update(tx, actor, &before, &action)?;
+                applied.updated.push(document);
+            }
+        }
+        Ok(applied)
+    }
+
+    /// Checks an action against its plugin, where that is installed: the function exists, and the mapping gives it
+    /// what it needs and nothing that it does not know.
+    pub async fn check_plugin(&self, action: &Action) -> Result<(), Error> {
+        let InvocationMethod::Plugin {
+            plugin,
+            version,
+            action: function,
+            inputs,
+            ..
+        } = &action.invocation_method;
+        let versions = self.inner.plugins.list_versions(Some(plugin)).await?;
+        let usable = versions.iter().any(|installed| match version {
+            Some(version) => installed.version == *version,
+            None => installed.state == PluginState::Active,
+        });
+        if !usable {
+            // It may be installed later; until then a run says so.
+            return Ok(());
+        }
+        let schema = match self
+            .inner
+            .plugins
+            .find_input_schema(plugin, version.as_ref(), function)
+            .await
+        {
+            Ok(schema) => schema,
+            Err(error @ CallError::Refused(_)) => {
+                let violation =
+                    Violation::new("/invocationMethod/action", "unknown", error.to_string());
+                return Err(invalid(&action.identifier, vec![violation]));
+            }
+            Err(_) => return Ok(()),
+        };
+        let violations = match inputs {
+            Some(inputs) => check_mapping(inputs, &form(&schema)),
+            None => Vec::new(),
+        };
+        if violations.is_empty() {
+            Ok(())
+        } else {
+            Err(invalid(&action.identifier, violations))
+        }
+    }
+
+    /// The action as it was saved.
+    pub(super) async fn find_saved(&self, id: &ActionId) -> Result<Stamped<Action>, Error> {
+        let wanted = id.clone();
+        let found = self
+            .inner
+            .store
+            .read(move |tx| tx.find_action(&wanted))
+            .await?;
+        found.ok_or_else(|| Error::NotFound(name(id)))
+    }
+
+    /// The form that a run's inputs are checked against: the action's own, else the plugin's.
+    pub(super) async fn find_form(&self, action: &Action) -> Result<UserInputs, CallError> {
+        if let Some(inputs) = action.user_inputs() {
+            return Ok(inputs.clone());
+        }
+        let InvocationMethod::Plugin {
+            plugin,
+            version,
+            action: function,
+            ..
+        } = &action.invocation_method;
+        let schema = self
+            .inner
+            .plugins
+            .find_input_schema(plugin, version.as_ref(), function)
+            .await?;
+        Ok(form(&schema))
+    }
+
+    async fn show_form(&self, action: &mut Action) {
+        let form = self.find_form(action).await;
+        let Trigger::SelfService { user_inputs, .. } = &mut action.trigger;
+        // A plugin that is not there yet has no form to show; the action itself is still worth showing.
+        if user_inputs.is_none()
+            && let Ok(form) = form
+        {
+            *user_inputs = Some(form);
+        }
+    }
+
+    async fn check_references(&self, action: &Action) -> Result<(), Error> {
+        if let Some(blueprint) = action.blueprint() {
+            match self.inner.catalog.find_blueprint(blueprint).await {
+                Ok(_) => {}
+                Err(catalog::Error::NotFound(_)) => return Err(unknown_blueprint(action)),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.check_plugin(action).await
+    }
+}
+
+/// The form that a plugin's input schema stands for.
+pub(super) fn form(schema: &Value) -> UserInputs {
+    let properties = schema
+        .get("properties")
+        .and_then(Value::as_object)
+        .cloned()
+        .unwrap_or_default();
+    let required = schema
+        .get("required")
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default();
+    let definitions = schema
+        .get("$defs")
+        .map(|definitions| ("$defs".to_owned(), definitions.clone()));
+    UserInputs {
+        properties: properties.into_iter().collect(),
+        required: required
+            .iter()
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect(),
+        extra: definitions.into_iter().collect(),
+    }
+}
+
+fn check_mapping(mapping: &Map<String, Value>, form: &UserInputs) -> Vec<Violation> {
+    let path = "/invocationMethod/inputs";
+    let unknown = mapping
+        .keys()
+        .filter(|key| !form.properties.contains_key(*key))
+        .map(|key| {
+            let known: Vec<&str> = form.properties.keys().map(String::as_str).collect();
+            let message = format!(
+                "the plugin's function has no such input; it has {}",
+                known.join(", ")
+            );
+            Violation::new(child(path, key), "unknown", message)
+        });
+    let given: BTreeSet<&String> = mapping.keys().collect();
+    let missing = form
+        .required
+        .iter()
+        .filter(|name| !given.contains(name))
+        .map(|name| {
+            let message = format!("the plugin's function needs `{name}`");
+            Violation::new(child(path, name), "required", message)
+        });
+    unknown.chain(missing).take(MAX_VIOLATIONS).collect()
+}
+
+fn check_blueprint(_tx: &ReadTx<'_>, _action: &Action) -> Result<(), Error> {
+    Ok(())
+}
+
+fn unknown_blueprint(action: &Action) -> Error {
+    let blueprint = action
+        .blueprint()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    let message = format!("blueprint `{blueprint}` does not exist; create it first");
+    invalid(
+        &action.identifier,
+        vec![Violation::new(
+            "/trigger/blueprintIdentifier",
+            "blueprint",
+            message,
+        )],
+    )
+}
+
+fn insert(tx: &WriteTx<'_>, actor: &Actor, action: &Action) -> Result<Stamped<Action>, Error> {
+    let saved = tx.insert_action(actor, action)?;
+    audit(
+        tx,
+        actor,
+        Verb::Create,
+        &action.identifier,
+        None,
+        Some(action),
+    )?;
+    Ok(saved)
+}
+
+fn update(
+    tx: &WriteTx<'_>,
+    actor: &Actor,
+    before: &Stamped<Action>,
+    action: &Action,
+) -> Result<Stamped<Action>, Error> {
+    let saved = tx.update_action(actor, before, action)?;
+    audit(
+        tx,
+        actor,
+        Verb::Update,
+        &action.identifier,
+        Some(&before.value),
+        Some(action),
+    )?;
+    Ok(saved)
+}
+
+fn audit(
+    tx: &WriteTx<'_>,
+    actor: &Actor,
+    verb: Verb,
+    id: &ActionId,
+    before: Option<&Action>,
+    after: Option<&Action>,
+) -> Result<(), Error> {
+    let json = |action: &Action| serde_json::to_value(action).ok();
+    tx.insert_audit(&AuditEntry {
+        actor,
+        verb,
+        resource: RESOURCE,
+        identifier: id.to_string(),
+        before: before.and_then(json),
+        after: after.and_then(json),
+    })?;
+    Ok(())
+}
+
+fn name(id: &ActionId) -> String {
+    format!("action `{id}`")
+}
+
+fn invalid(id: &ActionId, violations: Vec<Violation>) -> Error {
+    Error::Invalid {
+        subject: name(id),
+        violations,
+    }
+}

@@ -1,0 +1,201 @@
+//! A run's inputs: defaults filled in, then every broken rule found.
+
+use serde_json::{Map, Value};
+
+use super::rule::{MAX_VIOLATIONS, child};
+use super::{Actions, Error, schema};
+use crate::catalog;
+use crate::model::{Action, BlueprintId, EntityId, Operation, UserInputs, Violation};
+
+/// JSON of one run's inputs. It is stored, rendered and handed to a guest: larger things belong in files.
+const MAX_INPUT_BYTES: usize = 1024 * 1024;
+
+/// Entities that one run's inputs may name; each is looked up.
+const MAX_ENTITIES: usize = 1_000;
+
+const BASE: &str = "/properties";
+
+impl Actions {
+    /// The inputs that a run is accepted with.
+    pub(super) async fn check_inputs(
+        &self,
+        action: &Action,
+        form: &UserInputs,
+        mut properties: Map<String, Value>,
+        entity: Option<&EntityId>,
+    ) -> Result<Map<String, Value>, Error> {
+        fill_defaults(form, &mut properties);
+        let mut violations = check_form(form, &properties);
+        if violations.is_empty() {
+            violations.extend(self.check_entities(form, &properties).await?);
+        }
+        violations.extend(self.check_subject(action, entity).await?);
+        violations.truncate(MAX_VIOLATIONS);
+        if violations.is_empty() {
+            return Ok(properties);
+        }
+        Err(Error::Invalid {
+            subject: format!("a run of action `{}`", action.identifier),
+            violations,
+        })
+    }
+
+    /// The entity that the run works on is there, or none is named where none is worked on.
+    async fn check_subject(
+        &self,
+        action: &Action,
+        entity: Option<&EntityId>,
+    ) -> Result<Option<Violation>, Error> {
+        let violation =
+            |rule: &str, message: String| Ok(Some(Violation::new("/entity", rule, message)));
+        match (action.operation(), action.blueprint(), entity) {
+            (Operation::Create, _, None) => Ok(None),
+            (Operation::Create, _, Some(_)) => violation(
+                "unknown",
+                "this action makes something new; it takes no entity".to_owned(),
+            ),
+            (Operation::DayTwo | Operation::Delete, Some(blueprint), Some(entity)) => {
+                match self.inner.catalog.find_entity(blueprint, entity).await {
+                    Ok(_) => Ok(None),
+                    Err(catalog::Error::NotFound(_)) => violation(
+                        "entity",
+                        format!("blueprint `{blueprint}` has no entity `{entity}`"),
+                    ),
+                    Err(error) => Err(error.into()),
+                }
+            }
+            (Operation::DayTwo | Operation::Delete, blueprint, _) => {
+                let blueprint = blueprint.map(ToString::to_string).unwrap_or_default();
+                violation(
+                    "required",
+                    format!("this action works on an entity of blueprint `{blueprint}`; name it"),
+                )
+            }
+        }
+    }
+
+    /// Entities that inputs of format `entity` name are there.
+    async fn check_entities(
+        &self,
+        form: &UserInputs,
+        properties: &Map<String, Value>,
+    ) -> Result<Vec<Violation>, Error> {
+        let mut violations = Vec::new();
+        let named = named_entities(form, properties);
+        if named.len() > MAX_ENTITIES {
+            let message = format!(
+                "the inputs of one run may name {MAX_ENTITIES} entities; these name {}",
+                named.len()
+            );
+            return Ok(vec![Violation::new(BASE, "maxItems", message)]);
+        }
+        for (path, blueprint, text) in named {
+            let message = format!("blueprint `{blueprint}` has no such entity");
+            let Ok(id) = EntityId::parse(text) else {
+                violations.push(Violation::new(path, "entity", message));
+                continue;
+            };
+            match self.inner.catalog.find_entity(&blueprint, &id).await {
+                Ok(_) => {}
+                Err(catalog::Error::NotFound(_)) => {
+                    violations.push(Violation::new(path, "entity", message))
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(violations)
+    }
+}
+
+fn fill_defaults(form: &UserInputs, properties: &mut Map<String, Value>) {
+    for (name, input) in &form.properties {
+        if let Some(default) = input.get("default")
+            && !properties.contains_key(name)
+        {
+            properties.insert(name.clone(), default.clone());
+        }
+    }
+}
+
+fn check_form(form: &UserInputs, properties: &Map<String, Value>) -> Vec<Violation> {
+    let value = Value::Object(properties.clone());
+    let size = value.to_string().len();
+    if size > MAX_INPUT_BYTES {
+        let message = format!(
+            "the inputs of one run may have {MAX_INPUT_BYTES} bytes of JSON; these have {size}"
+        );
+        return vec![Violation::new(BASE, "size", message)];
+    }
+    let mut violations = Vec::new();
+    for name in &form.required {
+        if !properties.contains_key(name) {
+            violations.push(Violation::new(
+                child(BASE, name),
+                "required",
+                format!("`{name}` is required"),
+            ));
+        }
+    }
+    for name in properties
+        .keys()
+        .filter(|name| !form.properties.contains_key(*name))
+        .take(MAX_VIOLATIONS)
+    {
+        let known: Vec<&str> = form.properties.keys().map(String::as_str).collect();
+        let message = if known.is_empty() {
+            "this action takes no inputs".to_owned()
+        } else {
+            format!("this action has no such input; it has {}", known.join(", "))
+        };
+        violations.push(Violation::new(child(BASE, name), "unknown", message));
+    }
+    match schema::compile(&schema::of_form(&form.properties, &form.extra)) {
+        Ok(validator) => violations.extend(schema::violations(&validator, &value, BASE)),
+        // A form is compiled when it is saved; a plugin's own one may still be beyond what is checked here.
+        Err(violation) => {
+            let message = format!("the action's form cannot be used: {}", violation.message);
+            violations.push(Violation::new(BASE, "schema", message));
+        }
+    }
+    violations
+}
+
+/// Path, blueprint and identifier of every entity that the inputs name.
+fn named_entities<'a>(
+    form: &UserInputs,
+    properties: &'a Map<String, Value>,
+) -> Vec<(String, BlueprintId, &'a str)> {
+    let blueprint = |schema: &Value| {
+        let is_entity = schema.get("format").and_then(Value::as_str) == Some("entity");
+        let name = schema
+            .get("blueprint")
+            .and_then(Value::as_str)
+            .filter(|_| is_entity)?;
+        BlueprintId::parse(name).ok()
+    };
+    let mut named = Vec::new();
+    for (name, input) in &form.properties {
+        let path = child(BASE, name);
+        match properties.get(name) {
+            Some(Value::String(text)) => {
+                if let Some(blueprint) = blueprint(input) {
+                    named.push((path, blueprint, text.as_str()));
+                }
+            }
+            Some(Value::Array(list)) => {
+                let Some(blueprint) = input.get("items").and_then(blueprint) else {
+                    continue;
+                };
+                for (index, text) in list
+                    .iter()
+                    .enumerate()
+                    .filter_map(|(index, value)| Some((index, value.as_str()?)))
+                {
+                    named.push((format!("{path}/{index}"), blueprint.clone(), text));
+                }
+            }
+            _ => {}
+        }
+    }
+    named
+}

@@ -1,0 +1,148 @@
+//! Accepting runs and finding them again.
+
+use serde_json::{Map, Value, json};
+
+use super::{Actions, Error};
+use crate::model::{
+    ActionId, Actor, AuditEntry, EntityId, NewRun, Permission, Run, RunFilter, RunId, Verb,
+    Violation,
+};
+use crate::store::{self, WriteTx};
+
+pub(super) const RESOURCE: &str = "run";
+
+/// Runs that one page of a list may have.
+const MAX_PAGE: usize = 1_000;
+
+impl Actions {
+    /// Checks the inputs and puts a run on disk; a worker takes it from there.
+    pub async fn start(
+        &self,
+        actor: &Actor,
+        action: &ActionId,
+        properties: Map<String, Value>,
+        entity: Option<EntityId>,
+    ) -> Result<Run, Error> {
+        let definition = self.find_saved(action).await?.value;
+        let form = self
+            .find_form(&definition)
+            .await
+            .map_err(|error| Error::Invalid {
+                subject: format!("action `{action}`"),
+                violations: vec![Violation::new("", "plugin", error.to_string())],
+            })?;
+        let properties = self
+            .check_inputs(&definition, &form, properties, entity.as_ref())
+            .await?;
+        let new = NewRun {
+            id: random_id()?,
+            blueprint: definition.blueprint().cloned(),
+            definition,
+            entity,
+            properties,
+        };
+        let (actions, actor) = (self.clone(), actor.clone());
+        // On a task of its own: a client that hangs up must not leave a run behind that no worker hears of.
+        let accepted = tokio::spawn(async move {
+            let run = actions
+                .inner
+                .store
+                .write(move |tx| accept(tx, &actor, &new))
+                .await?;
+            actions.inner.events.begin(&run);
+            actions.inner.wake.notify_one();
+            Ok(run)
+        });
+        accepted
+            .await
+            .unwrap_or(Err(Error::Store(store::Error::Panicked)))
+    }
+
+    /// A run that the actor may see; `NotFound` otherwise.
+    pub async fn find_run(&self, actor: &Actor, id: &RunId) -> Result<Run, Error> {
+        let wanted = id.clone();
+        let found = self
+            .inner
+            .store
+            .read(move |tx| tx.find_run(&wanted))
+            .await?;
+        found
+            // Whether somebody else's run exists is nobody's business either.
+            .filter(|run| actor.may(Permission::ReadAllRuns) || run.created_by == actor.name)
+            .ok_or_else(|| Error::NotFound(format!("run `{id}`")))
+    }
+
+    /// Runs that the actor may see, newest first.
+    pub async fn list_runs(&self, actor: &Actor, mut filter: RunFilter) -> Result<Vec<Run>, Error> {
+        if !actor.may(Permission::ReadAllRuns) {
+            if filter
+                .created_by
+                .as_ref()
+                .is_some_and(|wanted| *wanted != actor.name)
+            {
+                return Ok(Vec::new());
+            }
+            filter.created_by = Some(actor.name.clone());
+        }
+        filter.limit = filter.limit.min(MAX_PAGE);
+        Ok(self
+            .inner
+            .store
+            .read(move |tx| tx.list_runs(&filter))
+            .await?)
+    }
+}
+
+fn accept(tx: &WriteTx<'_>, actor: &Actor, new: &NewRun) -> Result<Run, Error> {
+    let run = tx.insert_run(actor, new)?;
+    let told = json!({ "action": run.action, "entity": run.entity, "properties": run.properties });
+    tx.insert_audit(&AuditEntry {
+        actor: &Actor {
+            run: Some(run.id.clone()),
+            ..actor.clone()
+        },
+        verb: Verb::Create,
+        resource: RESOURCE,
+        identifier: run.id.to_string(),
+        before: None,
+        after: Some(told),
+    })?;
+    Ok(run)
+}
+
+/// `r_` and sixteen letters and digits: nobody guesses 95 bits.
+fn random_id() -> Result<RunId, Error> {
+    const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let mut id = "r_".to_owned();
+    loop {
+        let mut bytes = [0_u8; 32];
+        getrandom::fill(&mut bytes)?;
+        for byte in bytes {
+            // The last eight values would make the first letters more likely than the others.
+            if let Some(letter) = ALPHABET
+                .get(usize::from(byte) % ALPHABET.len())
+                .filter(|_| byte < 248)
+            {
+                id.push(char::from(*letter));
+            }
+            if id.len() == 18
+                && let Ok(id) = RunId::parse(id.as_str())
+            {
+                return Ok(id);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identifiers_of_runs_are_well_formed_and_differ() {
+        let ids: std::collections::BTreeSet<RunId> =
+            (0..100).map(|_| random_id().unwrap()).collect();
+        assert_eq!(ids.len(), 100);
+        assert!(ids.iter().all(|id| id.as_str().len() == 18));
+    }
+}
