@@ -5,7 +5,9 @@
 
 mod action;
 mod audit;
+mod blueprint;
 mod connection;
+mod entity;
 mod error;
 mod event;
 mod lock;
@@ -15,7 +17,9 @@ mod run;
 
 use std::path::Path;
 
+pub use blueprint::{BlueprintKey, BlueprintRow};
 pub use connection::{ReadTx, WriteTx};
+pub use entity::{Dependent, EntityKey, EntityRow, Targets};
 pub use error::{Error, OpenError};
 pub use principal::Credential;
 

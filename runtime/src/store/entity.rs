@@ -1,0 +1,323 @@
+//! Entities and the edges between them.
+
+use std::collections::HashMap;
+
+use rusqlite::{OptionalExtension as _, Row, params};
+use serde_json::{Map, Value};
+
+use super::Error;
+use super::blueprint::{BlueprintKey, stamp};
+use super::connection::{ReadTx, WriteTx};
+use crate::model::{BlueprintId, Entity, EntityId, Stamp};
+
+/// Names an entity's row; never used for another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EntityKey(i64);
+
+/// A stored entity without its relations, which are loaded for many entities at once.
+#[derive(Clone, Debug)]
+pub struct EntityRow {
+    /// Names the row.
+    pub key: EntityKey,
+    /// Unique within its blueprint.
+    pub identifier: EntityId,
+    /// Title for people.
+    pub title: Option<String>,
+    /// Name of an icon.
+    pub icon: Option<String>,
+    /// Identifiers of the owning teams.
+    pub team: Vec<String>,
+    /// Property name to value.
+    pub properties: Map<String, Value>,
+    /// Who and when.
+    pub stamp: Stamp,
+}
+
+/// An edge, seen from its target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dependent {
+    /// The entity that points.
+    pub source: EntityKey,
+    /// Its blueprint.
+    pub blueprint: BlueprintId,
+    /// Its identifier.
+    pub identifier: EntityId,
+    /// The relation in which it points.
+    pub relation: String,
+}
+
+/// Targets of many entities: by entity, then by relation, in order.
+pub type Targets = HashMap<EntityKey, HashMap<String, Vec<EntityId>>>;
+
+/// Entities whose relations one statement loads; bounds the statement's argument.
+const BATCH: usize = 1_000;
+
+const COLUMNS: &str =
+    "id, identifier, title, icon, team, properties, created_at, created_by, updated_at, updated_by";
+
+impl ReadTx<'_> {
+    /// One entity.
+    pub fn find_entity(
+        &self,
+        blueprint: BlueprintKey,
+        id: &EntityId,
+    ) -> Result<Option<EntityRow>, Error> {
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM entity WHERE blueprint_id = ?1 AND identifier = ?2"
+        ))?;
+        let mut rows = statement.query(params![blueprint.0, id.as_str()])?;
+        rows.next()?.map(read_row).transpose()
+    }
+
+    /// The row of one entity, where that is all one needs to know.
+    pub fn find_entity_key(
+        &self,
+        blueprint: BlueprintKey,
+        id: &EntityId,
+    ) -> Result<Option<EntityKey>, Error> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT id FROM entity WHERE blueprint_id = ?1 AND identifier = ?2")?;
+        let key = statement
+            .query_row(params![blueprint.0, id.as_str()], |row| {
+                row.get(0).map(EntityKey)
+            })
+            .optional()?;
+        Ok(key)
+    }
+
+    /// Entities of a blueprint by identifier, those after `after`, at most `limit`.
+    pub fn list_entities(
+        &self,
+        blueprint: BlueprintKey,
+        after: Option<&EntityId>,
+        limit: usize,
+    ) -> Result<Vec<EntityRow>, Error> {
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM entity WHERE blueprint_id = ?1 AND identifier > ?2
+             ORDER BY identifier LIMIT ?3"
+        ))?;
+        // No identifier is empty, so every one of them comes after the empty text.
+        let after = after.map_or("", EntityId::as_str);
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut rows = statement.query(params![blueprint.0, after, limit])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(read_row(row)?);
+        }
+        Ok(found)
+    }
+
+    /// How many entities a blueprint has.
+    pub fn count_entities(&self, blueprint: BlueprintKey) -> Result<u64, Error> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT count(*) FROM entity WHERE blueprint_id = ?1")?;
+        let count: i64 = statement.query_row([blueprint.0], |row| row.get(0))?;
+        Ok(count.unsigned_abs())
+    }
+
+    /// Where many entities point, in one statement per thousand of them.
+    pub fn list_targets(&self, sources: &[EntityKey]) -> Result<Targets, Error> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT relation.source_id, relation.name, target.identifier
+             FROM relation JOIN entity AS target ON target.id = relation.target_id
+             WHERE relation.source_id IN (SELECT value FROM json_each(?1))
+             ORDER BY relation.source_id, relation.name, relation.position",
+        )?;
+        let mut found = Targets::new();
+        for batch in sources.chunks(BATCH) {
+            let keys = Value::from(batch.iter().map(|key| key.0).collect::<Vec<_>>()).to_string();
+            let mut rows = statement.query([keys])?;
+            while let Some(row) = rows.next()? {
+                let target = entity_id(row.get(2)?)?;
+                let of_entity = found.entry(EntityKey(row.get(0)?)).or_default();
+                of_entity.entry(row.get(1)?).or_default().push(target);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The edges that end at an entity, those from itself left out, at most `limit`.
+    pub fn list_dependents(
+        &self,
+        target: EntityKey,
+        limit: usize,
+    ) -> Result<Vec<Dependent>, Error> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT DISTINCT relation.source_id, blueprint.identifier, source.identifier, relation.name
+             FROM relation
+             JOIN entity AS source ON source.id = relation.source_id
+             JOIN blueprint ON blueprint.id = source.blueprint_id
+             WHERE relation.target_id = ?1 AND relation.source_id <> ?1
+             ORDER BY relation.source_id, relation.name LIMIT ?2",
+        )?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut rows = statement.query(params![target.0, limit])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            let blueprint: String = row.get(1)?;
+            found.push(Dependent {
+                source: EntityKey(row.get(0)?),
+                blueprint: BlueprintId::parse(blueprint)
+                    .map_err(|e| Error::corrupt("blueprint", e))?,
+                identifier: entity_id(row.get(2)?)?,
+                relation: row.get(3)?,
+            });
+        }
+        Ok(found)
+    }
+
+    /// How many entities of a blueprint use a relation, and the most targets that one of them has in it.
+    pub fn measure_relation(
+        &self,
+        blueprint: BlueprintKey,
+        name: &str,
+    ) -> Result<(u64, u64), Error> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT count(*), coalesce(max(targets), 0) FROM (
+               SELECT count(*) AS targets FROM entity
+               JOIN relation ON relation.source_id = entity.id AND relation.name = ?2
+               WHERE entity.blueprint_id = ?1 GROUP BY entity.id)",
+        )?;
+        let (users, most): (i64, i64) = statement.query_row(params![blueprint.0, name], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
+        Ok((users.unsigned_abs(), most.unsigned_abs()))
+    }
+}
+
+impl WriteTx<'_> {
+    /// Adds an entity, without its relations.
+    pub fn insert_entity(
+        &self,
+        blueprint: BlueprintKey,
+        entity: &Entity,
+        by: &str,
+    ) -> Result<EntityKey, Error> {
+        self.connection
+            .prepare_cached(
+                "INSERT INTO entity (blueprint_id, identifier, title, icon, team, properties,
+                                     created_at, created_by, updated_at, updated_by)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?7, ?8)",
+            )?
+            .execute(params![
+                blueprint.0,
+                entity.identifier.as_str(),
+                entity.title,
+                entity.icon,
+                json(&entity.team)?,
+                json(&entity.properties)?,
+                self.now.0,
+                by,
+            ])?;
+        Ok(EntityKey(self.connection.last_insert_rowid()))
+    }
+
+    /// Changes all of an entity but its identifier and its relations.
+    pub fn update_entity(&self, key: EntityKey, entity: &Entity, by: &str) -> Result<(), Error> {
+        self.connection
+            .prepare_cached(
+                "UPDATE entity SET title = ?2, icon = ?3, team = ?4, properties = ?5,
+                                   updated_at = ?6, updated_by = ?7 WHERE id = ?1",
+            )?
+            .execute(params![
+                key.0,
+                entity.title,
+                entity.icon,
+                json(&entity.team)?,
+                json(&entity.properties)?,
+                self.now.0,
+                by,
+            ])?;
+        Ok(())
+    }
+
+    /// Notes that an entity was changed, where only its edges were.
+    pub fn touch_entity(&self, key: EntityKey, by: &str) -> Result<(), Error> {
+        self.connection
+            .prepare_cached("UPDATE entity SET updated_at = ?2, updated_by = ?3 WHERE id = ?1")?
+            .execute(params![key.0, self.now.0, by])?;
+        Ok(())
+    }
+
+    /// Removes an entity and its own edges. Nothing may point at it any more.
+    pub fn delete_entity(&self, key: EntityKey) -> Result<(), Error> {
+        self.connection
+            .prepare_cached("DELETE FROM entity WHERE id = ?1")?
+            .execute([key.0])?;
+        Ok(())
+    }
+
+    /// Puts the targets of one relation of an entity in place of those it had.
+    pub fn replace_targets(
+        &self,
+        source: EntityKey,
+        name: &str,
+        targets: &[EntityKey],
+    ) -> Result<(), Error> {
+        self.connection
+            .prepare_cached("DELETE FROM relation WHERE source_id = ?1 AND name = ?2")?
+            .execute(params![source.0, name])?;
+        let mut insert = self.connection.prepare_cached(
+            "INSERT INTO relation (source_id, name, position, target_id) VALUES (?1, ?2, ?3, ?4)",
+        )?;
+        for (position, target) in (0_i64..).zip(targets) {
+            insert.execute(params![source.0, name, position, target.0])?;
+        }
+        Ok(())
+    }
+
+    /// Removes every edge that ends at an entity.
+    pub fn delete_edges_to(&self, target: EntityKey) -> Result<(), Error> {
+        self.connection
+            .prepare_cached("DELETE FROM relation WHERE target_id = ?1")?
+            .execute([target.0])?;
+        Ok(())
+    }
+
+    /// Removes a relation from every entity of a blueprint.
+    pub fn delete_relation(&self, blueprint: BlueprintKey, name: &str) -> Result<(), Error> {
+        self.connection
+            .prepare_cached(
+                "DELETE FROM relation WHERE name = ?2
+                 AND source_id IN (SELECT id FROM entity WHERE blueprint_id = ?1)",
+            )?
+            .execute(params![blueprint.0, name])?;
+        Ok(())
+    }
+
+    /// Removes a property from every entity of a blueprint.
+    pub fn delete_property(&self, blueprint: BlueprintKey, name: &str) -> Result<(), Error> {
+        self.connection
+            .prepare_cached(
+                "UPDATE entity SET properties = json_remove(properties, ?2)
+                 WHERE blueprint_id = ?1 AND json_type(properties, ?2) IS NOT NULL",
+            )?
+            // A property's identifier holds neither quotes nor backslashes: it cannot leave its quotes.
+            .execute(params![blueprint.0, format!("$.\"{name}\"")])?;
+        Ok(())
+    }
+}
+
+fn read_row(row: &Row<'_>) -> Result<EntityRow, Error> {
+    let team: String = row.get(4)?;
+    let properties: String = row.get(5)?;
+    Ok(EntityRow {
+        key: EntityKey(row.get(0)?),
+        identifier: entity_id(row.get(1)?)?,
+        title: row.get(2)?,
+        icon: row.get(3)?,
+        team: serde_json::from_str(&team).map_err(|e| Error::corrupt("entity", e))?,
+        properties: serde_json::from_str(&properties).map_err(|e| Error::corrupt("entity", e))?,
+        stamp: stamp(row, 6)?,
+    })
+}
+
+fn entity_id(text: String) -> Result<EntityId, Error> {
+    EntityId::parse(text).map_err(|e| Error::corrupt("entity", e))
+}
+
+fn json<T: serde::Serialize>(value: &T) -> Result<String, Error> {
+    serde_json::to_string(value).map_err(|e| Error::corrupt("entity", e))
+}
