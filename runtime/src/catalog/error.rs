@@ -25,6 +25,9 @@ pub enum Error {
         /// Every broken rule.
         violations: Vec<Violation>,
     },
+    /// The system gives no random numbers, which identifiers are made of.
+    #[error("make an identifier")]
+    Random(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The store failed.
     #[error("store the change")]
     Store(#[from] store::Error),

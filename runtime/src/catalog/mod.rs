@@ -1,21 +1,38 @@
 //! The rules of the catalog. Knows no SQL, no HTTP and no sandbox.
 
+mod apply;
+mod blueprint;
+mod document;
+mod draft;
+mod entity;
 mod error;
+mod json;
+mod kind;
+mod relation;
+mod schema;
+#[cfg(test)]
+mod tests;
 
-use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
+pub use document::{Document, DocumentError, DocumentKind, is_document, parse_documents};
+pub use draft::{check_entity_keys, parse_blueprint, parse_draft};
 pub use error::Error;
+pub use json::{JsonError, JsonErrorKind, parse_json};
+pub use schema::{MAX_DEPTH, Schema};
 
 use crate::model::{
-    Actor, Blueprint, BlueprintId, Entity, EntityDraft, EntityId, Stamped, WriteMode,
+    Actor, Blueprint, BlueprintId, Entity, EntityDraft, EntityId, Stamped, Violation, WriteMode,
 };
-use crate::store::{Store, WriteTx};
+use crate::store::{self, ReadTx, Store, WriteTx};
+use kind::Kinds;
+use relation::Missing;
 
 /// The catalog: blueprints, entities and their relations. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Catalog {
     store: Store,
+    kinds: Kinds,
 }
 
 /// What a write of an entity left behind.
@@ -59,32 +76,51 @@ pub struct Applied {
 impl Catalog {
     /// The catalog in a store.
     pub fn new(store: Store) -> Self {
-        Self { store }
+        Self {
+            store,
+            kinds: Kinds::default(),
+        }
     }
 
+    /// Every blueprint, by identifier.
     pub async fn list_blueprints(&self) -> Result<Vec<Stamped<Blueprint>>, Error> {
-        todo!()
+        self.store
+            .read(|tx| tx.list_blueprints()?.iter().map(blueprint::read).collect())
+            .await
     }
 
+    /// One blueprint.
     pub async fn find_blueprint(&self, id: &BlueprintId) -> Result<Stamped<Blueprint>, Error> {
-        todo!()
+        let id = id.clone();
+        self.store
+            .read(move |tx| blueprint::read(&blueprint::find(tx, &id)?))
+            .await
     }
 
+    /// Adds a blueprint. The targets of its relations must exist.
     pub async fn create_blueprint(
         &self,
         actor: &Actor,
         blueprint: Blueprint,
     ) -> Result<Stamped<Blueprint>, Error> {
-        todo!()
+        let (actor, blueprint) = (actor.clone(), blueprint::settle(blueprint));
+        self.store
+            .write(move |tx| blueprint::create(tx, &actor, &blueprint))
+            .await
     }
 
+    /// Puts another blueprint in place of a stored one. Types of properties stay; what is no longer named goes, from
+    /// the entities too.
     pub async fn replace_blueprint(
         &self,
         actor: &Actor,
         id: &BlueprintId,
         blueprint: Blueprint,
     ) -> Result<Stamped<Blueprint>, Error> {
-        todo!()
+        let (actor, id, blueprint) = (actor.clone(), id.clone(), blueprint::settle(blueprint));
+        self.store
+            .write(move |tx| blueprint::replace(tx, &actor, &id, &blueprint))
+            .await
     }
 
     /// Merges an object into the blueprint: objects merge key by key, `null` removes, anything else replaces.
@@ -94,11 +130,18 @@ impl Catalog {
         id: &BlueprintId,
         patch: Map<String, Value>,
     ) -> Result<Stamped<Blueprint>, Error> {
-        todo!()
+        let (actor, id) = (actor.clone(), id.clone());
+        self.store
+            .write(move |tx| blueprint::patch(tx, &actor, &id, patch))
+            .await
     }
 
+    /// Removes a blueprint that has no entities and that no other blueprint points at.
     pub async fn delete_blueprint(&self, actor: &Actor, id: &BlueprintId) -> Result<(), Error> {
-        todo!()
+        let (actor, id) = (actor.clone(), id.clone());
+        self.store
+            .write(move |tx| blueprint::delete(tx, &actor, &id))
+            .await
     }
 
     /// Entities of a blueprint by identifier, those after `after`, at most `limit`.
@@ -108,32 +151,86 @@ impl Catalog {
         after: Option<EntityId>,
         limit: usize,
     ) -> Result<Vec<Stamped<Entity>>, Error> {
-        todo!()
+        let (kinds, blueprint) = (self.kinds.clone(), blueprint.clone());
+        self.store
+            .read(move |tx| entity::list(tx, &kinds.load(tx, &blueprint)?, after.as_ref(), limit))
+            .await
     }
 
+    /// How many entities a blueprint has.
     pub async fn count_entities(&self, blueprint: &BlueprintId) -> Result<u64, Error> {
-        todo!()
+        let blueprint = blueprint.clone();
+        self.store
+            .read(move |tx| Ok(tx.count_entities(blueprint::find(tx, &blueprint)?.key)?))
+            .await
     }
 
+    /// One entity.
     pub async fn find_entity(
         &self,
         blueprint: &BlueprintId,
         id: &EntityId,
     ) -> Result<Stamped<Entity>, Error> {
-        todo!()
+        let (catalog, blueprint, id) = (self.kinds.clone(), blueprint.clone(), id.clone());
+        self.store
+            .read(move |tx| find_entity(tx, &catalog, &blueprint, &id))
+            .await
     }
 
+    /// As [`Self::find_entity`], on a caller's snapshot.
+    pub fn find_entity_in(
+        &self,
+        tx: &ReadTx<'_>,
+        blueprint: &BlueprintId,
+        id: &EntityId,
+    ) -> Result<Stamped<Entity>, Error> {
+        find_entity(tx, &self.kinds, blueprint, id)
+    }
+
+    /// Writes one entity. A draft without an identifier gets one, unless the mode asks for an entity that exists.
     pub async fn write_entity(
         &self,
+        actor: &Actor,
+        blueprint: &BlueprintId,
+        mut draft: EntityDraft,
+        mode: WriteMode,
+        options: WriteOptions,
+    ) -> Result<Written, Error> {
+        if draft.identifier.is_none() && !matches!(mode, WriteMode::Update | WriteMode::Overwrite) {
+            draft.identifier = Some(make_identifier()?);
+        }
+        let (kinds, actor, blueprint) = (self.kinds.clone(), actor.clone(), blueprint.clone());
+        let written = self.store.write(move |tx| {
+            let written = write_entity(tx, &kinds, &actor, &blueprint, draft, mode, options)?;
+            // An error undoes what was written, which is just what a dry run wants.
+            if options.validation_only {
+                Err(Stop::DryRun(Box::new(written)))
+            } else {
+                Ok(written)
+            }
+        });
+        match written.await {
+            Ok(written) => Ok(written),
+            Err(Stop::DryRun(written)) => Ok(*written),
+            Err(Stop::Failed(error)) => Err(error),
+        }
+    }
+
+    /// As [`Self::write_entity`], in a caller's transaction: an `Err` must undo it. The draft needs an identifier, and
+    /// `validation_only` is the caller's to honour.
+    pub fn write_entity_in(
+        &self,
+        tx: &WriteTx<'_>,
         actor: &Actor,
         blueprint: &BlueprintId,
         draft: EntityDraft,
         mode: WriteMode,
         options: WriteOptions,
     ) -> Result<Written, Error> {
-        todo!()
+        write_entity(tx, &self.kinds, actor, blueprint, draft, mode, options)
     }
 
+    /// Removes an entity.
     pub async fn delete_entity(
         &self,
         actor: &Actor,
@@ -141,10 +238,30 @@ impl Catalog {
         id: &EntityId,
         dependents: Dependents,
     ) -> Result<(), Error> {
-        todo!()
+        let (kinds, actor) = (self.kinds.clone(), actor.clone());
+        let (blueprint, id) = (blueprint.clone(), id.clone());
+        self.store
+            .write(move |tx| entity::delete(tx, &kinds, &actor, &blueprint, &id, dependents))
+            .await
+    }
+
+    /// As [`Self::delete_entity`], in a caller's transaction: an `Err` must undo it.
+    pub fn delete_entity_in(
+        &self,
+        tx: &WriteTx<'_>,
+        actor: &Actor,
+        blueprint: &BlueprintId,
+        id: &EntityId,
+        dependents: Dependents,
+    ) -> Result<(), Error> {
+        entity::delete(tx, &self.kinds, actor, blueprint, id, dependents)
     }
 
     /// Puts blueprints and entities in place within a caller's transaction, in whatever order and however circular.
+    /// An `Err` must undo it.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with every rule that any of the documents breaks; each message names its document.
     pub fn apply_in(
         &self,
         tx: &WriteTx<'_>,
@@ -152,7 +269,80 @@ impl Catalog {
         blueprints: Vec<Blueprint>,
         entities: Vec<(BlueprintId, EntityDraft)>,
     ) -> Result<Applied, Error> {
-        let _: Option<IndexMap<String, String>> = None;
-        todo!()
+        let blueprints = blueprints.into_iter().map(blueprint::settle).collect();
+        apply::apply(tx, &self.kinds, actor, blueprints, entities)
     }
+}
+
+/// Why a write did not stay.
+enum Stop {
+    DryRun(Box<Written>),
+    Failed(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<store::Error> for Stop {
+    fn from(error: store::Error) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+fn find_entity(
+    tx: &ReadTx<'_>,
+    kinds: &Kinds,
+    blueprint: &BlueprintId,
+    id: &EntityId,
+) -> Result<Stamped<Entity>, Error> {
+    let kind = kinds.load(tx, blueprint)?;
+    let found = entity::find(tx, &kind, id)?;
+    found
+        .map(|(_, entity)| entity)
+        .ok_or_else(|| Error::NotFound(entity::name(blueprint, id)))
+}
+
+fn write_entity(
+    tx: &WriteTx<'_>,
+    kinds: &Kinds,
+    actor: &Actor,
+    blueprint: &BlueprintId,
+    draft: EntityDraft,
+    mode: WriteMode,
+    options: WriteOptions,
+) -> Result<Written, Error> {
+    let kind = kinds.load(tx, blueprint)?;
+    let Some(id) = draft.identifier.clone() else {
+        let violation = Violation::new("/identifier", "required", "`identifier` is required");
+        let subject = format!("entity of blueprint `{blueprint}`");
+        return Err(Error::Invalid {
+            subject,
+            violations: vec![violation],
+        });
+    };
+    let missing = if options.create_missing_targets {
+        Missing::Create
+    } else {
+        Missing::Refuse
+    };
+    entity::Write {
+        tx,
+        kinds,
+        actor,
+        missing,
+    }
+    .write(kind, id, draft, mode)
+}
+
+/// `e_` and 16 random letters and digits: 80 bits, so that two never meet.
+fn make_identifier() -> Result<EntityId, Error> {
+    let mut random = [0; 10];
+    getrandom::fill(&mut random).map_err(|e| Error::Random(e.into()))?;
+    let text = data_encoding::BASE32_NOPAD
+        .encode(&random)
+        .to_ascii_lowercase();
+    EntityId::parse(format!("e_{text}")).map_err(|e| Error::Random(e.into()))
 }

@@ -1,0 +1,234 @@
+//! Many documents put in place at once, in whatever order they stand and however they point at each other.
+
+use std::collections::{HashMap, HashSet};
+
+use super::entity::{self, Plan, Write};
+use super::kind::{Kind, Kinds};
+use super::relation::{self, Missing};
+use super::{Applied, Error, blueprint};
+use crate::model::{Actor, Blueprint, BlueprintId, EntityDraft, EntityId, Violation, WriteMode};
+use crate::store::{EntityKey, WriteTx};
+
+/// Documents of one apply. It is one transaction, and everybody waits for it.
+const MAX_DOCUMENTS: usize = 10_000;
+
+/// Violations that one apply tells.
+const MAX_VIOLATIONS: usize = 1_000;
+
+pub(super) fn apply(
+    tx: &WriteTx<'_>,
+    kinds: &Kinds,
+    actor: &Actor,
+    blueprints: Vec<Blueprint>,
+    entities: Vec<(BlueprintId, EntityDraft)>,
+) -> Result<Applied, Error> {
+    let count = blueprints.len() + entities.len();
+    if count > MAX_DOCUMENTS {
+        let message =
+            format!("must be at most {MAX_DOCUMENTS} documents, not {count}; apply them in parts");
+        return Err(Error::Invalid {
+            subject: "the documents".to_owned(),
+            violations: vec![Violation::new("", "maxItems", message)],
+        });
+    }
+    let mut applied = Applied::default();
+    let mut refused = Refused::default();
+    apply_blueprints(tx, actor, &blueprints, &mut applied, &mut refused)?;
+    // An entity cannot be checked against a blueprint that is wrong.
+    refused.stop()?;
+    apply_entities(tx, kinds, actor, entities, &mut applied, &mut refused)?;
+    refused.stop()?;
+    Ok(applied)
+}
+
+/// What is wrong so far, document by document.
+#[derive(Default)]
+struct Refused {
+    subjects: Vec<String>,
+    violations: Vec<Violation>,
+}
+
+impl Refused {
+    /// Notes what is wrong with one document. Each message names it: paths alone are of no use among many documents.
+    fn add(&mut self, subject: &str, violations: impl IntoIterator<Item = Violation>) {
+        let before = self.violations.len();
+        let named = violations.into_iter().map(|violation| Violation {
+            message: format!("{subject}: {}", violation.message),
+            ..violation
+        });
+        self.violations.extend(named);
+        if self.violations.len() > before && !self.subjects.iter().any(|known| known == subject) {
+            self.subjects.push(subject.to_owned());
+        }
+    }
+
+    fn stop(&mut self) -> Result<(), Error> {
+        if self.violations.is_empty() {
+            return Ok(());
+        }
+        let subject = match self.subjects.as_slice() {
+            [one] => one.clone(),
+            many => format!("{} documents:", many.len()),
+        };
+        let mut violations = std::mem::take(&mut self.violations);
+        violations.truncate(MAX_VIOLATIONS);
+        Err(Error::Invalid {
+            subject,
+            violations,
+        })
+    }
+}
+
+fn apply_blueprints(
+    tx: &WriteTx<'_>,
+    actor: &Actor,
+    blueprints: &[Blueprint],
+    applied: &mut Applied,
+    refused: &mut Refused,
+) -> Result<(), Error> {
+    let incoming: HashSet<&BlueprintId> = blueprints
+        .iter()
+        .map(|blueprint| &blueprint.identifier)
+        .collect();
+    let mut seen = HashSet::new();
+    for after in blueprints {
+        let id = &after.identifier;
+        let subject = format!("blueprint `{id}`");
+        if !seen.insert(id) {
+            refused.add(&subject, [duplicate()]);
+            continue;
+        }
+        let mut found = blueprint::check(after);
+        for (name, relation) in &after.relations {
+            if !incoming.contains(&relation.target)
+                && tx.find_blueprint(&relation.target)?.is_none()
+            {
+                let path = format!("{}/target", super::schema::join("/relations", name));
+                let message = format!(
+                    "blueprint `{}` does not exist, here or in the catalog",
+                    relation.target
+                );
+                found.push(Violation::new(path, "relation", message));
+            }
+        }
+        let row = tx.find_blueprint(id)?;
+        let before = match &row {
+            Some(row) => Some((row, blueprint::read(row)?.value)),
+            None => None,
+        };
+        if let Some((row, before)) = &before {
+            found.extend(blueprint::check_change(tx, row, before, after)?);
+        }
+        if !found.is_empty() {
+            refused.add(&subject, found);
+            continue;
+        }
+        // Blueprints know each other by identifier, so the ones whose target is still to come can be written already.
+        let label = format!("blueprint {id}");
+        match before {
+            None => {
+                blueprint::insert(tx, actor, after)?;
+                applied.created.push(label);
+            }
+            Some((_, before)) if before == *after => applied.unchanged.push(label),
+            Some((row, before)) => {
+                blueprint::update(tx, actor, row, &before, after)?;
+                applied.updated.push(label);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn apply_entities(
+    tx: &WriteTx<'_>,
+    kinds: &Kinds,
+    actor: &Actor,
+    entities: Vec<(BlueprintId, EntityDraft)>,
+    applied: &mut Applied,
+    refused: &mut Refused,
+) -> Result<(), Error> {
+    let mut loaded: HashMap<BlueprintId, Option<Kind>> = HashMap::new();
+    let mut seen: HashSet<(BlueprintId, EntityId)> = HashSet::new();
+    let mut planned: Vec<(Plan, EntityKey)> = Vec::new();
+    // All rows come before any edge: whatever an entity points at is then there, or does not exist.
+    for (blueprint, draft) in entities {
+        let Some(id) = draft.identifier.clone() else {
+            let message =
+                "`identifier` is required: without one, each apply would make another entity";
+            let subject = format!("entity of blueprint `{blueprint}`");
+            refused.add(
+                &subject,
+                [Violation::new("/identifier", "required", message)],
+            );
+            continue;
+        };
+        let subject = entity::name(&blueprint, &id);
+        let kind = match loaded.get(&blueprint) {
+            Some(kind) => kind.clone(),
+            None => {
+                let row = tx.find_blueprint(&blueprint)?;
+                let kind = row.map(|row| kinds.ready(row)).transpose()?;
+                loaded.insert(blueprint.clone(), kind.clone());
+                kind
+            }
+        };
+        let Some(kind) = kind else {
+            let message = format!("blueprint `{blueprint}` does not exist, here or in the catalog");
+            refused.add(
+                &subject,
+                [Violation::new("/blueprint", "relation", message)],
+            );
+            continue;
+        };
+        if !seen.insert((blueprint.clone(), id.clone())) {
+            refused.add(&subject, [duplicate()]);
+            continue;
+        }
+        let label = format!("entity {blueprint}/{id}");
+        let plan = Plan::new(tx, kind, id, draft, WriteMode::Replace)?;
+        if !plan.violations.is_empty() {
+            refused.add(&subject, plan.violations);
+        } else if plan.is_unchanged() {
+            applied.unchanged.push(label);
+        } else {
+            let labels = if plan.before.is_some() {
+                &mut applied.updated
+            } else {
+                &mut applied.created
+            };
+            labels.push(label);
+            let key = plan.save_row(tx, actor)?;
+            planned.push((plan, key));
+        }
+    }
+    for (plan, key) in &planned {
+        let write = Write {
+            tx,
+            kinds,
+            actor,
+            missing: Missing::Refuse,
+        };
+        let resolved = relation::resolve(write, &plan.kind, &plan.after, plan.value_before())?;
+        let subject = entity::name(&plan.after.blueprint, &plan.after.identifier);
+        refused.add(
+            &subject,
+            resolved.missing.iter().map(|target| {
+                let message = format!("{} does not exist, here or in the catalog", target.named());
+                Violation::new(target.path.clone(), "relation", message)
+            }),
+        );
+        if refused.violations.is_empty() {
+            plan.save_edges(tx, actor, *key, &resolved.targets)?;
+        }
+    }
+    Ok(())
+}
+
+fn duplicate() -> Violation {
+    Violation::new(
+        "/identifier",
+        "unique",
+        "another document has the same identifier; keep one of them",
+    )
+}

@@ -1,0 +1,154 @@
+//! A blueprint made ready for checking entities, kept for the next one.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use indexmap::IndexMap;
+use serde_json::{Map, Value};
+
+use super::Error;
+use super::schema::{Schema, join};
+use crate::model::{Blueprint, BlueprintId, Violation};
+use crate::store::{self, BlueprintKey, BlueprintRow, ReadTx};
+
+/// Blueprints kept ready. Past that many all are forgotten: a catalog has dozens.
+const MAX_KINDS: usize = 512;
+
+/// Names that a message lists before it says how many more there are.
+const MAX_NAMES: usize = 20;
+
+/// A stored blueprint, parsed and compiled.
+#[derive(Clone, Debug)]
+pub(super) struct Kind {
+    pub(super) key: BlueprintKey,
+    pub(super) parts: Arc<Parts>,
+}
+
+/// What depends on nothing but the document.
+#[derive(Debug)]
+pub(super) struct Parts {
+    pub(super) blueprint: Blueprint,
+    schemas: IndexMap<String, Schema>,
+}
+
+/// The blueprints that were used lately, by their text: a changed blueprint, or one whose transaction was undone, can
+/// never be mistaken for another.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Kinds {
+    ready: Arc<Mutex<HashMap<String, Arc<Parts>>>>,
+}
+
+impl Kinds {
+    /// A blueprint that must exist.
+    pub(super) fn load(&self, tx: &ReadTx<'_>, id: &BlueprintId) -> Result<Kind, Error> {
+        let row = tx
+            .find_blueprint(id)?
+            .ok_or_else(|| Error::NotFound(format!("blueprint `{id}`")))?;
+        self.ready(row)
+    }
+
+    /// A stored blueprint, made ready.
+    pub(super) fn ready(&self, row: BlueprintRow) -> Result<Kind, Error> {
+        let known = self
+            .ready
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&row.document)
+            .cloned();
+        let parts = match known {
+            Some(parts) => parts,
+            None => {
+                let parts = Arc::new(Parts::read(&row.document)?);
+                let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+                if ready.len() >= MAX_KINDS {
+                    ready.clear();
+                }
+                ready.insert(row.document, Arc::clone(&parts));
+                parts
+            }
+        };
+        Ok(Kind {
+            key: row.key,
+            parts,
+        })
+    }
+}
+
+impl Kind {
+    pub(super) fn blueprint(&self) -> &Blueprint {
+        &self.parts.blueprint
+    }
+}
+
+impl Parts {
+    fn read(document: &str) -> Result<Self, Error> {
+        let blueprint: Blueprint =
+            serde_json::from_str(document).map_err(|e| store::Error::corrupt("blueprint", e))?;
+        let mut schemas = IndexMap::new();
+        for (name, schema) in &blueprint.schema.properties {
+            let compiled = Schema::compile(schema).map_err(|refused| {
+                let why = refused.first().map(ToString::to_string).unwrap_or_default();
+                store::Error::corrupt("blueprint", why)
+            })?;
+            schemas.insert(name.clone(), compiled);
+        }
+        Ok(Self { blueprint, schemas })
+    }
+
+    /// Every rule of the blueprint that an entity's properties break.
+    pub(super) fn check_properties(&self, properties: &Map<String, Value>) -> Vec<Violation> {
+        let mut found = Vec::new();
+        for name in &self.blueprint.schema.required {
+            if !properties.contains_key(name) {
+                let path = join("/properties", name);
+                found.push(Violation::new(
+                    path,
+                    "required",
+                    format!("property `{name}` is required"),
+                ));
+            }
+        }
+        for (name, value) in properties {
+            let path = join("/properties", name);
+            match self.schemas.get(name) {
+                Some(schema) => found.extend(schema.check(value, &path)),
+                None => found.push(Violation::new(
+                    path,
+                    "additionalProperties",
+                    self.unknown("property", name),
+                )),
+            }
+        }
+        found
+    }
+
+    /// Says that a property or relation is not in the blueprint, and which ones are.
+    pub(super) fn unknown(&self, what: &str, name: &str) -> String {
+        let blueprint = &self.blueprint;
+        let names: Vec<&str> = match what {
+            "relation" => blueprint.relations.keys().map(String::as_str).collect(),
+            _ => blueprint
+                .schema
+                .properties
+                .keys()
+                .map(String::as_str)
+                .collect(),
+        };
+        let shown = names
+            .iter()
+            .take(MAX_NAMES)
+            .copied()
+            .collect::<Vec<_>>()
+            .join(", ");
+        let known = match names.len() {
+            0 => "it has none".to_owned(),
+            count if count > MAX_NAMES => format!("it has {shown} and {} more", count - MAX_NAMES),
+            _ => format!("it has {shown}"),
+        };
+        let name: String = name.chars().take(100).collect();
+        format!(
+            "`{name}` is not a {what} of blueprint `{}`; {known}",
+            blueprint.identifier
+        )
+    }
+}
