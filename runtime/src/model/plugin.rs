@@ -131,6 +131,8 @@ pub struct CapabilityReport {
     pub requested: Vec<String>,
     /// Canonical lines of the grant, sorted; empty before an approval.
     pub granted: Vec<String>,
+    /// Why the author asks, by line.
+    pub reasons: BTreeMap<String, String>,
     /// Interfaces that the component imports, by name.
     pub imports: Vec<String>,
     /// What a reviewer should look at.

@@ -10,6 +10,7 @@ use super::OpenError;
 pub(super) const MAIN: &[&str] = &[
     include_str!("../../migrations/main/0001_catalog.sql"),
     include_str!("../../migrations/main/0002_principal.sql"),
+    include_str!("../../migrations/main/0003_plugin.sql"),
     include_str!("../../migrations/main/0004_action.sql"),
 ];
 

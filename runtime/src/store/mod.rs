@@ -12,6 +12,8 @@ mod error;
 mod event;
 mod lock;
 mod migrate;
+mod plugin;
+mod plugin_state;
 mod principal;
 mod run;
 
@@ -21,6 +23,8 @@ pub use blueprint::{BlueprintKey, BlueprintRow};
 pub use connection::{ReadTx, WriteTx};
 pub use entity::{Dependent, EntityKey, EntityRow, Targets};
 pub use error::{Error, OpenError};
+pub use plugin::StoredPlugin;
+pub use plugin_state::StateWrite;
 pub use principal::Credential;
 
 use connection::{Database, Durability};

@@ -1,0 +1,343 @@
+//! The catalog, within the granted blueprints, accesses and properties.
+
+use indexmap::IndexMap;
+use serde_json::Map;
+
+use super::CatalogAccess;
+use crate::catalog::{Dependents, Error, WriteOptions};
+use crate::model::{
+    Actor, BlueprintId, Entity, EntityDraft, EntityId, IdentError, Origin, RelationValue,
+    Violation, WriteMode,
+};
+use crate::plugin::bindings::{catalog, types};
+use crate::plugin::instance::Guest;
+use crate::plugin::json;
+
+type Answer<T> = Result<T, catalog::Error>;
+
+impl catalog::Host for Guest {
+    async fn get(
+        &mut self,
+        blueprint: String,
+        identifier: String,
+    ) -> wasmtime::Result<Answer<catalog::Entity>> {
+        self.spend_call()?;
+        let backend = self.backend()?.clone();
+        let blueprint = match self.may(CatalogAccess::Read, &blueprint).await {
+            Ok(blueprint) => blueprint,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let Ok(identifier) = EntityId::parse(identifier.as_str()) else {
+            return Ok(Err(not_found(&blueprint, &identifier)));
+        };
+        let found = backend.catalog.find_entity(&blueprint, &identifier).await;
+        Ok(found
+            .map(|entity| shown(&entity.value, None))
+            .map_err(refusal))
+    }
+
+    async fn write(
+        &mut self,
+        entity: catalog::Entity,
+        mode: catalog::WriteMode,
+    ) -> wasmtime::Result<Answer<catalog::Entity>> {
+        self.spend_call()?;
+        let backend = self.backend()?.clone();
+        let blueprint = match self.may(CatalogAccess::Upsert, &entity.blueprint).await {
+            Ok(blueprint) => blueprint,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let draft = match draft(entity, mode) {
+            Ok(draft) => draft,
+            Err(violations) => return Ok(Err(catalog::Error::Invalid(plain(violations)))),
+        };
+        if let Some(refusal) = self.refuse_properties(&blueprint, &draft, mode).await {
+            return Ok(Err(refusal));
+        }
+        if let Some(refusal) = self.refuse_hidden_targets(&blueprint, &draft).await? {
+            return Ok(Err(refusal));
+        }
+        // Who may not read the blueprint gets back only what it wrote.
+        let reads = self
+            .power
+            .catalog(CatalogAccess::Read, &blueprint)
+            .is_some();
+        let named = (!reads).then(|| draft.clone());
+        let mode = match mode {
+            catalog::WriteMode::Create => WriteMode::Create,
+            catalog::WriteMode::Replace => WriteMode::Replace,
+            catalog::WriteMode::Merge => WriteMode::Merge,
+        };
+        let actor = self.catalog_actor();
+        let written = backend
+            .catalog
+            .write_entity(&actor, &blueprint, draft, mode, WriteOptions::default())
+            .await;
+        Ok(written
+            .map(|written| shown(&written.entity.value, named.as_ref()))
+            .map_err(refusal))
+    }
+
+    async fn delete(
+        &mut self,
+        blueprint: String,
+        identifier: String,
+    ) -> wasmtime::Result<Answer<()>> {
+        self.spend_call()?;
+        let backend = self.backend()?.clone();
+        let blueprint = match self.may(CatalogAccess::Delete, &blueprint).await {
+            Ok(blueprint) => blueprint,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let Ok(identifier) = EntityId::parse(identifier.as_str()) else {
+            return Ok(Err(not_found(&blueprint, &identifier)));
+        };
+        let actor = self.catalog_actor();
+        let deleted = backend
+            .catalog
+            .delete_entity(&actor, &blueprint, &identifier, Dependents::Keep)
+            .await;
+        Ok(deleted.map_err(refusal))
+    }
+}
+
+impl Guest {
+    /// The person who asked, through the door of a plugin.
+    fn catalog_actor(&self) -> Actor {
+        Actor {
+            origin: Origin::Plugin,
+            run: Some(self.caller.run.clone()),
+            ..self.caller.actor.clone()
+        }
+    }
+
+    /// The blueprint, if the access to it was granted; what cannot be a blueprint was never granted.
+    async fn may(&mut self, access: CatalogAccess, blueprint: &str) -> Answer<BlueprintId> {
+        let id = match BlueprintId::parse(blueprint) {
+            Ok(id) => id,
+            Err(error) => {
+                return Err(catalog::Error::Invalid(plain(vec![odd(
+                    "/blueprint",
+                    &error,
+                )])));
+            }
+        };
+        if self.power.catalog(access, &id).is_some() {
+            return Ok(id);
+        }
+        let missing = format!("catalog {} {id}", access.as_str());
+        Err(catalog::Error::Denied(
+            self.deny(missing, "[[capabilities.catalog]]").await,
+        ))
+    }
+
+    /// Refuses properties beside the granted ones.
+    async fn refuse_properties(
+        &mut self,
+        blueprint: &BlueprintId,
+        draft: &EntityDraft,
+        mode: catalog::WriteMode,
+    ) -> Option<catalog::Error> {
+        let allowed = self
+            .power
+            .catalog(CatalogAccess::Upsert, blueprint)
+            .flatten()?;
+        let mut wanted = allowed.to_vec();
+        let named = draft.properties.iter().flat_map(Map::keys);
+        wanted.extend(named.filter(|name| !allowed.contains(name)).cloned());
+        let missing = if matches!(mode, catalog::WriteMode::Replace) {
+            // What a replacement leaves out is cleared: that is a write of every property.
+            format!("catalog upsert {blueprint}")
+        } else if wanted.len() > allowed.len() {
+            wanted.sort_unstable();
+            format!("catalog upsert {blueprint} properties {}", wanted.join(","))
+        } else {
+            return None;
+        };
+        Some(catalog::Error::Denied(
+            self.deny(missing, "[[capabilities.catalog]]").await,
+        ))
+    }
+
+    /// Refuses relations to entities that the plugin may not read: the answer would tell which of them exist.
+    async fn refuse_hidden_targets(
+        &mut self,
+        blueprint: &BlueprintId,
+        draft: &EntityDraft,
+    ) -> wasmtime::Result<Option<catalog::Error>> {
+        let relations = draft
+            .relations
+            .iter()
+            .flatten()
+            .filter(|(_, value)| !value.targets().is_empty());
+        let names: Vec<String> = relations.map(|(name, _)| name.clone()).collect();
+        if names.is_empty() {
+            return Ok(None);
+        }
+        let definition = match self.backend()?.catalog.find_blueprint(blueprint).await {
+            Ok(found) => found.value,
+            Err(error) => return Ok(Some(refusal(error))),
+        };
+        for name in names {
+            // A relation that the blueprint does not have is for the catalog to refuse, with all else that is wrong.
+            let Some(target) = definition
+                .relations
+                .get(&name)
+                .map(|relation| relation.target.clone())
+            else {
+                continue;
+            };
+            let seen = [CatalogAccess::Read, CatalogAccess::Upsert];
+            if !seen
+                .iter()
+                .any(|access| self.power.catalog(*access, &target).is_some())
+            {
+                let denial = self
+                    .deny(format!("catalog read {target}"), "[[capabilities.catalog]]")
+                    .await;
+                return Ok(Some(catalog::Error::Denied(denial)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Reads an entity of the contract. What a `merge` does not name stays as it is; elsewhere it is cleared.
+fn draft(entity: catalog::Entity, mode: catalog::WriteMode) -> Result<EntityDraft, Vec<Violation>> {
+    let mut violations = Vec::new();
+    let identifier = EntityId::parse(entity.identifier)
+        .map_err(|e| violations.push(odd("/identifier", &e)))
+        .ok();
+    let properties = json::parse_object(&entity.properties)
+        .map_err(|e| {
+            violations.push(Violation::new(
+                "/properties",
+                "json",
+                format!("the properties are not a JSON object: {e}"),
+            ))
+        })
+        .ok();
+    let mut relations = IndexMap::new();
+    for relation in entity.relations {
+        let mut target = |text: String| {
+            let place = format!(
+                "/relations/{}",
+                relation.name.replace('~', "~0").replace('/', "~1")
+            );
+            EntityId::parse(text)
+                .map_err(|e| violations.push(odd(&place, &e)))
+                .ok()
+        };
+        let value = match relation.target {
+            catalog::Target::None => RelationValue::None,
+            catalog::Target::One(text) => {
+                target(text).map_or(RelationValue::None, RelationValue::One)
+            }
+            catalog::Target::Many(texts) => {
+                RelationValue::Many(texts.into_iter().filter_map(target).collect())
+            }
+        };
+        if let Some(_twice) = relations.insert(relation.name, value) {
+            violations.push(Violation::new(
+                "/relations",
+                "unique",
+                "a relation is named twice",
+            ));
+        }
+    }
+    if !violations.is_empty() {
+        return Err(violations);
+    }
+    let merge = matches!(mode, catalog::WriteMode::Merge);
+    Ok(EntityDraft {
+        identifier,
+        title: entity.title.map(Some),
+        icon: entity.icon.map(Some),
+        team: Some(entity.team).filter(|team| !(merge && team.is_empty())),
+        properties,
+        relations: Some(relations),
+    })
+}
+
+/// An entity in the words of the contract; only what a draft names where one is given.
+fn shown(entity: &Entity, named: Option<&EntityDraft>) -> catalog::Entity {
+    let property = |name: &str| {
+        named.is_none_or(|d| d.properties.as_ref().is_some_and(|p| p.contains_key(name)))
+    };
+    let relation = |name: &str| {
+        named.is_none_or(|d| d.relations.as_ref().is_some_and(|r| r.contains_key(name)))
+    };
+    let properties: Map<_, _> = entity
+        .properties
+        .iter()
+        .filter(|(name, _)| property(name))
+        .map(|(k, v)| (k.clone(), v.clone()))
+        .collect();
+    catalog::Entity {
+        blueprint: entity.blueprint.to_string(),
+        identifier: entity.identifier.to_string(),
+        title: entity
+            .title
+            .clone()
+            .filter(|_| named.is_none_or(|d| d.title.is_some())),
+        icon: entity
+            .icon
+            .clone()
+            .filter(|_| named.is_none_or(|d| d.icon.is_some())),
+        team: if named.is_none_or(|d| d.team.is_some()) {
+            entity.team.clone()
+        } else {
+            Vec::new()
+        },
+        properties: serde_json::Value::Object(properties).to_string(),
+        relations: entity
+            .relations
+            .iter()
+            .filter(|(name, _)| relation(name))
+            .map(|(name, value)| catalog::Relation {
+                name: name.clone(),
+                target: target(value),
+            })
+            .collect(),
+    }
+}
+
+fn target(value: &RelationValue) -> catalog::Target {
+    match value {
+        RelationValue::None => catalog::Target::None,
+        RelationValue::One(id) => catalog::Target::One(id.to_string()),
+        RelationValue::Many(ids) => {
+            catalog::Target::Many(ids.iter().map(ToString::to_string).collect())
+        }
+    }
+}
+
+fn refusal(error: Error) -> catalog::Error {
+    match error {
+        Error::NotFound(what) => catalog::Error::NotFound(what),
+        Error::Conflict { message, .. } => catalog::Error::Conflict(message),
+        Error::Invalid { violations, .. } => catalog::Error::Invalid(plain(violations)),
+        Error::Store(error) => {
+            tracing::error!(%error, "the catalog could not serve a plugin");
+            catalog::Error::Unavailable("the catalog cannot answer now".to_owned())
+        }
+    }
+}
+
+fn not_found(blueprint: &BlueprintId, identifier: &str) -> catalog::Error {
+    let shown: String = identifier.chars().take(64).collect();
+    catalog::Error::NotFound(format!("entity `{shown}` of blueprint `{blueprint}`"))
+}
+
+fn odd(place: &str, error: &IdentError) -> Violation {
+    Violation::new(place, "identifier", error.to_string())
+}
+
+fn plain(violations: Vec<Violation>) -> Vec<types::Violation> {
+    let violation = |v: Violation| types::Violation {
+        path: v.path,
+        rule: v.rule,
+        message: v.message,
+    };
+    violations.into_iter().map(violation).collect()
+}

@@ -1,0 +1,164 @@
+//! Compiled components on disk. Loading one is running it, so only what this host wrote itself is loaded: every file
+//! carries a keyed hash over its name and content, and the key never leaves the data folder.
+
+use std::hash::{Hash as _, Hasher};
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _, OpenOptions, OpenOptionsExt as _};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+use crate::model::Digest;
+use crate::plugin::error::StartError;
+
+const KEY_FILE: &str = "key";
+const KEY_BYTES: usize = 32;
+const MAC_BYTES: usize = 32;
+
+/// The largest compiled component that is read back: machine code is some times larger than its source.
+const MAX_FILE: u64 = 512 << 20;
+
+/// The folder `cache/components/<compatibility>/` of a data folder.
+pub(super) struct Cache {
+    dir: Dir,
+    key: [u8; KEY_BYTES],
+    compatibility: Digest,
+}
+
+impl Cache {
+    pub(super) fn open(data_dir: &Path, engine: &Engine) -> Result<Self, StartError> {
+        let folder: PathBuf = data_dir.join("cache/components");
+        let failed = |source| StartError::Folder {
+            folder: folder.clone(),
+            source,
+        };
+        Dir::create_ambient_dir_all(&folder, ambient_authority()).map_err(failed)?;
+        let root = Dir::open_ambient_dir(&folder, ambient_authority()).map_err(failed)?;
+        rustix::fs::fchmod(&root, rustix::fs::Mode::RWXU).map_err(|e| failed(e.into()))?;
+        let key = read_or_make_key(&root).map_err(failed)?;
+        let compatibility = compatibility(engine);
+        let name = compatibility.hex();
+        match root.create_dir_with(&name, DirBuilder::new().mode(0o700)) {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+                return Err(failed(error));
+            }
+            _ => {}
+        }
+        let dir = root.open_dir(&name).map_err(failed)?;
+        Ok(Self {
+            dir,
+            key,
+            compatibility,
+        })
+    }
+
+    /// A component that this host compiled before; `None` where there is none, or it is not as it was written.
+    pub(super) fn find(&self, engine: &Engine, digest: Digest) -> Option<Component> {
+        let name = file_name(digest);
+        let mut file = self.dir.open(&name).ok()?;
+        if file.metadata().ok()?.len() > MAX_FILE {
+            return None;
+        }
+        let mut content = Vec::new();
+        file.read_to_end(&mut content).ok()?;
+        let (mac, code) = content.split_at_checked(MAC_BYTES)?;
+        if !bool::from(self.mac(digest, code).ct_eq(mac)) {
+            tracing::warn!(component = %digest, "a compiled component on disk was changed or cut off; compiling it again");
+            return None;
+        }
+        #[expect(
+            unsafe_code,
+            reason = "the keyed hash proves that these are the bytes `insert` wrote, for this engine"
+        )]
+        // SAFETY: `deserialize` trusts its input to come from `serialize` of a compatible engine. The hash covers the
+        // code, the component's digest and the engine's compatibility hash under a key that only this host has.
+        let component = unsafe { Component::deserialize(engine, code) };
+        match component.and_then(|c| c.initialize_copy_on_write_image().map(|()| c)) {
+            Ok(component) => Some(component),
+            Err(error) => {
+                tracing::warn!(component = %digest, %error, "a compiled component on disk cannot be loaded; compiling it again");
+                None
+            }
+        }
+    }
+
+    /// Keeps a compiled component. The cache is an economy: where the disk refuses, the next start compiles again.
+    pub(super) fn insert(&self, component: &Component, digest: Digest) {
+        let kept = component
+            .serialize()
+            .map_err(std::io::Error::other)
+            .and_then(|code| {
+                let name = file_name(digest);
+                let partial = format!("{name}.partial");
+                let mut options = OpenOptions::new();
+                options.write(true).create(true).truncate(true).mode(0o600);
+                let mut file = self.dir.open_with(&partial, &options)?;
+                file.write_all(&self.mac(digest, &code))?;
+                file.write_all(&code)?;
+                drop(file);
+                self.dir.rename(&partial, &self.dir, &name)
+            });
+        if let Err(error) = kept {
+            tracing::warn!(component = %digest, %error, "a compiled component could not be kept on disk");
+        }
+    }
+
+    /// HMAC-SHA-256 over what the file is for and what is in it.
+    fn mac(&self, digest: Digest, code: &[u8]) -> [u8; MAC_BYTES] {
+        let pad = |byte: u8| {
+            let mut block = [byte; 64];
+            for (slot, key) in block.iter_mut().zip(self.key) {
+                *slot ^= key;
+            }
+            Sha256::new_with_prefix(block)
+        };
+        let mut inner = pad(0x36);
+        inner.update(self.compatibility.hex());
+        inner.update(digest.hex());
+        inner.update(code);
+        let mut outer = pad(0x5c);
+        outer.update(inner.finalize());
+        outer.finalize().into()
+    }
+}
+
+fn file_name(digest: Digest) -> String {
+    format!("{}.cwasm", digest.hex())
+}
+
+fn read_or_make_key(root: &Dir) -> std::io::Result<[u8; KEY_BYTES]> {
+    let mut key = [0; KEY_BYTES];
+    if let Ok(mut file) = root.open(KEY_FILE) {
+        // A key of the wrong length was cut off by a crash; a new one only costs compiling again.
+        let mut content = Vec::new();
+        std::io::Read::take(&mut file, KEY_BYTES as u64 + 1).read_to_end(&mut content)?;
+        if let Ok(found) = <[u8; KEY_BYTES]>::try_from(content) {
+            return Ok(found);
+        }
+    }
+    getrandom::fill(&mut key).map_err(std::io::Error::other)?;
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    root.open_with(KEY_FILE, &options)?.write_all(&key)?;
+    Ok(key)
+}
+
+/// What compiled code depends on: version and settings of the compiler, features of the processor.
+fn compatibility(engine: &Engine) -> Digest {
+    struct Bytes(Vec<u8>);
+    impl Hasher for Bytes {
+        fn finish(&self) -> u64 {
+            0
+        }
+        fn write(&mut self, bytes: &[u8]) {
+            self.0.extend_from_slice(bytes);
+        }
+    }
+    let mut bytes = Bytes(Vec::new());
+    engine.precompile_compatibility_hash().hash(&mut bytes);
+    Digest::of(&bytes.0)
+}

@@ -1,0 +1,137 @@
+//! Installing packages and finding them again.
+
+use serde_json::json;
+
+use super::error::{InstallError, ReviewError};
+use super::package::Package;
+use super::{PluginHost, loaded::Loaded};
+use crate::model::{Actor, AuditEntry, PluginName, PluginState, PluginVersion, Verb};
+use crate::store::{self, StoredPlugin};
+
+impl PluginHost {
+    /// Checks a package, compiles it, and stores it as a version that waits for a reviewer. The same bytes again
+    /// change nothing and answer the version that is there.
+    ///
+    /// # Errors
+    /// The file is no package that this host can run, or its name and version exist with other bytes.
+    pub async fn install(
+        &self,
+        actor: &Actor,
+        package: Vec<u8>,
+    ) -> Result<PluginVersion, InstallError> {
+        let read = Package::read(&package)?;
+        let (name, version) = (read.manifest.name.clone(), read.manifest.version.clone());
+        if let Some(found) = self.stored_as(&name, &version).await? {
+            return same(found, &read);
+        }
+        let component = self
+            .compiler
+            .load(package.clone().into(), read.digest)
+            .await
+            .map_err(InstallError::Unusable)?;
+        let read = Loaded::new(read, component).map_err(InstallError::Unusable)?;
+        // Links it with all that it asks for: a function that this host does not have is found here, not in a run.
+        let asked = read
+            .package
+            .manifest
+            .request
+            .iter()
+            .map(super::capability::Capability::power)
+            .collect();
+        read.prelinked(&asked).map_err(InstallError::Unusable)?;
+
+        let (actor, checked) = (actor.clone(), read.package.clone());
+        let installed = self.backend.store.write(move |tx| {
+            if let Some(found) = tx.find_plugin(&name, &version)? {
+                return same(found, &checked);
+            }
+            let installed = PluginVersion {
+                name,
+                title: checked.manifest.title.clone(),
+                version,
+                digest: checked.digest,
+                manifest_hash: checked.manifest_hash,
+                state: PluginState::Pending,
+                installed_at: tx.now,
+                installed_by: actor.name.clone(),
+            };
+            tx.insert_plugin(&installed, &package)?;
+            tx.insert_audit(&AuditEntry {
+                actor: &actor,
+                verb: Verb::Create,
+                resource: "plugin",
+                identifier: format!("{}@{}", installed.name, installed.version),
+                before: None,
+                after: Some(
+                    json!({ "version": &installed, "requested": checked.manifest.lines() }),
+                ),
+            })?;
+            Ok(installed)
+        });
+        let installed: PluginVersion = installed.await?;
+        self.shelf.keep(read);
+        Ok(installed)
+    }
+
+    /// Every plugin's versions, by name, newest first within a name.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn list_versions(
+        &self,
+        name: Option<&PluginName>,
+    ) -> Result<Vec<PluginVersion>, store::Error> {
+        let name = name.cloned();
+        let listed = self
+            .backend
+            .store
+            .read(move |tx| tx.list_plugins(name.as_ref()))
+            .await?;
+        Ok(listed.into_iter().map(|stored| stored.version).collect())
+    }
+
+    /// One version, whatever its state.
+    ///
+    /// # Errors
+    /// There is no such version.
+    pub async fn find_version(
+        &self,
+        name: &PluginName,
+        version: &semver::Version,
+    ) -> Result<PluginVersion, ReviewError> {
+        Ok(self.find_stored(name, version).await?.version)
+    }
+
+    pub(super) async fn find_stored(
+        &self,
+        name: &PluginName,
+        version: &semver::Version,
+    ) -> Result<StoredPlugin, ReviewError> {
+        let found = self.stored_as(name, version).await?;
+        found.ok_or_else(|| ReviewError::NotFound(format!("version {version} of plugin `{name}`")))
+    }
+
+    async fn stored_as(
+        &self,
+        name: &PluginName,
+        version: &semver::Version,
+    ) -> Result<Option<StoredPlugin>, store::Error> {
+        let (name, version) = (name.clone(), version.clone());
+        self.backend
+            .store
+            .read(move |tx| tx.find_plugin(&name, &version))
+            .await
+    }
+}
+
+/// A version is one file for ever.
+fn same(found: StoredPlugin, package: &Package) -> Result<PluginVersion, InstallError> {
+    let found = found.version;
+    if found.digest == package.digest {
+        return Ok(found);
+    }
+    Err(InstallError::Conflict(format!(
+        "plugin `{}` {} is installed with other bytes ({}); raise the version in plugin.toml",
+        found.name, found.version, found.digest
+    )))
+}

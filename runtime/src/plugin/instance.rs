@@ -1,0 +1,383 @@
+//! One call: a fresh store and instance, every limit applied, the end classified by type.
+
+use std::collections::{BTreeSet, HashMap};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::sync::watch;
+use wasmtime::component::ResourceTable;
+use wasmtime::{Engine, Store as GuestStore, Trap, UpdateDeadline, WasmBacktrace};
+use wasmtime_wasi::{
+    HostMonotonicClock, HostWallClock, I32Exit, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView,
+};
+
+use super::bindings::{self, ActionPlugin, ActionPluginPre, Call, Failure};
+use super::budget::Budget;
+use super::capability::Power;
+use super::capability::files::{Folder, Folders};
+use super::capability::log::{Channel, LogBook};
+use super::error::CallError;
+use super::grant::Effective;
+use super::limits::{Ceiling, HANDLES, HOST_OBJECTS, LIFTED_BYTES, Meter, RANDOM_BYTES, Stop};
+use crate::catalog::Catalog;
+use crate::model::{Actor, AuditEntry, Digest, Origin, PluginName, RunId, Timestamp, Verb};
+use crate::store::{self, Store};
+
+/// Denials of one call that get an audit row each. More lines than this is a probe, which the first ones show.
+const AUDITED_DENIALS: usize = 50;
+
+/// Who calls what: what every audit row of the call says.
+#[derive(Clone, Debug)]
+pub(super) struct Caller {
+    /// The plugin.
+    pub(super) plugin: PluginName,
+    /// The package.
+    pub(super) digest: Digest,
+    /// The run.
+    pub(super) run: RunId,
+    /// On whose behalf.
+    pub(super) actor: Actor,
+    /// When the run started: the time, for a guest without a clock.
+    pub(super) at: Timestamp,
+}
+
+/// The floors below, as far as a guest reaches them.
+#[derive(Clone, Debug)]
+pub(super) struct Backend {
+    /// For state and audit rows.
+    pub(super) store: Store,
+    /// For entities.
+    pub(super) catalog: Catalog,
+    /// For granted folders.
+    pub(super) folders: Arc<Folders>,
+}
+
+/// All that the host keeps for one guest.
+pub(super) struct Guest {
+    wasi: WasiCtx,
+    /// Host objects that the guest holds.
+    pub(super) table: ResourceTable,
+    ceiling: Ceiling,
+    calls_left: u64,
+    /// What the guest says.
+    pub(super) book: Arc<LogBook>,
+    /// What it may do.
+    pub(super) power: Arc<Effective>,
+    /// Who it works for.
+    pub(super) caller: Caller,
+    backend: Option<Backend>,
+    denied: BTreeSet<String>,
+    /// Folders that it opened.
+    pub(super) folders: HashMap<String, Arc<Folder>>,
+    /// Readers and writers that it holds.
+    pub(super) open_files: usize,
+}
+
+/// What a guest is given for one call.
+pub(super) struct Provision {
+    /// What it may do.
+    pub(super) power: Arc<Effective>,
+    /// Who it works for.
+    pub(super) caller: Caller,
+    /// What it says goes here.
+    pub(super) book: Arc<LogBook>,
+    /// `None`: nothing that needs a floor below is linked.
+    pub(super) backend: Option<Backend>,
+}
+
+impl WasiView for Guest {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
+    }
+}
+
+impl bindings::types::Host for Guest {}
+
+impl Guest {
+    fn new(provision: Provision) -> Self {
+        let Provision {
+            power,
+            caller,
+            book,
+            backend,
+        } = provision;
+        let powers = power.powers();
+        let mut wasi = WasiCtxBuilder::new();
+        wasi.stdout(book.channel(Channel::Stdout))
+            .stderr(book.channel(Channel::Stderr))
+            .max_random_size(RANDOM_BYTES)
+            // Hash maps get their seed here: the same run does the same twice.
+            .insecure_random_seed(0)
+            .insecure_random(wasmtime_wasi::Deterministic::new((0..=255).collect()));
+        if !powers.contains(&Power::Clock) {
+            wasi.wall_clock(Stopped(caller.at))
+                .monotonic_clock(Stopped(caller.at));
+        }
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(HOST_OBJECTS);
+        Self {
+            wasi: wasi.build(),
+            table,
+            ceiling: Ceiling::new(&power.limits),
+            calls_left: power.limits.get(Budget::HostCalls),
+            book,
+            power,
+            caller,
+            backend,
+            denied: BTreeSet::new(),
+            folders: HashMap::new(),
+            open_files: 0,
+        }
+    }
+
+    /// Counts one call of our own interfaces; over budget it ends the guest.
+    pub(super) fn spend_call(&mut self) -> Result<(), Stop> {
+        self.calls_left = self.calls_left.checked_sub(1).ok_or(Stop::HostCalls)?;
+        Ok(())
+    }
+
+    /// The floors below.
+    pub(super) fn backend(&self) -> wasmtime::Result<&Backend> {
+        self.backend
+            .as_ref()
+            .ok_or_else(|| wasmtime::format_err!("nothing is linked here"))
+    }
+
+    /// Records a denial and words it for the guest. `table` is where the line would stand in `plugin.toml`.
+    pub(super) async fn deny(&mut self, missing: String, table: &str) -> bindings::types::Denial {
+        let message = not_granted(&self.caller.plugin, &missing, table);
+        // A loop of denied calls must not become a loop of commits.
+        if self.denied.len() < AUDITED_DENIALS && self.denied.insert(missing.clone()) {
+            audit_denial(self.backend.clone(), self.caller.clone(), &missing).await;
+        }
+        bindings::types::Denial { missing, message }
+    }
+}
+
+/// The sentence of every denial.
+fn not_granted(plugin: &PluginName, missing: &str, table: &str) -> String {
+    format!(
+        "plugin `{plugin}` was not granted `{missing}`; declare it under `{table}` in plugin.toml and have the new version approved"
+    )
+}
+
+/// Writes that something was asked for which was not granted.
+async fn audit_denial(backend: Option<Backend>, caller: Caller, missing: &str) {
+    let Some(backend) = backend else { return };
+    let actor = Actor {
+        origin: Origin::Plugin,
+        run: Some(caller.run.clone()),
+        ..caller.actor
+    };
+    let identifier = caller.plugin.to_string();
+    let decision = json!({ "missing": missing, "digest": caller.digest });
+    let written: Result<(), store::Error> = backend
+        .store
+        .write(move |tx| {
+            tx.insert_audit(&AuditEntry {
+                actor: &actor,
+                verb: Verb::Deny,
+                resource: "plugin",
+                identifier,
+                before: None,
+                after: Some(decision),
+            })
+        })
+        .await;
+    if let Err(error) = written {
+        tracing::error!(%error, plugin = %caller.plugin, run = %caller.run, missing, "a denial could not be audited");
+    }
+}
+
+/// Calls `run` of a fresh instance: the guest's answer, or how it ended.
+pub(super) async fn run(
+    pre: &ActionPluginPre<Guest>,
+    provision: Provision,
+    call: &Call,
+    stop: watch::Receiver<bool>,
+) -> Result<Result<String, Failure>, CallError> {
+    let call = call.clone();
+    enter(pre, provision, stop, |store, instance| {
+        Box::pin(async move {
+            instance
+                .goldenpath_plugin_action()
+                .call_run(store, &call)
+                .await
+        })
+    })
+    .await
+}
+
+/// Calls `describe` of a fresh instance.
+pub(super) async fn describe(
+    pre: &ActionPluginPre<Guest>,
+    provision: Provision,
+    stop: watch::Receiver<bool>,
+) -> Result<bindings::Description, CallError> {
+    enter(pre, provision, stop, |store, instance| {
+        Box::pin(async move {
+            instance
+                .goldenpath_plugin_descriptor()
+                .call_describe(store)
+                .await
+        })
+    })
+    .await
+}
+
+/// A call of an exported function.
+type Exported<'a, T> = Pin<Box<dyn Future<Output = wasmtime::Result<T>> + Send + 'a>>;
+
+async fn enter<T>(
+    pre: &ActionPluginPre<Guest>,
+    provision: Provision,
+    mut stop: watch::Receiver<bool>,
+    call: impl for<'a> FnOnce(&'a mut GuestStore<Guest>, &'a ActionPlugin) -> Exported<'a, T> + Send,
+) -> Result<T, CallError> {
+    let limits = provision.power.limits;
+    let book = Arc::clone(&provision.book);
+    // From here on the guest's time runs, not while it waited for a slot.
+    let meter = Arc::new(Meter::start(&limits));
+    let mut store = store_for(pre.engine(), provision, &meter);
+    let work = Metered {
+        meter,
+        inner: Box::pin(async {
+            let instance = pre.instantiate_async(&mut store).await?;
+            call(&mut store, &instance).await
+        }),
+    };
+    let ended = tokio::select! {
+        biased;
+        ended = work => ended.map_err(Some),
+        // Dropping the work drops the guest's stack where it stands.
+        () = tokio::time::sleep(limits.time(Budget::WallTime)) => Err(Some(Stop::WallTime.into())),
+        _ = stop.wait_for(|stopped| *stopped) => Err(None),
+    };
+    book.finish();
+    match ended {
+        Ok(value) => Ok(value),
+        Err(None) => Err(CallError::Stopped),
+        Err(Some(error)) => {
+            if let Some(Stop::Denied { missing }) = error.downcast_ref() {
+                let (backend, caller) = (store.data().backend.clone(), store.data().caller.clone());
+                audit_denial(backend, caller, missing).await;
+            }
+            Err(classify(&error, store.data()))
+        }
+    }
+}
+
+fn store_for(engine: &Engine, provision: Provision, meter: &Arc<Meter>) -> GuestStore<Guest> {
+    let mut store = GuestStore::new(engine, Guest::new(provision));
+    store.limiter_async(|guest| &mut guest.ceiling);
+    store.set_hostcall_fuel(LIFTED_BYTES);
+    store.set_max_component_handles(HANDLES);
+    // Before instantiation: start functions run as well.
+    store.set_epoch_deadline(1);
+    let meter = Arc::clone(meter);
+    store.epoch_deadline_callback(move |_| {
+        meter.check()?;
+        // Others get the thread, and timers and cancellation get their chance.
+        Ok(UpdateDeadline::YieldCustom(
+            1,
+            Box::pin(tokio::task::yield_now()),
+        ))
+    });
+    store
+}
+
+/// Says how a guest ended, by the types that its error carries.
+fn classify(error: &wasmtime::Error, guest: &Guest) -> CallError {
+    let limits = &guest.power.limits;
+    let over = |budget: Budget| CallError::OverBudget {
+        budget: budget.key(),
+        granted: budget.render(limits.get(budget)),
+    };
+    if let Some(stop) = error.downcast_ref::<Stop>() {
+        return match stop {
+            Stop::CpuTime => over(Budget::CpuTime),
+            Stop::WallTime => CallError::TimedOut(limits.time(Budget::WallTime)),
+            Stop::HostCalls => over(Budget::HostCalls),
+            Stop::Denied { missing } => CallError::Denied(not_granted(
+                &guest.caller.plugin,
+                missing,
+                &format!("[capabilities.{missing}]"),
+            )),
+        };
+    }
+    if let Some(exit) = error.downcast_ref::<I32Exit>() {
+        return CallError::Trapped(format!(
+            "it exited with status {} instead of answering",
+            exit.0
+        ));
+    }
+    if error.is::<wasmtime::component::ResourceTableError>() {
+        return CallError::OverBudget {
+            budget: "handles",
+            granted: HOST_OBJECTS.to_string(),
+        };
+    }
+    if error.is::<wasmtime::PoolConcurrencyLimitError>() {
+        return CallError::Host("no room for another guest".to_owned());
+    }
+    // A program that was refused memory aborts: the refusal is the reason, not the abort.
+    if guest.ceiling.refused {
+        return over(Budget::Memory);
+    }
+    if let Some(trap) = error.downcast_ref::<Trap>() {
+        return CallError::Trapped(trap.to_string());
+    }
+    // Without guest frames the guest had ended, and its answer could not be taken over: it is more than the host
+    // copies, or not text.
+    if error.downcast_ref::<WasmBacktrace>().is_none() && !error.is::<std::str::Utf8Error>() {
+        return over(Budget::Output);
+    }
+    CallError::Trapped(super::engine::summary(error))
+}
+
+/// A future whose polls are charged to a meter.
+struct Metered<'a, T> {
+    inner: Pin<Box<dyn Future<Output = T> + Send + 'a>>,
+    meter: Arc<Meter>,
+}
+
+impl<T> Future for Metered<'_, T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        self.meter.enter();
+        let polled = self.inner.as_mut().poll(cx);
+        self.meter.leave();
+        polled
+    }
+}
+
+/// A clock that stands still. Sleeping works all the same: the host waits for the duration asked for.
+struct Stopped(Timestamp);
+
+impl HostWallClock for Stopped {
+    fn resolution(&self) -> Duration {
+        Duration::from_millis(1)
+    }
+
+    fn now(&self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.0).unwrap_or(0))
+    }
+}
+
+impl HostMonotonicClock for Stopped {
+    fn resolution(&self) -> u64 {
+        1
+    }
+
+    fn now(&self) -> u64 {
+        0
+    }
+}

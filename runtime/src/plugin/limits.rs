@@ -1,0 +1,195 @@
+//! What one call may use up: memory, processor time, host calls, host-side tables. Each number says why.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::time::{ClockId, clock_gettime};
+use wasmtime::ResourceLimiterAsync;
+
+use super::budget::{Budget, Limits};
+
+/// Core instances of a component: the toolchain makes four (program, shims, fix-ups).
+pub(super) const INSTANCES: u32 = 16;
+/// Linear memories of a component: a composed one has a few.
+pub(super) const MEMORIES: u32 = 4;
+/// Tables of a component: one of functions for each core instance.
+pub(super) const TABLES: u32 = 16;
+/// Elements of one table, and of all together: a large program has some thousand function pointers.
+pub(super) const TABLE_ELEMENTS: usize = 20_000;
+/// Host objects (streams, readers, pollables) that a guest may hold at a time.
+pub(super) const HOST_OBJECTS: usize = 4_096;
+/// Component-model handles that a guest may hold at a time.
+pub(super) const HANDLES: usize = 4_096;
+/// Bytes that one host call, or one result, may make the host copy out of guest memory. Twice the largest output, so
+/// that one that is only too large is told so.
+pub(super) const LIFTED_BYTES: usize = 16 << 20;
+/// Bytes that one call for randomness may ask for.
+pub(super) const RANDOM_BYTES: u64 = 64 << 10;
+/// Between two looks at the budgets while guest code runs.
+pub(super) const TICK: Duration = Duration::from_millis(10);
+
+/// Why the host ended a guest, carried through wasmtime as the error of the host function or check that saw it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Stop {
+    /// The processor-time budget is used up.
+    #[error("the processor-time budget is used up")]
+    CpuTime,
+    /// The wall-time budget is used up.
+    #[error("the wall-time budget is used up")]
+    WallTime,
+    /// The host-call budget is used up.
+    #[error("the host-call budget is used up")]
+    HostCalls,
+    /// Something that was not granted was called, and the interface has no way to say so.
+    #[error("`{missing}` was not granted")]
+    Denied {
+        /// The line that would allow it.
+        missing: &'static str,
+    },
+}
+
+/// Counts linear memory and tables over the whole store: the built-in limits are per memory.
+#[derive(Debug)]
+pub(super) struct Ceiling {
+    memory_limit: usize,
+    memory: usize,
+    last_growth: usize,
+    elements: usize,
+    /// Whether the last growth of memory that the guest asked for was refused.
+    pub(super) refused: bool,
+}
+
+impl Ceiling {
+    pub(super) fn new(limits: &Limits) -> Self {
+        let memory_limit = usize::try_from(limits.get(Budget::Memory)).unwrap_or(usize::MAX);
+        Self {
+            memory_limit,
+            memory: 0,
+            last_growth: 0,
+            elements: 0,
+            refused: false,
+        }
+    }
+}
+
+#[wasmtime_wasi::async_trait]
+impl ResourceLimiterAsync for Ceiling {
+    async fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let growth = desired.saturating_sub(current);
+        let total = self.memory.saturating_add(growth);
+        self.refused = total > self.memory_limit;
+        if !self.refused {
+            self.memory = total;
+            self.last_growth = growth;
+        }
+        Ok(!self.refused)
+    }
+
+    fn memory_grow_failed(&mut self, _: wasmtime::Error) -> wasmtime::Result<()> {
+        self.memory = self
+            .memory
+            .saturating_sub(std::mem::take(&mut self.last_growth));
+        self.refused = true;
+        Ok(())
+    }
+
+    async fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let total = self
+            .elements
+            .saturating_add(desired.saturating_sub(current));
+        let fits = total <= TABLE_ELEMENTS;
+        if fits {
+            self.elements = total;
+        }
+        Ok(fits)
+    }
+
+    fn instances(&self) -> usize {
+        INSTANCES as usize
+    }
+
+    fn tables(&self) -> usize {
+        TABLES as usize
+    }
+
+    fn memories(&self) -> usize {
+        MEMORIES as usize
+    }
+}
+
+/// Measures the processor time of a call, and knows when its time is up. Shared between the task that polls the guest
+/// and the check that runs inside it, both on the same thread.
+#[derive(Debug)]
+pub(super) struct Meter {
+    cpu_limit: u64,
+    deadline: Instant,
+    used: AtomicU64,
+    /// Thread time at which the current poll began.
+    entered: AtomicU64,
+}
+
+impl Meter {
+    /// Starts the wall clock.
+    pub(super) fn start(limits: &Limits) -> Self {
+        Self {
+            cpu_limit: nanoseconds(limits.time(Budget::CpuTime)),
+            deadline: Instant::now() + limits.time(Budget::WallTime),
+            used: AtomicU64::new(0),
+            entered: AtomicU64::new(0),
+        }
+    }
+
+    /// The guest gets the thread.
+    pub(super) fn enter(&self) {
+        self.entered.store(thread_time(), Ordering::Relaxed);
+    }
+
+    /// The guest gives the thread back.
+    pub(super) fn leave(&self) {
+        self.used.fetch_add(self.current(), Ordering::Relaxed);
+    }
+
+    /// Looked at on every tick, from inside the guest.
+    pub(super) fn check(&self) -> Result<(), Stop> {
+        if self
+            .used
+            .load(Ordering::Relaxed)
+            .saturating_add(self.current())
+            > self.cpu_limit
+        {
+            return Err(Stop::CpuTime);
+        }
+        // The timer of the runtime also watches it; this one works while no thread is free to serve timers.
+        if Instant::now() > self.deadline {
+            return Err(Stop::WallTime);
+        }
+        Ok(())
+    }
+
+    fn current(&self) -> u64 {
+        thread_time().saturating_sub(self.entered.load(Ordering::Relaxed))
+    }
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Processor time of this thread: unlike a wall clock it does not charge a guest for its neighbours.
+fn thread_time() -> u64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    seconds
+        .saturating_mul(1_000_000_000)
+        .saturating_add(u64::try_from(time.tv_nsec).unwrap_or(0))
+}

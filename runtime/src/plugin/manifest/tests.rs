@@ -1,0 +1,130 @@
+use super::*;
+
+const HEAD: &str = "[plugin]\nname = \"demo\"\nversion = \"1.2.0\"\n";
+const ACTION: &str = "[[actions]]\nname = \"go\"\neffects = \"once\"\n";
+
+fn parse(middle: &str) -> Result<Manifest, ManifestError> {
+    Manifest::parse(&format!("{HEAD}{middle}{ACTION}"))
+}
+
+#[test]
+fn request_becomes_sorted_canonical_lines() {
+    let manifest = parse(
+        r#"
+[[capabilities.files]]
+name = "services"
+access = "read-write"
+max-bytes = "64MiB"
+max-files = 10000
+reason = "render the template"
+[[capabilities.catalog]]
+blueprint = "Component"
+access = ["upsert", "read"]
+properties = ["url", "language"]
+reason = "register the service"
+[capabilities.state]
+reason = "remember the last number"
+[limits]
+memory = "32MiB"
+"#,
+    )
+    .unwrap();
+    let lines = manifest.lines();
+    assert_eq!(
+        lines,
+        [
+            "catalog read Component",
+            "catalog upsert Component properties language,url",
+            "files read-write services max-bytes 64MiB max-files 10000",
+            "limit cpu-time 5s",
+            "limit host-calls 10000",
+            "limit http-bytes 16MiB",
+            "limit http-requests 100",
+            "limit log 1MiB",
+            "limit memory 32MiB",
+            "limit output 256KiB",
+            "limit wall-time 60s",
+            "state",
+        ]
+    );
+    assert_eq!(manifest.reasons["state"], "remember the last number");
+    assert_eq!(manifest.action("go").unwrap().effects, Effects::Once);
+}
+
+#[test]
+fn unknown_key_is_named_with_its_line() {
+    let error = parse("[limits]\nmemry = \"1MiB\"\n").unwrap_err();
+    assert_eq!((error.line, error.key.as_str()), (5, "memry"));
+    let error = parse("[[capabilities.files]]\nname = \"a\"\naccess = \"read\"\nmax-size = \"1B\"\nreason = \"x\"\n").unwrap_err();
+    assert_eq!((error.line, error.key.as_str()), (7, "max-size"));
+    let error = parse("[[capabilities.exec]]\nname = \"a\"\n").unwrap_err();
+    assert_eq!(error.line, 4);
+    assert!(error.key.contains("exec"), "{error}");
+}
+
+#[test]
+fn duplicate_key_is_named_with_its_line() {
+    let error = parse("[limits]\nmemory = \"1MiB\"\nmemory = \"2MiB\"\n").unwrap_err();
+    assert_eq!((error.line, error.key.as_str()), (6, "memory"));
+}
+
+#[test]
+fn powers_that_are_not_enforced_are_refused() {
+    for (key, middle) in [
+        (
+            "capabilities.secret",
+            "[[capabilities.secret]]\nname = \"token\"\nreason = \"x\"\n",
+        ),
+        (
+            "capabilities.run-action",
+            "[[capabilities.run-action]]\naction = \"notify\"\nreason = \"x\"\n",
+        ),
+    ] {
+        let error = parse(middle).unwrap_err();
+        assert_eq!(error.line, 4, "{error}");
+        assert!(error.message.contains(key), "{error}");
+    }
+}
+
+#[test]
+fn values_out_of_bounds_are_refused() {
+    for middle in [
+        "[limits]\nmemory = \"4GiB\"\n",
+        "[limits]\nwall-time = \"2d\"\n",
+        "[limits]\nhost-calls = -1\n",
+        "[limits]\nhost-calls = 99999999999\n",
+        "[[capabilities.files]]\nname = \"../x\"\naccess = \"read\"\nreason = \"x\"\n",
+        "[[capabilities.files]]\nname = \"x\"\naccess = \"read\"\nmax-files = 0\nreason = \"x\"\n",
+        "[[capabilities.files]]\nname = \"x\"\naccess = \"write\"\nreason = \"x\"\n",
+        "[[capabilities.catalog]]\nblueprint = \"A\"\naccess = []\nreason = \"x\"\n",
+        "[[capabilities.catalog]]\nblueprint = \"A\"\naccess = [\"upsert\"]\nproperties = []\nreason = \"x\"\n",
+        "[[capabilities.catalog]]\nblueprint = \"A\"\naccess = [\"read\"]\nproperties = [\"a\"]\nreason = \"x\"\n",
+        "[[capabilities.catalog]]\nblueprint = \"A\"\naccess = [\"read\", \"read\"]\nreason = \"x\"\n",
+        "[[capabilities.catalog]]\nblueprint = \"*\"\naccess = [\"read\"]\nreason = \"x\"\n",
+        "[capabilities.clock]\n",
+        "[capabilities.clock]\nreason = \" \"\n",
+    ] {
+        let refused = parse(middle);
+        assert!(refused.is_err(), "{middle}");
+    }
+}
+
+#[test]
+fn identity_is_checked() {
+    for (name, version) in [
+        ("Demo", "1.0.0"),
+        ("d", "1.0.0"),
+        ("demo", "1.0"),
+        ("../demo", "1.0.0"),
+        ("dеmo", "1.0.0"),
+    ] {
+        let text = format!("[plugin]\nname = \"{name}\"\nversion = \"{version}\"\n{ACTION}");
+        assert!(Manifest::parse(&text).is_err(), "{name} {version}");
+    }
+    assert!(
+        Manifest::parse(HEAD).is_err(),
+        "a plugin without actions does nothing"
+    );
+    assert!(Manifest::parse("").is_err());
+    assert!(Manifest::parse(&"#".repeat(MAX_BYTES + 1)).is_err());
+}
