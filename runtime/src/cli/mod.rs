@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
+use crate::jq;
 use exit::{Exit, Failure};
 use output::{Format, Output};
 
@@ -48,6 +49,14 @@ enum Command {
 
 /// Runs one command line; the answer is its exit code.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if arguments
+        .get(1)
+        .is_some_and(|argument| argument == jq::worker::ARGUMENT)
+    {
+        // Not a command for people, and it must not do more than it has to before it limits itself.
+        return jq::worker::main();
+    }
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
