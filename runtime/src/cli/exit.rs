@@ -42,6 +42,8 @@ pub(super) struct Failure {
     pub(super) message: String,
     /// One line for each thing that is wrong.
     pub(super) details: Vec<String>,
+    /// The same as the server sent it.
+    pub(super) violations: Vec<Value>,
 }
 
 impl Failure {
@@ -61,6 +63,7 @@ impl Failure {
             code: code.to_owned(),
             message: message.into(),
             details: Vec::new(),
+            violations: Vec::new(),
         }
     }
 
@@ -83,7 +86,12 @@ impl Failure {
     }
 
     pub(super) fn to_json(&self) -> Value {
-        json!({"ok": false, "error": self.code, "message": self.message, "details": self.details})
+        let details = if self.violations.is_empty() {
+            json!(self.details)
+        } else {
+            json!(self.violations)
+        };
+        json!({"ok": false, "error": self.code, "message": self.message, "details": details})
     }
 }
 

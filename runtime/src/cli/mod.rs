@@ -1,9 +1,18 @@
 //! The command line: the second door beside HTTP. Only `serve`, `demo` and the building of plugins work on this
 //! machine; all else talks to a server.
 
+mod action;
+mod catalog;
+mod client;
+mod entity;
 mod exit;
+mod input;
+mod login;
 mod output;
+mod principal;
+mod run;
 mod serve;
+mod sse;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -13,6 +22,8 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use crate::jq;
 use exit::{Exit, Failure};
 use output::{Format, Output};
+
+use crate::model::PrincipalKind;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -40,6 +51,28 @@ struct Arguments {
 enum Command {
     /// Serve the portal
     Serve(serve::ServeArguments),
+    /// Keep a credential for the other commands
+    Login(login::LoginArguments),
+    /// Let people in
+    #[command(subcommand)]
+    User(principal::PrincipalCommand),
+    /// Let programs in
+    #[command(subcommand)]
+    App(principal::PrincipalCommand),
+    /// Write the catalog
+    #[command(subcommand)]
+    Catalog(catalog::CatalogCommand),
+    /// Read the catalog
+    #[command(subcommand)]
+    Entity(entity::EntityCommand),
+    /// See what may be asked for
+    #[command(subcommand)]
+    Actions(action::ActionCommand),
+    /// Ask for something: start a run of an action
+    Run(run::RunArguments),
+    /// See what was asked for
+    #[command(subcommand)]
+    Runs(run::RunsCommand),
     /// Print a completion script for a shell
     Completions {
         /// Which shell
@@ -86,6 +119,14 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn run(command: Command, output: &Output) -> Result<Exit, Failure> {
     match command {
         Command::Serve(arguments) => serve::run(arguments, output),
+        Command::Login(arguments) => login::run(arguments, output),
+        Command::User(command) => principal::run(PrincipalKind::User, command, output),
+        Command::App(command) => principal::run(PrincipalKind::App, command, output),
+        Command::Catalog(command) => catalog::run(command, output),
+        Command::Entity(command) => entity::run(command, output),
+        Command::Actions(command) => action::run(command, output),
+        Command::Run(arguments) => run::start(&arguments, output),
+        Command::Runs(command) => run::run(command, output),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "goldenpath", &mut script);

@@ -3,6 +3,7 @@
 //! The only module that reads the environment or the config file. Each field of [`Settings`] is at once a flag, an
 //! environment variable and a key of the file, so that none of the three can be forgotten.
 
+mod connection;
 mod value;
 
 use std::ffi::OsString;
@@ -13,7 +14,9 @@ use std::path::{Path, PathBuf};
 use cap_std::ambient_authority;
 use clap::builder::BoolishValueParser;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
+pub use connection::{Connection, ConnectionError, Credentials, Endpoint};
 pub use value::{ByteSize, PublicUrl, Secret, ValueError};
 
 /// A config file is a page of text; more is a mistake in the path.
@@ -325,14 +328,14 @@ fn read_settings(file: &Path) -> Result<Settings, ConfigError> {
     let bytes = read_file(file, MAX_CONFIG_BYTES).map_err(failed)?;
     let text = String::from_utf8(bytes)
         .map_err(|error| failed(io::Error::new(io::ErrorKind::InvalidData, error)))?;
-    parse_settings(&text).map_err(|(line, message)| ConfigError::File {
+    parse_toml(&text).map_err(|(line, message)| ConfigError::File {
         file: file.to_owned(),
         line,
         message,
     })
 }
 
-fn parse_settings(text: &str) -> Result<Settings, (usize, String)> {
+fn parse_toml<T: DeserializeOwned>(text: &str) -> Result<T, (usize, String)> {
     toml::from_str(text).map_err(|error| {
         let start = error.span().map_or(0, |span| span.start);
         let before = text.get(..start).unwrap_or_default();

@@ -2,6 +2,10 @@ use clap::{Args as _, Command};
 
 use super::*;
 
+fn parse_settings(text: &str) -> Result<Settings, (usize, String)> {
+    parse_toml(text)
+}
+
 fn flags(arguments: &[&str]) -> Settings {
     let command = Settings::augment_args(Command::new("serve").no_binary_name(true));
     let matches = command.try_get_matches_from(arguments).unwrap();
