@@ -6,11 +6,17 @@ mod apply;
 pub use access::{Access, AccessError, AccessToken, NewPrincipal};
 pub use apply::{ApplyMode, ApproveError, Documents};
 
-use crate::action::Actions;
+use std::ffi::OsString;
+
+use crate::action::{ActionSettings, Actions};
 use crate::catalog::Catalog;
 use crate::config::Config;
+use crate::jq::Jq;
 use crate::plugin::{PluginHost, PluginSettings, StartError};
 use crate::store::{self, Store};
+
+/// The hidden command of our own program that evaluates jq.
+pub(crate) const JQ_WORKER: &str = "jq-worker";
 
 /// The whole portal, as the doors see it. Clones share it.
 #[derive(Clone, Debug)]
@@ -51,7 +57,12 @@ impl App {
             allow_private: config.allow_private,
         };
         let plugins = PluginHost::new(store.clone(), catalog.clone(), settings)?;
-        let actions = todo!("the constructor of the run engine");
+        let jq = Jq::new(config.jq_worker.clone(), vec![OsString::from(JQ_WORKER)]);
+        let settings = ActionSettings {
+            workers: config.workers,
+            ..ActionSettings::default()
+        };
+        let actions = Actions::new(store.clone(), catalog.clone(), plugins.clone(), jq, settings);
         Ok(Self {
             access,
             catalog,

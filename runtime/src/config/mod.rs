@@ -157,6 +157,8 @@ pub struct Config {
     pub allow_private: bool,
     /// The administrator that the operator brings along.
     pub bootstrap: Option<Bootstrap>,
+    /// The program that evaluates jq, this one: never a setting, but a test that embeds the portal has to name it.
+    pub jq_worker: PathBuf,
 }
 
 /// Why the settings do not make a configuration.
@@ -245,6 +247,7 @@ impl Config {
             plugin_limit: settings.plugin_limit.map_or(32 << 20, ByteSize::bytes),
             allow_private: settings.egress_allow_private.unwrap_or(false),
             bootstrap,
+            jq_worker: std::env::current_exe().unwrap_or_else(|_| PathBuf::from("goldenpath")),
         })
     }
 }
