@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod action;
+pub mod api;
 pub mod app;
 pub mod catalog;
 pub mod cli;

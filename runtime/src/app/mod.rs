@@ -2,6 +2,7 @@
 
 mod access;
 mod apply;
+mod audit;
 
 pub use access::{Access, AccessError, AccessToken, NewPrincipal};
 pub use apply::{ApplyMode, ApproveError, Documents};
@@ -62,7 +63,13 @@ impl App {
             workers: config.workers,
             ..ActionSettings::default()
         };
-        let actions = Actions::new(store.clone(), catalog.clone(), plugins.clone(), jq, settings);
+        let actions = Actions::new(
+            store.clone(),
+            catalog.clone(),
+            plugins.clone(),
+            jq,
+            settings,
+        );
         Ok(Self {
             access,
             catalog,

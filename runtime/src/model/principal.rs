@@ -93,6 +93,18 @@ impl Role {
 }
 
 impl Permission {
+    /// Every permission.
+    pub const ALL: [Self; 8] = [
+        Self::ReadCatalog,
+        Self::WriteCatalog,
+        Self::RunActions,
+        Self::ReadAllRuns,
+        Self::ReadPlugins,
+        Self::InstallPlugins,
+        Self::ReviewPlugins,
+        Self::ManageUsers,
+    ];
+
     /// The permission's name in the `OpenAPI` document and in refusals.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -17,6 +17,21 @@ pub(super) const MAIN: &[&str] = &[
 /// The formats of `logs.db`, oldest first.
 pub(super) const LOGS: &[&str] = &[include_str!("../../migrations/logs/0001_event.sql")];
 
+/// Newest format of each database that this version writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+pub struct Formats {
+    /// Format of `goldenpath.db`.
+    pub main: usize,
+    /// Format of `logs.db`.
+    pub logs: usize,
+}
+
+/// What this version writes.
+pub const FORMATS: Formats = Formats {
+    main: MAIN.len(),
+    logs: LOGS.len(),
+};
+
 /// Applies what is missing, all of it or nothing.
 pub(super) fn migrate(
     file: &Path,

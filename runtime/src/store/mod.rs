@@ -23,6 +23,7 @@ pub use blueprint::{BlueprintKey, BlueprintRow};
 pub use connection::{ReadTx, WriteTx};
 pub use entity::{Dependent, EntityKey, EntityRow, Targets};
 pub use error::{Error, OpenError};
+pub use migrate::{FORMATS, Formats};
 pub use plugin::StoredPlugin;
 pub use plugin_state::StateWrite;
 pub use principal::Credential;

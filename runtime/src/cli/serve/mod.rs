@@ -15,6 +15,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::exit::{Exit, Failure};
 use super::output::Output;
+use crate::api::{self, ApiSettings};
 use crate::app::App;
 use crate::config::{self, Config, Settings, TlsFiles};
 use connection::Limited;
@@ -149,7 +150,7 @@ impl Portal {
     /// Answers requests until a signal says to stop.
     pub(super) async fn serve(self, output: &Output) -> Result<Exit, Failure> {
         let failed = |error: io::Error| Failure::of("serve", &error);
-        let router = axum::Router::new();
+        let router = api::router(self.app.clone(), api_settings(&self.config));
         let handle = Handle::new();
         let stopper = tokio::spawn(stop_on_signal(
             handle.clone(),
@@ -193,6 +194,21 @@ impl Portal {
         served.map_err(failed)?;
         tracing::info!("stopped");
         Ok(Exit::Done)
+    }
+}
+
+fn api_settings(config: &Config) -> ApiSettings {
+    ApiSettings {
+        listen: Some(config.listen),
+        public_url: config
+            .public_url
+            .as_ref()
+            .map(|url| url.as_str().to_owned()),
+        allowed_hosts: config.allowed_hosts.clone(),
+        trusted_proxies: config.trusted_proxies.clone(),
+        body_limit: config.body_limit,
+        package_limit: config.plugin_limit,
+        ..ApiSettings::default()
     }
 }
 

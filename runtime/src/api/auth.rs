@@ -1,0 +1,165 @@
+//! Who is calling, and whether they may: asked before anything of the body is read.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, MatchedPath, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+
+use super::error::ApiError;
+use super::extract::JsonBody;
+use super::host::client_address;
+use super::openapi::Right;
+use super::reply::Json;
+use super::state::{ApiState, Door};
+use crate::app::App;
+use crate::model::Actor;
+
+/// Whoever calls, already found to have the permission that the contract asks for.
+#[derive(Clone)]
+pub(super) struct Caller(pub(super) Arc<Actor>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        // Absent only where a handler asks for a caller and its contract says that there is none.
+        parts
+            .extensions
+            .get::<Self>()
+            .cloned()
+            .ok_or_else(ApiError::unexplained)
+    }
+}
+
+impl std::ops::Deref for Caller {
+    type Target = Actor;
+
+    fn deref(&self) -> &Actor {
+        &self.0
+    }
+}
+
+/// The address that a request comes from.
+pub(super) struct ClientAddress(IpAddr);
+
+impl FromRequestParts<ApiState> for ClientAddress {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        state: &ApiState,
+    ) -> Result<Self, Self::Rejection> {
+        Ok(Self(client_address(
+            &state.door.settings,
+            &parts.headers,
+            &parts.extensions,
+        )))
+    }
+}
+
+/// Holds each request against the contract: the `security` of its operation in the `OpenAPI` document is what is
+/// enforced, so the two cannot differ. What the document does not name is refused.
+pub(super) async fn authorize(
+    State(app): State<App>,
+    State(door): State<Arc<Door>>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    let Some(path) = request.extensions().get::<MatchedPath>() else {
+        // No route at all: the fallback says so.
+        return Ok(next.run(request).await);
+    };
+    match door.rights.find(path.as_str(), request.method()) {
+        Ok(Right::Public) => {}
+        Ok(Right::Needs(permission)) => {
+            let token = bearer(request.headers()).ok_or_else(|| {
+                let message =
+                    "send `Authorization: Bearer TOKEN`; POST /v1/auth/access_token gives tokens";
+                ApiError::unauthorized(message)
+            })?;
+            let actor = app.access.authenticate(token).await?;
+            if !actor.may(permission) {
+                return Err(ApiError::forbidden(actor.role, permission));
+            }
+            request.extensions_mut().insert(Caller(Arc::new(actor)));
+        }
+        Err(allowed) => {
+            let message = format!("`{}` is not allowed here; use {allowed}", request.method());
+            let refusal = ApiError::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                message,
+            );
+            return Err(match HeaderValue::try_from(allowed) {
+                Ok(allowed) => refusal.with_header(header::ALLOW, allowed),
+                Err(_) => refusal,
+            });
+        }
+    }
+    Ok(next.run(request).await)
+}
+
+/// The token of an `Authorization: Bearer` header.
+pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers
+        .get(header::AUTHORIZATION)?
+        .to_str()
+        .ok()?
+        .split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// A credential.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Login {
+    /// Its public half.
+    client_id: String,
+    /// Its secret half.
+    client_secret: String,
+}
+
+/// A token for the `Authorization` header.
+#[derive(Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct TokenReply {
+    /// Always `true`.
+    ok: bool,
+    /// The token, a signed JWT.
+    access_token: String,
+    /// Seconds from now.
+    expires_in: u64,
+    /// Always `Bearer`.
+    #[schema(value_type = String)]
+    token_type: &'static str,
+}
+
+/// Get a token for a credential.
+///
+/// Ten failed logins from one address within 15 minutes close the door for that address until they are over.
+#[utoipa::path(
+    post, path = "/v1/auth/access_token", tag = "access", security(()),
+    request_body = Login,
+    responses((status = 200, body = TokenReply)),
+)]
+pub(super) async fn create_access_token(
+    State(app): State<App>,
+    ClientAddress(address): ClientAddress,
+    JsonBody(login): JsonBody<Login>,
+) -> Result<Json<TokenReply>, ApiError> {
+    let token = app
+        .access
+        .issue_token(&login.client_id, &login.client_secret, address)
+        .await?;
+    Ok(Json(TokenReply {
+        ok: true,
+        access_token: token.token,
+        expires_in: token.expires_in_seconds,
+        token_type: "Bearer",
+    }))
+}

@@ -1,0 +1,130 @@
+//! All entities of a blueprint, streamed, or a page of them.
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse as _, Response};
+use futures_util::stream;
+use serde::Serialize;
+
+use crate::api::error::ApiError;
+use crate::api::extract::{InPath, Params};
+use crate::api::reply::Json;
+use crate::app::App;
+use crate::model::{BlueprintId, Entity, EntityId, Stamped};
+
+/// Entities that are in memory at a time while all are streamed.
+const CHUNK: usize = 500;
+
+/// Entities of a blueprint.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(in crate::api) struct EntitiesReply {
+    /// Always `true`.
+    ok: bool,
+    /// By identifier.
+    entities: Vec<Stamped<Entity>>,
+    /// The `from` of the next page; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+/// List the entities of a blueprint.
+///
+/// All of them in one streamed answer, unless `limit` or `from` asks for a page.
+#[utoipa::path(
+    get, path = "/v1/blueprints/{blueprint}/entities", tag = "catalog",
+    security(("bearer" = ["catalog:read"])),
+    params(
+        ("blueprint" = String, Path, description = "Identifier of the blueprint"),
+        ("limit" = Option<u32>, Query, description = "Entities on a page, 1 to 1000"),
+        ("from" = Option<String>, Query, description = "The `next` of the page before"),
+    ),
+    responses((status = 200, body = EntitiesReply)),
+)]
+pub(in crate::api) async fn list_entities(
+    State(app): State<App>,
+    InPath(blueprint): InPath<BlueprintId>,
+    params: Params,
+) -> Result<Response, ApiError> {
+    let from: Option<EntityId> = params.parsed("from")?;
+    if from.is_none() && params.text("limit").is_none() {
+        return stream_all(app, blueprint).await;
+    }
+    let limit = params.limit(200, 1_000)?;
+    let mut entities = app
+        .catalog
+        .list_entities(&blueprint, from, limit + 1)
+        .await?;
+    let more = entities.len() > limit;
+    entities.truncate(limit);
+    let last = entities.last().filter(|_| more);
+    let next = last.map(|entity| entity.value.identifier.to_string());
+    Ok(Json(EntitiesReply {
+        ok: true,
+        entities,
+        next,
+    })
+    .into_response())
+}
+
+/// Where a stream of entities is.
+enum Place {
+    /// This part is to be sent next.
+    Part(Vec<Stamped<Entity>>, &'static str),
+    /// Everything behind this entity is still to be read.
+    Behind(EntityId),
+    End,
+}
+
+async fn stream_all(app: App, blueprint: BlueprintId) -> Result<Response, ApiError> {
+    // The first part decides whether this is an answer or a refusal.
+    let first = app.catalog.list_entities(&blueprint, None, CHUNK).await?;
+    let start = Place::Part(first, "{\"ok\":true,\"entities\":[");
+    let parts = stream::try_unfold(start, move |place| {
+        let (catalog, blueprint) = (app.catalog.clone(), blueprint.clone());
+        async move {
+            let (part, opening) = match place {
+                Place::End => return Ok(None),
+                Place::Part(part, opening) => (part, opening),
+                Place::Behind(id) => (
+                    catalog.list_entities(&blueprint, Some(id), CHUNK).await?,
+                    ",",
+                ),
+            };
+            write_part(&part, opening)
+                .map(Some)
+                .map_err(crate::catalog::Error::from)
+        }
+    });
+    let parts = futures_util::TryStreamExt::inspect_err(parts, |error| {
+        tracing::error!(error = %error, "a streamed answer broke off");
+    });
+    let json = HeaderValue::from_static("application/json");
+    Ok(([(header::CONTENT_TYPE, json)], Body::from_stream(parts)).into_response())
+}
+
+fn write_part(
+    part: &[Stamped<Entity>],
+    opening: &str,
+) -> Result<(Bytes, Place), crate::store::Error> {
+    let mut bytes = Vec::with_capacity(part.len() * 512);
+    // Only a first part can be empty; a later one has nothing to separate then.
+    if !(part.is_empty() && opening == ",") {
+        bytes.extend_from_slice(opening.as_bytes());
+    }
+    for (index, entity) in part.iter().enumerate() {
+        if index > 0 {
+            bytes.push(b',');
+        }
+        serde_json::to_writer(&mut bytes, entity)
+            .map_err(|error| crate::store::Error::corrupt("entity", error))?;
+    }
+    let place = match part.last() {
+        Some(last) if part.len() == CHUNK => Place::Behind(last.value.identifier.clone()),
+        _ => {
+            bytes.extend_from_slice(b"]}");
+            Place::End
+        }
+    };
+    Ok((bytes.into(), place))
+}

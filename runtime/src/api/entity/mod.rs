@@ -1,0 +1,244 @@
+//! Entities of a blueprint.
+
+pub(super) mod bulk;
+pub(super) mod list;
+
+use axum::extract::State;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::auth::Caller;
+use super::error::ApiError;
+use super::extract::{InPath, JsonBody, Params};
+use super::reply::{Created, Done, Json};
+use crate::app::App;
+use crate::catalog::{Dependents, WriteOptions, Written, parse_draft};
+use crate::model::{
+    Actor, BlueprintId, Entity, EntityDraft, EntityId, RunId, Stamped, Violation, WriteMode,
+};
+
+/// One entity.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct EntityReply {
+    /// Always `true`.
+    ok: bool,
+    /// As it now is.
+    entity: Stamped<Entity>,
+}
+
+/// How many entities a blueprint has.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct CountReply {
+    /// Always `true`.
+    ok: bool,
+    /// That many.
+    count: u64,
+}
+
+/// Read an entity.
+#[utoipa::path(
+    get, path = "/v1/blueprints/{blueprint}/entities/{entity}", tag = "catalog",
+    security(("bearer" = ["catalog:read"])),
+    params(
+        ("blueprint" = String, Path, description = "Identifier of the blueprint"),
+        ("entity" = String, Path, description = "Identifier of the entity"),
+    ),
+    responses((status = 200, body = EntityReply)),
+)]
+pub(super) async fn find_entity(
+    State(app): State<App>,
+    InPath((blueprint, id)): InPath<(BlueprintId, EntityId)>,
+) -> Result<Json<EntityReply>, ApiError> {
+    Ok(Json(EntityReply {
+        ok: true,
+        entity: app.catalog.find_entity(&blueprint, &id).await?,
+    }))
+}
+
+/// Count the entities of a blueprint.
+#[utoipa::path(
+    get, path = "/v1/blueprints/{blueprint}/entities-count", tag = "catalog",
+    security(("bearer" = ["catalog:read"])),
+    params(("blueprint" = String, Path, description = "Identifier of the blueprint")),
+    responses((status = 200, body = CountReply)),
+)]
+pub(super) async fn count_entities(
+    State(app): State<App>,
+    InPath(blueprint): InPath<BlueprintId>,
+) -> Result<Json<CountReply>, ApiError> {
+    Ok(Json(CountReply {
+        ok: true,
+        count: app.catalog.count_entities(&blueprint).await?,
+    }))
+}
+
+/// Create an entity, or with `upsert` create or change it.
+#[utoipa::path(
+    post, path = "/v1/blueprints/{blueprint}/entities", tag = "catalog",
+    security(("bearer" = ["catalog:write"])),
+    params(
+        ("blueprint" = String, Path, description = "Identifier of the blueprint"),
+        ("upsert" = Option<bool>, Query, description = "Replace the entity where it exists"),
+        ("merge" = Option<bool>, Query, description = "With `upsert`: change only what the body names"),
+        ("create_missing_related_entities" = Option<bool>, Query, description = "Create relation targets that do not exist"),
+        ("validation_only" = Option<bool>, Query, description = "Check everything and change nothing"),
+        ("run_id" = Option<String>, Query, description = "The run during which this happens"),
+    ),
+    request_body = Object,
+    responses((status = 201, body = EntityReply), (status = 200, body = EntityReply)),
+)]
+pub(super) async fn create_entity(
+    State(app): State<App>,
+    caller: Caller,
+    InPath(blueprint): InPath<BlueprintId>,
+    params: Params,
+    JsonBody(body): JsonBody<Value>,
+) -> Result<Created<EntityReply>, ApiError> {
+    let actor = during_run(&app, &caller, &params).await?;
+    let draft = parse_draft(body)?;
+    let options = options(&params);
+    let written = app
+        .catalog
+        .write_entity(&actor, &blueprint, draft, mode(&params), options)
+        .await?;
+    let Written { entity, created } = written;
+    Ok(Created(
+        created && !options.validation_only,
+        EntityReply { ok: true, entity },
+    ))
+}
+
+/// Replace an entity: what the body leaves out is cleared.
+#[utoipa::path(
+    put, path = "/v1/blueprints/{blueprint}/entities/{entity}", tag = "catalog",
+    security(("bearer" = ["catalog:write"])),
+    params(
+        ("blueprint" = String, Path, description = "Identifier of the blueprint"),
+        ("entity" = String, Path, description = "Identifier of the entity"),
+        ("create_missing_related_entities" = Option<bool>, Query, description = "Create relation targets that do not exist"),
+        ("validation_only" = Option<bool>, Query, description = "Check everything and change nothing"),
+        ("run_id" = Option<String>, Query, description = "The run during which this happens"),
+    ),
+    request_body = Object,
+    responses((status = 200, body = EntityReply)),
+)]
+pub(super) async fn replace_entity(
+    State(app): State<App>,
+    caller: Caller,
+    InPath(ids): InPath<(BlueprintId, EntityId)>,
+    params: Params,
+    JsonBody(body): JsonBody<Value>,
+) -> Result<Json<EntityReply>, ApiError> {
+    let draft = parse_draft(body)?;
+    change(&app, &caller, ids, &params, draft, WriteMode::Overwrite).await
+}
+
+/// Change parts of an entity.
+#[utoipa::path(
+    patch, path = "/v1/blueprints/{blueprint}/entities/{entity}", tag = "catalog",
+    security(("bearer" = ["catalog:write"])),
+    params(
+        ("blueprint" = String, Path, description = "Identifier of the blueprint"),
+        ("entity" = String, Path, description = "Identifier of the entity"),
+        ("create_missing_related_entities" = Option<bool>, Query, description = "Create relation targets that do not exist"),
+        ("validation_only" = Option<bool>, Query, description = "Check everything and change nothing"),
+        ("run_id" = Option<String>, Query, description = "The run during which this happens"),
+    ),
+    request_body = Object,
+    responses((status = 200, body = EntityReply)),
+)]
+pub(super) async fn patch_entity(
+    State(app): State<App>,
+    caller: Caller,
+    InPath(ids): InPath<(BlueprintId, EntityId)>,
+    params: Params,
+    JsonBody(body): JsonBody<Value>,
+) -> Result<Json<EntityReply>, ApiError> {
+    let draft = parse_draft(body)?;
+    change(&app, &caller, ids, &params, draft, WriteMode::Update).await
+}
+
+/// Delete an entity.
+///
+/// Refused where a required relation points at it, unless `delete_dependents` takes those along.
+#[utoipa::path(
+    delete, path = "/v1/blueprints/{blueprint}/entities/{entity}", tag = "catalog",
+    security(("bearer" = ["catalog:write"])),
+    params(
+        ("blueprint" = String, Path, description = "Identifier of the blueprint"),
+        ("entity" = String, Path, description = "Identifier of the entity"),
+        ("delete_dependents" = Option<bool>, Query, description = "Also delete the entities that point at it"),
+        ("run_id" = Option<String>, Query, description = "The run during which this happens"),
+    ),
+    responses((status = 200, body = Done)),
+)]
+pub(super) async fn delete_entity(
+    State(app): State<App>,
+    caller: Caller,
+    InPath((blueprint, id)): InPath<(BlueprintId, EntityId)>,
+    params: Params,
+) -> Result<Json<Done>, ApiError> {
+    let actor = during_run(&app, &caller, &params).await?;
+    let dependents = match params.switch("delete_dependents") {
+        true => Dependents::Delete,
+        false => Dependents::Keep,
+    };
+    app.catalog
+        .delete_entity(&actor, &blueprint, &id, dependents)
+        .await?;
+    Ok(Done::OK)
+}
+
+async fn change(
+    app: &App,
+    caller: &Caller,
+    (blueprint, id): (BlueprintId, EntityId),
+    params: &Params,
+    mut draft: EntityDraft,
+    mode: WriteMode,
+) -> Result<Json<EntityReply>, ApiError> {
+    let actor = during_run(app, caller, params).await?;
+    if draft.identifier.as_ref().is_some_and(|named| *named != id) {
+        let message =
+            format!("it has to be `{id}`, as in the path: an entity keeps its identifier");
+        let violation = Violation::new("/identifier", "const", message);
+        return Err(ApiError::invalid(
+            &format!("entity `{id}`"),
+            vec![violation],
+        ));
+    }
+    draft.identifier = Some(id);
+    let written = app
+        .catalog
+        .write_entity(&actor, &blueprint, draft, mode, options(params))
+        .await?;
+    Ok(Json(EntityReply {
+        ok: true,
+        entity: written.entity,
+    }))
+}
+
+/// What a write does where the entity exists already, from the parameters of the Port API.
+fn mode(params: &Params) -> WriteMode {
+    match (params.switch("upsert"), params.switch("merge")) {
+        (false, _) => WriteMode::Create,
+        (true, false) => WriteMode::Replace,
+        (true, true) => WriteMode::Merge,
+    }
+}
+
+fn options(params: &Params) -> WriteOptions {
+    WriteOptions {
+        create_missing_targets: params.switch("create_missing_related_entities"),
+        validation_only: params.switch("validation_only"),
+    }
+}
+
+/// The caller, acting during the run that they name; only a run that they may see counts.
+async fn during_run(app: &App, caller: &Caller, params: &Params) -> Result<Actor, ApiError> {
+    let mut actor = Actor::clone(caller);
+    if let Some(id) = params.parsed::<RunId>("run_id")? {
+        actor.run = Some(app.actions.find_run(caller, &id).await?.id);
+    }
+    Ok(actor)
+}

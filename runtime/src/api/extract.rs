@@ -1,0 +1,219 @@
+//! What a request says: identifiers in the path, parameters, JSON bodies. Every refusal has the one error form.
+
+use std::str::FromStr;
+
+use axum::body::{Body, Bytes, HttpBody as _};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use http_body_util::BodyExt as _;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serde_path_to_error::Segment;
+
+use super::error::ApiError;
+use super::state::{ApiSettings, ApiState};
+use crate::catalog::parse_json;
+use crate::model::Violation;
+
+/// Identifiers in the path, parsed.
+pub(super) struct InPath<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for InPath<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let Path(value) = Path::from_request_parts(parts, state)
+            .await
+            .map_err(|rejection| {
+                // An identifier that breaks its rule cannot exist; the text says which rule.
+                ApiError::new(StatusCode::NOT_FOUND, "not_found", rejection.body_text())
+            })?;
+        Ok(Self(value))
+    }
+}
+
+/// Query parameters. Unknown ones are nobody's business: clients of the Port API send several.
+pub(super) struct Params(Vec<(String, String)>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Params {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let Query(pairs) = Query::try_from_uri(&parts.uri).map_err(|_| {
+            ApiError::new(
+                StatusCode::BAD_REQUEST,
+                "invalid_query",
+                "the query string is not valid",
+            )
+        })?;
+        Ok(Self(pairs))
+    }
+}
+
+impl Params {
+    /// The last value under a name; an empty one counts as absent, as some clients send all they know.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        let last = self.0.iter().rev().find(|(key, _)| key == name);
+        last.map(|(_, value)| value.as_str())
+            .filter(|value| !value.is_empty())
+    }
+
+    /// A switch, read leniently: there are clients that send Go's formatting errors. Anything but a clear yes is no.
+    pub(super) fn switch(&self, name: &str) -> bool {
+        self.text(name).is_some_and(|value| {
+            ["true", "1", "yes", "on"]
+                .iter()
+                .any(|yes| value.eq_ignore_ascii_case(yes))
+        })
+    }
+
+    /// A switch that matters whether it is there, on or off.
+    pub(super) fn tristate(&self, name: &str) -> Option<bool> {
+        self.text(name).map(|_| self.switch(name))
+    }
+
+    /// A value of a type of its own.
+    pub(super) fn parsed<T: FromStr<Err: std::fmt::Display>>(
+        &self,
+        name: &str,
+    ) -> Result<Option<T>, ApiError> {
+        let parse = |text: &str| {
+            text.parse()
+                .map_err(|error: T::Err| ApiError::bad_parameter(name, error.to_string()))
+        };
+        self.text(name).map(parse).transpose()
+    }
+
+    /// `limit`, between 1 and `most`.
+    pub(super) fn limit(&self, default: usize, most: usize) -> Result<usize, ApiError> {
+        match self.parsed::<usize>("limit")? {
+            None => Ok(default),
+            Some(limit) if (1..=most).contains(&limit) => Ok(limit),
+            Some(_) => Err(ApiError::bad_parameter("limit", format!("use 1 to {most}"))),
+        }
+    }
+}
+
+/// A JSON body.
+pub(super) struct JsonBody<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequest<ApiState> for JsonBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &ApiState) -> Result<Self, ApiError> {
+        let settings = &state.door.settings;
+        check_content_type(request.headers(), is_json, "application/json")?;
+        let bytes = read_body(request, settings, settings.body_limit).await?;
+        let parsed = from_json(parse_json(&bytes)?)
+            .map_err(|violation| ApiError::invalid("the body", vec![violation]))?;
+        Ok(Self(parsed))
+    }
+}
+
+/// The bytes of a plugin package.
+pub(super) struct Package(pub(super) Bytes);
+
+impl FromRequest<ApiState> for Package {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &ApiState) -> Result<Self, ApiError> {
+        let settings = &state.door.settings;
+        let wasm = |essence: &str| essence.eq_ignore_ascii_case("application/wasm");
+        check_content_type(request.headers(), wasm, "application/wasm")?;
+        read_body(request, settings, settings.package_limit)
+            .await
+            .map(Self)
+    }
+}
+
+fn is_json(essence: &str) -> bool {
+    let Some((kind, format)) = essence.split_once('/') else {
+        return false;
+    };
+    let json =
+        format.eq_ignore_ascii_case("json") || format.to_ascii_lowercase().ends_with("+json");
+    kind.eq_ignore_ascii_case("application") && json
+}
+
+fn check_content_type(
+    headers: &HeaderMap,
+    fits: impl Fn(&str) -> bool,
+    wanted: &str,
+) -> Result<(), ApiError> {
+    let given = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let essence = given
+        .and_then(|given| given.split(';').next())
+        .map(str::trim);
+    if essence.is_some_and(fits) {
+        return Ok(());
+    }
+    let message = format!("send the body with `Content-Type: {wanted}`");
+    Err(ApiError::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "unsupported_media_type",
+        message,
+    ))
+}
+
+/// Reads a whole body, bounded in size and in how long the client may pause.
+async fn read_body(
+    request: Request,
+    settings: &ApiSettings,
+    limit: usize,
+) -> Result<Bytes, ApiError> {
+    let too_large = || {
+        let message = format!("the body is larger than {limit} bytes");
+        ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
+    };
+    let mut body: Body = request.into_body();
+    let announced = body.size_hint();
+    if announced.lower() > limit as u64 {
+        return Err(too_large());
+    }
+    // The client announces this length; what is set aside before the bytes are here stays small.
+    let mut whole =
+        Vec::with_capacity(usize::try_from(announced.lower()).unwrap_or(0).min(1 << 20));
+    loop {
+        let frame = tokio::time::timeout(settings.body_pause, body.frame())
+            .await
+            .map_err(|_| {
+                let message = "the body stopped arriving";
+                ApiError::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", message)
+            })?;
+        let Some(frame) = frame else {
+            return Ok(whole.into());
+        };
+        let frame = frame.map_err(|_| {
+            let message = "the body broke off";
+            ApiError::new(StatusCode::BAD_REQUEST, "body_incomplete", message)
+        })?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        if whole.len() + data.len() > limit {
+            return Err(too_large());
+        }
+        whole.extend_from_slice(&data);
+    }
+}
+
+/// Reads a value as a type; a refusal points at the place.
+fn from_json<T: DeserializeOwned>(value: Value) -> Result<T, Violation> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let mut pointer = String::new();
+        for segment in error.path() {
+            match segment {
+                Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
+                Segment::Map { key } => {
+                    pointer.push('/');
+                    pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
+                }
+                Segment::Enum { .. } | Segment::Unknown => {}
+            }
+        }
+        Violation::new(pointer, "type", error.into_inner().to_string())
+    })
+}

@@ -1,0 +1,113 @@
+//! The HTTP door: the only module that knows axum and status codes.
+//!
+//! The table below is the whole contract. What each operation asks of its caller stands beside its handler, in the
+//! `security` of its description, and is enforced from there.
+
+mod action;
+mod apply;
+mod audit;
+mod auth;
+mod blueprint;
+mod edge;
+mod entity;
+mod error;
+mod extract;
+mod health;
+mod host;
+mod openapi;
+mod page;
+mod plugin;
+mod principal;
+mod reply;
+mod run;
+mod state;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use axum::http::{Method, StatusCode, Uri};
+use axum::middleware;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub use state::ApiSettings;
+
+use crate::app::App;
+use error::ApiError;
+use host::Hosts;
+use openapi::Rights;
+use state::{ApiState, Door};
+
+#[rustfmt::skip]
+fn table() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::with_openapi(openapi::base())
+        // Who may come in.
+        .routes(routes!(auth::create_access_token))
+        .routes(routes!(principal::list_users, principal::create_user))
+        .routes(routes!(principal::delete_user))
+        .routes(routes!(principal::list_apps, principal::create_app))
+        .routes(routes!(principal::delete_app))
+        // The catalog.
+        .routes(routes!(blueprint::list_blueprints, blueprint::create_blueprint))
+        .routes(routes!(blueprint::find_blueprint, blueprint::replace_blueprint, blueprint::patch_blueprint, blueprint::delete_blueprint))
+        .routes(routes!(entity::list::list_entities, entity::create_entity))
+        .routes(routes!(entity::bulk::write_entities))
+        .routes(routes!(entity::count_entities))
+        .routes(routes!(entity::find_entity, entity::replace_entity, entity::patch_entity, entity::delete_entity))
+        .routes(routes!(apply::apply_documents))
+        // Actions and runs.
+        .routes(routes!(action::list_actions, action::create_action))
+        .routes(routes!(action::find_action, action::replace_action, action::delete_action))
+        .routes(routes!(run::start::start_run))
+        .routes(routes!(run::list_runs))
+        .routes(routes!(run::find_run))
+        .routes(routes!(run::log::list_run_logs))
+        .routes(routes!(run::event::stream_run_events))
+        // Plugins.
+        .routes(routes!(plugin::list_plugins, plugin::install_plugin))
+        .routes(routes!(plugin::find_plugin))
+        .routes(routes!(plugin::find_plugin_version))
+        .routes(routes!(plugin::review::find_capabilities))
+        .routes(routes!(plugin::review::approve_version))
+        .routes(routes!(plugin::review::reject_version))
+        .routes(routes!(plugin::review::revoke_version))
+        // Operations.
+        .routes(routes!(audit::list_audit))
+        .routes(routes!(health::find_health))
+        .routes(routes!(page::find_contract))
+        .routes(routes!(page::find_page))
+}
+
+/// The whole door. Serve it with `into_make_service_with_connect_info::<SocketAddr>()`: failed logins are counted by
+/// address.
+pub fn router(app: App, settings: ApiSettings) -> axum::Router {
+    let (router, document) = table().split_for_parts();
+    let document = openapi::finish(&document);
+    let door = Arc::new(Door {
+        hosts: Hosts::new(&settings),
+        rights: Rights::read(&document),
+        docs: page::render(&document).into(),
+        openapi: document.to_string().into(),
+        streams: Mutex::new(HashMap::new()),
+        settings,
+    });
+    let state = ApiState { app, door };
+    router
+        .fallback(unknown_route)
+        .layer(middleware::from_fn_with_state(
+            state.clone(),
+            auth::authorize,
+        ))
+        .layer(middleware::from_fn_with_state(state.clone(), edge::guard))
+        .with_state(state)
+}
+
+async fn unknown_route(method: Method, uri: Uri) -> ApiError {
+    // The client chooses the path; the message shows only its beginning.
+    let path: String = uri.path().chars().take(100).collect();
+    let message = format!("there is no route `{method} {path}`; GET /docs lists them all");
+    ApiError::new(StatusCode::NOT_FOUND, "unknown_route", message)
+}

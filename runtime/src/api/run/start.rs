@@ -1,0 +1,145 @@
+//! Starting a run, and waiting a little for its end.
+
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use tokio::time::{Instant, timeout_at};
+
+use super::RunReply;
+use super::view::Views;
+use crate::api::auth::Caller;
+use crate::api::error::ApiError;
+use crate::api::extract::{InPath, JsonBody};
+use crate::api::reply::Json;
+use crate::app::App;
+use crate::model::{ActionId, Actor, EntityId, Run};
+
+/// Longest time that a client can have us wait for a run's end.
+const LONGEST_WAIT: u64 = 60;
+
+static PREFER: HeaderName = HeaderName::from_static("prefer");
+static PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+
+/// What the action is to be started with.
+#[derive(Deserialize, utoipa::ToSchema)]
+pub(in crate::api) struct NewRun {
+    /// The inputs.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    properties: Map<String, Value>,
+    /// Identifier of the entity to work on.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    entity: Option<EntityId>,
+}
+
+/// Start an action: the run is on disk when the answer is sent.
+///
+/// With `Prefer: wait=SECONDS` (at most 60) the answer waits for the run's end and is 200 then, whether it ended well or
+/// badly; 202 where it has not ended by then.
+#[utoipa::path(
+    post, path = "/v1/actions/{action}/runs", tag = "actions", security(("bearer" = ["actions:run"])),
+    params(
+        ("action" = String, Path, description = "Identifier of the action"),
+        ("Prefer" = Option<String>, Header, description = "`wait=SECONDS`"),
+    ),
+    request_body = NewRun,
+    responses((status = 202, body = RunReply), (status = 200, body = RunReply)),
+)]
+pub(in crate::api) async fn start_run(
+    State(app): State<App>,
+    caller: Caller,
+    InPath(action): InPath<ActionId>,
+    headers: HeaderMap,
+    JsonBody(new): JsonBody<NewRun>,
+) -> Result<Response, ApiError> {
+    let wait = preferred_wait(&headers);
+    let mut run = app
+        .actions
+        .start(&caller, &action, new.properties, new.entity)
+        .await?;
+    let location = format!("/v1/actions/runs/{}", run.id);
+    if let Some(seconds) = wait {
+        run = wait_for_end(&app, &caller, run, Duration::from_secs(seconds)).await?;
+    }
+    let ended = wait.is_some() && run.state.is_terminal();
+    let status = if ended {
+        StatusCode::OK
+    } else {
+        StatusCode::ACCEPTED
+    };
+    let run = Views::new(&app).show(run).await?;
+    let mut response = (status, Json(RunReply { ok: true, run })).into_response();
+    if let Ok(location) = HeaderValue::try_from(location) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    if let Some(applied) = wait.and_then(|wait| HeaderValue::try_from(format!("wait={wait}")).ok())
+    {
+        response
+            .headers_mut()
+            .insert(PREFERENCE_APPLIED.clone(), applied);
+    }
+    Ok(response)
+}
+
+async fn wait_for_end(
+    app: &App,
+    actor: &Actor,
+    mut run: Run,
+    longest: Duration,
+) -> Result<Run, ApiError> {
+    let deadline = Instant::now() + longest;
+    let mut seen = 0;
+    while !run.state.is_terminal() {
+        let Ok(now) = timeout_at(deadline, app.actions.wait_for_change(&run.id, seen)).await else {
+            break;
+        };
+        seen = now;
+        run = app.actions.find_run(actor, &run.id).await?;
+    }
+    Ok(run)
+}
+
+/// The seconds of `Prefer: wait=SECONDS`. A preference that makes no sense is one that is not met, says RFC 7240.
+fn preferred_wait(headers: &HeaderMap) -> Option<u64> {
+    let all = headers
+        .get_all(&PREFER)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    let mut preferences = all.flat_map(|value| value.split([',', ';'])).map(str::trim);
+    let wait = preferences.find_map(|preference| {
+        let (name, value) = preference.split_once('=')?;
+        name.trim()
+            .eq_ignore_ascii_case("wait")
+            .then(|| value.trim().trim_matches('"'))
+    });
+    wait?
+        .parse()
+        .ok()
+        .map(|seconds: u64| seconds.min(LONGEST_WAIT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wait_is_found_among_other_preferences_and_bounded() {
+        let wait = |value: &'static str| {
+            preferred_wait(&HeaderMap::from_iter([(
+                PREFER.clone(),
+                HeaderValue::from_static(value),
+            )]))
+        };
+        assert_eq!(wait("wait=10"), Some(10));
+        assert_eq!(wait("respond-async, Wait = 5"), Some(5));
+        assert_eq!(wait("wait=3600"), Some(60));
+        assert_eq!(wait("wait=soon"), None);
+        assert_eq!(wait("return=minimal"), None);
+        assert_eq!(preferred_wait(&HeaderMap::new()), None);
+    }
+}

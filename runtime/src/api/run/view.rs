@@ -1,0 +1,196 @@
+//! A run as clients of the Port API know it, with our finer words beside.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::api::error::ApiError;
+use crate::app::App;
+use crate::model::{
+    ActionId, BlueprintId, EntityId, Run, RunFailure, RunState, RunStatus, Timestamp,
+};
+use crate::{action, catalog};
+
+/// A run.
+#[derive(Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::api) struct RunView {
+    /// Unique among all runs.
+    id: String,
+    /// In the words of the Port API.
+    status: RunStatus,
+    /// Nobody sets one yet.
+    status_label: Option<String>,
+    /// Where exactly it is.
+    state: RunState,
+    /// Blueprint of the entity that it works on or makes.
+    blueprint: Option<Named>,
+    /// The entity that it works on.
+    entity: Option<Named>,
+    /// The action that it executes.
+    action: Named,
+    /// The inputs, defaults filled in.
+    #[schema(value_type = Object)]
+    properties: Map<String, Value>,
+    /// Through which door it was asked for.
+    #[schema(value_type = String)]
+    source: &'static str,
+    /// Whether a person has to approve it first.
+    required_approval: bool,
+    /// The decision of that person.
+    #[schema(value_type = Option<Object>)]
+    approval: Option<Value>,
+    /// Links that the plugin left.
+    link: Vec<String>,
+    /// Nobody sets one yet.
+    summary: Option<String>,
+    /// What the plugin answered.
+    #[schema(value_type = Option<Object>)]
+    output: Option<Value>,
+    /// Why it ended badly.
+    failure: Option<RunFailure>,
+    /// How often guest code was started.
+    attempts: u32,
+    /// Who asked.
+    created_by: String,
+    /// Who asked: nobody else changes a run.
+    updated_by: String,
+    /// When it was accepted.
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    /// When it last changed.
+    #[schema(value_type = String, format = DateTime)]
+    updated_at: Timestamp,
+    /// When it reached its terminal state.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    ended_at: Option<Timestamp>,
+}
+
+/// Something that a run refers to, by name and title.
+#[derive(Clone, Serialize, utoipa::ToSchema)]
+pub(in crate::api) struct Named {
+    /// Its identifier.
+    identifier: String,
+    /// Its title now.
+    title: Option<String>,
+    /// Its icon now.
+    icon: Option<String>,
+    /// Whether it is gone by now.
+    deleted: bool,
+}
+
+/// Turns runs into views; looks each thing that several of them refer to up once.
+pub(in crate::api) struct Views<'a> {
+    app: &'a App,
+    blueprints: HashMap<BlueprintId, Named>,
+    actions: HashMap<ActionId, Named>,
+    entities: HashMap<(BlueprintId, EntityId), Named>,
+}
+
+impl<'a> Views<'a> {
+    pub(in crate::api) fn new(app: &'a App) -> Self {
+        Self {
+            app,
+            blueprints: HashMap::new(),
+            actions: HashMap::new(),
+            entities: HashMap::new(),
+        }
+    }
+
+    pub(in crate::api) async fn show(&mut self, run: Run) -> Result<RunView, ApiError> {
+        let blueprint = match &run.blueprint {
+            Some(id) => Some(self.blueprint(id).await?),
+            None => None,
+        };
+        let entity = match (&run.blueprint, &run.entity) {
+            (Some(blueprint), Some(id)) => Some(self.entity(blueprint, id).await?),
+            (None, Some(id)) => Some(Named::gone(id.as_str())),
+            (_, None) => None,
+        };
+        let action = self.action(&run.action).await?;
+        Ok(RunView {
+            id: run.id.into(),
+            status: run.state.status(),
+            status_label: None,
+            state: run.state,
+            blueprint,
+            entity,
+            action,
+            properties: run.properties,
+            source: "API",
+            required_approval: false,
+            approval: None,
+            link: run.links,
+            summary: None,
+            output: run.output,
+            failure: run.failure,
+            attempts: run.attempts,
+            updated_by: run.created_by.clone(),
+            created_by: run.created_by,
+            created_at: run.created_at,
+            updated_at: run.updated_at,
+            ended_at: run.ended_at,
+        })
+    }
+
+    async fn blueprint(&mut self, id: &BlueprintId) -> Result<Named, ApiError> {
+        if let Some(known) = self.blueprints.get(id) {
+            return Ok(known.clone());
+        }
+        let named = match self.app.catalog.find_blueprint(id).await {
+            Ok(found) => Named::there(id.as_str(), Some(found.value.title), found.value.icon),
+            Err(catalog::Error::NotFound(_)) => Named::gone(id.as_str()),
+            Err(error) => return Err(error.into()),
+        };
+        self.blueprints.insert(id.clone(), named.clone());
+        Ok(named)
+    }
+
+    async fn action(&mut self, id: &ActionId) -> Result<Named, ApiError> {
+        if let Some(known) = self.actions.get(id) {
+            return Ok(known.clone());
+        }
+        let named = match self.app.actions.find(id).await {
+            Ok(found) => Named::there(id.as_str(), found.value.title, found.value.icon),
+            Err(action::Error::NotFound(_)) => Named::gone(id.as_str()),
+            Err(error) => return Err(error.into()),
+        };
+        self.actions.insert(id.clone(), named.clone());
+        Ok(named)
+    }
+
+    async fn entity(&mut self, blueprint: &BlueprintId, id: &EntityId) -> Result<Named, ApiError> {
+        let key = (blueprint.clone(), id.clone());
+        if let Some(known) = self.entities.get(&key) {
+            return Ok(known.clone());
+        }
+        let named = match self.app.catalog.find_entity(blueprint, id).await {
+            Ok(found) => Named::there(id.as_str(), found.value.title, found.value.icon),
+            Err(catalog::Error::NotFound(_)) => Named::gone(id.as_str()),
+            Err(error) => return Err(error.into()),
+        };
+        self.entities.insert(key, named.clone());
+        Ok(named)
+    }
+}
+
+impl Named {
+    fn there(id: &str, title: Option<String>, icon: Option<String>) -> Self {
+        Self {
+            identifier: id.to_owned(),
+            title,
+            icon,
+            deleted: false,
+        }
+    }
+
+    fn gone(id: &str) -> Self {
+        Self {
+            identifier: id.to_owned(),
+            title: None,
+            icon: None,
+            deleted: true,
+        }
+    }
+}
