@@ -87,12 +87,13 @@ impl Loaded {
     }
 }
 
-/// Links a component that is only asked to describe itself: what it imports exists, and traps when called.
+/// Links a component that is only asked to describe itself: what it imports is there, and every call of it is denied,
+/// because nothing is granted and no floor below is in reach.
 pub(super) fn prelink_to_describe(component: &Component) -> Result<ActionPluginPre<Guest>, String> {
-    let linked = linker::link(component.engine(), &BTreeSet::new()).and_then(|mut linker| {
-        linker.define_unknown_imports_as_traps(component)?;
-        ActionPluginPre::new(linker.instantiate_pre(component)?)
-    });
+    let visible = BTreeSet::from([Power::Catalog, Power::Files, Power::State]);
+    let linked = linker::link(component.engine(), &visible)
+        .and_then(|linker| linker.instantiate_pre(component))
+        .and_then(ActionPluginPre::new);
     linked.map_err(|e| format!("the component cannot be linked: {}", summary(&e)))
 }
 

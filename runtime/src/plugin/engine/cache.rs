@@ -6,7 +6,10 @@ use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _, OpenOptions, OpenOptionsExt as _};
+use cap_std::fs::{
+    Dir, DirBuilder, DirBuilderExt as _, OpenOptions, OpenOptionsExt as _, Permissions,
+    PermissionsExt as _,
+};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use wasmtime::Engine;
@@ -38,7 +41,8 @@ impl Cache {
         };
         Dir::create_ambient_dir_all(&folder, ambient_authority()).map_err(failed)?;
         let root = Dir::open_ambient_dir(&folder, ambient_authority()).map_err(failed)?;
-        rustix::fs::fchmod(&root, rustix::fs::Mode::RWXU).map_err(|e| failed(e.into()))?;
+        root.set_permissions(".", Permissions::from_mode(0o700))
+            .map_err(failed)?;
         let key = read_or_make_key(&root).map_err(failed)?;
         let compatibility = compatibility(engine);
         let name = compatibility.hex();
