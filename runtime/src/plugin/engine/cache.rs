@@ -6,10 +6,7 @@ use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use cap_std::ambient_authority;
-use cap_std::fs::{
-    Dir, DirBuilder, DirBuilderExt as _, OpenOptions, OpenOptionsExt as _, Permissions,
-    PermissionsExt as _,
-};
+use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _, OpenOptions, OpenOptionsExt as _};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use wasmtime::Engine;
@@ -39,20 +36,14 @@ impl Cache {
             folder: folder.clone(),
             source,
         };
-        Dir::create_ambient_dir_all(&folder, ambient_authority()).map_err(failed)?;
-        let root = Dir::open_ambient_dir(&folder, ambient_authority()).map_err(failed)?;
-        root.set_permissions(".", Permissions::from_mode(0o700))
+        let data = Dir::open_ambient_dir(data_dir, ambient_authority()).map_err(failed)?;
+        let root = private_folder(&data, "cache")
+            .and_then(|cache| private_folder(&cache, "components"))
             .map_err(failed)?;
         let key = read_or_make_key(&root).map_err(failed)?;
         let compatibility = compatibility(engine);
         let name = compatibility.hex();
-        match root.create_dir_with(&name, DirBuilder::new().mode(0o700)) {
-            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-                return Err(failed(error));
-            }
-            _ => {}
-        }
-        let dir = root.open_dir(&name).map_err(failed)?;
+        let dir = private_folder(&root, &name).map_err(failed)?;
         Ok(Self {
             dir,
             key,
@@ -132,6 +123,15 @@ impl Cache {
 
 fn file_name(digest: Digest) -> String {
     format!("{}.cwasm", digest.hex())
+}
+
+/// Opens a folder that only this user may enter, making it where it is missing.
+fn private_folder(parent: &Dir, name: &str) -> std::io::Result<Dir> {
+    match parent.create_dir_with(name, DirBuilder::new().mode(0o700)) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    parent.open_dir(name)
 }
 
 fn read_or_make_key(root: &Dir) -> std::io::Result<[u8; KEY_BYTES]> {
