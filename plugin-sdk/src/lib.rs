@@ -1,1 +1,37 @@
+#![doc = include_str!("../README.md")]
+#![warn(missing_docs)]
 
+// The macros name this crate by its own name, also where they are used inside it.
+extern crate self as goldenpath_sdk;
+
+pub mod catalog;
+pub mod files;
+pub mod http;
+pub mod log;
+pub mod prelude;
+pub mod state;
+
+mod action;
+mod context;
+mod failure;
+mod host;
+
+#[cfg(target_arch = "wasm32")]
+#[doc(hidden)]
+pub mod bindings;
+#[cfg(not(target_arch = "wasm32"))]
+mod fake;
+
+pub use action::{Action, Description, describe};
+pub use context::Context;
+pub use failure::{Denial, Failure, Violation};
+#[cfg(not(target_arch = "wasm32"))]
+pub use fake::{FakeContext, LogEvent};
+pub use goldenpath_sdk_macros::{action, input, output, plugin};
+
+pub use schemars;
+pub use serde;
+pub use serde_json;
+
+#[doc(hidden)]
+pub mod __private;

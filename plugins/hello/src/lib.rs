@@ -1,1 +1,22 @@
-
+#![doc = include_str!("../README.md")]
+use goldenpath_sdk::prelude::*;
+#[input]
+pub struct Hello {
+    /// Whom to greet.
+    #[schemars(length(min = 1, max = 100))]
+    pub name: String,
+}
+#[output]
+pub struct Greeting {
+    /// The greeting.
+    pub greeting: String,
+}
+/// Greets somebody.
+#[action]
+pub fn hello(input: Hello, ctx: &Context) -> Result<Greeting, Failure> {
+    ctx.log().info(format!("greets {}", input.name));
+    Ok(Greeting {
+        greeting: format!("Hello, {}!", input.name),
+    })
+}
+goldenpath_sdk::plugin!(hello);
