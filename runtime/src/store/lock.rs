@@ -2,11 +2,12 @@
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, OpenOptions};
+use cap_std::fs::{Dir, OpenOptions, Permissions};
 use rustix::fs::{FlockOperation, flock};
 
 use super::OpenError;
@@ -26,11 +27,10 @@ impl FolderLock {
             folder: folder.to_owned(),
             source,
         };
-        Dir::create_ambient_dir_all(folder, ambient_authority()).map_err(failed)?;
-        let dir = Dir::open_ambient_dir(folder, ambient_authority()).map_err(failed)?;
+        let dir = open_or_make(folder).map_err(failed)?;
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true);
-        let mut file = dir
+        let mut file: File = dir
             .open_with(LOCK_FILE, &options)
             .map_err(failed)?
             .into_std();
@@ -38,7 +38,8 @@ impl FolderLock {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => {
                 let mut holder = String::new();
-                let read = file.read_to_string(&mut holder);
+                // Whatever else somebody may have put there, a process id is short.
+                let read = (&file).take(20).read_to_string(&mut holder);
                 let holder = holder.trim().to_owned();
                 let holder = if read.is_err() || holder.is_empty() {
                     "unknown".to_owned()
@@ -58,5 +59,22 @@ impl FolderLock {
         Ok(Self {
             _file: Arc::new(file),
         })
+    }
+}
+
+/// Opens the folder, or makes one that nobody else may look into: it will hold credentials. One that is there already
+/// keeps the rights that its owner gave it.
+fn open_or_make(folder: &Path) -> std::io::Result<Dir> {
+    match Dir::open_ambient_dir(folder, ambient_authority()) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Dir::create_ambient_dir_all(folder, ambient_authority())?;
+            let dir = Dir::open_ambient_dir(folder, ambient_authority())?;
+            dir.set_permissions(
+                ".",
+                Permissions::from_std(std::fs::Permissions::from_mode(0o700)),
+            )?;
+            Ok(dir)
+        }
+        opened => opened,
     }
 }

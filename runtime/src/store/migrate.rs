@@ -32,6 +32,24 @@ pub const FORMATS: Formats = Formats {
     logs: LOGS.len(),
 };
 
+/// Refuses a file that a newer version wrote, without touching it.
+pub(super) fn check(
+    file: &Path,
+    connection: &Connection,
+    formats: &[&str],
+) -> Result<(), OpenError> {
+    let found = find_format(file, connection)?;
+    let known = u32::try_from(formats.len()).unwrap_or(u32::MAX);
+    if found > known {
+        return Err(OpenError::Newer {
+            file: file.to_owned(),
+            found,
+            known,
+        });
+    }
+    Ok(())
+}
+
 /// Applies what is missing, all of it or nothing.
 pub(super) fn migrate(
     file: &Path,
@@ -45,22 +63,25 @@ pub(super) fn migrate(
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(failed)?;
-    let found: u32 = transaction
-        .query_row("PRAGMA user_version", [], |row| row.get(0))
-        .map_err(failed)?;
-    let known = u32::try_from(formats.len()).unwrap_or(u32::MAX);
-    if found > known {
-        return Err(OpenError::Newer {
-            file: file.to_owned(),
-            found,
-            known,
-        });
-    }
-    for format in formats.iter().skip(found as usize) {
+    let found = find_format(file, &transaction)?;
+    let missing = formats.get(found as usize..).unwrap_or_default();
+    for format in missing {
         transaction.execute_batch(format).map_err(failed)?;
     }
-    transaction
-        .pragma_update(None, "user_version", known)
-        .map_err(failed)?;
+    if !missing.is_empty() {
+        let known = u32::try_from(formats.len()).unwrap_or(u32::MAX);
+        transaction
+            .pragma_update(None, "user_version", known)
+            .map_err(failed)?;
+    }
     transaction.commit().map_err(failed)
+}
+
+fn find_format(file: &Path, connection: &Connection) -> Result<u32, OpenError> {
+    connection
+        .query_row("PRAGMA user_version", [], |row| row.get(0))
+        .map_err(|source| OpenError::Database {
+            file: file.to_owned(),
+            source,
+        })
 }

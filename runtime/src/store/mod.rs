@@ -16,6 +16,9 @@ mod plugin;
 mod plugin_state;
 mod principal;
 mod run;
+#[cfg(test)]
+mod tests;
+mod writer;
 
 use std::path::Path;
 
@@ -36,8 +39,6 @@ use lock::FolderLock;
 pub struct Store {
     main: Database,
     logs: Database,
-    /// Declared last: released only after both databases are closed.
-    _lock: FolderLock,
 }
 
 impl Store {
@@ -47,17 +48,10 @@ impl Store {
     /// Another process holds the folder, a newer version wrote it, or the disk refuses.
     pub fn open(folder: &Path) -> Result<Self, OpenError> {
         let lock = FolderLock::take(folder)?;
-        let main = Database::open(
-            &folder.join("goldenpath.db"),
-            migrate::MAIN,
-            Durability::Full,
-        )?;
-        let logs = Database::open(&folder.join("logs.db"), migrate::LOGS, Durability::Normal)?;
-        Ok(Self {
-            main,
-            logs,
-            _lock: lock,
-        })
+        let file = |name: &str| folder.join(name);
+        let main = Database::open(&file("goldenpath.db"), migrate::MAIN, Durability::Full, &lock)?;
+        let logs = Database::open(&file("logs.db"), migrate::LOGS, Durability::Normal, &lock)?;
+        Ok(Self { main, logs })
     }
 
     /// Runs a closure on one consistent snapshot. It may block: it is never on an async thread.

@@ -1,0 +1,328 @@
+//! The promises of the store, whatever its callers do.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Context, Waker};
+
+use super::*;
+use crate::model::{Actor, AuditEntry, Verb};
+
+fn open() -> (tempfile::TempDir, Store) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    (folder, store)
+}
+
+/// Writes something that [`count`] sees.
+fn note(tx: &WriteTx<'_>, identifier: &str) -> Result<(), Error> {
+    tx.insert_audit(&AuditEntry {
+        actor: &Actor::system(),
+        verb: Verb::Create,
+        resource: "test",
+        identifier: identifier.to_owned(),
+        before: None,
+        after: None,
+    })
+}
+
+async fn noted(store: &Store) -> Vec<String> {
+    let rows = store.read(|tx| tx.list_audit(None, 10_000)).await.unwrap();
+    let mut noted: Vec<_> = rows.into_iter().map(|row| row.identifier).collect();
+    noted.sort();
+    noted
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "looks at the file from outside the store"
+)]
+fn outside(folder: &Path) -> rusqlite::Connection {
+    rusqlite::Connection::open(folder.join("goldenpath.db")).unwrap()
+}
+
+/// Sets a future going without waiting for it.
+fn is_pending<F: Future>(future: &mut Pin<Box<F>>) -> bool {
+    future
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()))
+        .is_pending()
+}
+
+/// Keeps the writer busy until the sender is dropped, so that what is written meanwhile makes one group.
+async fn hold_writer(
+    store: &Store,
+) -> (mpsc::Sender<()>, tokio::task::JoinHandle<Result<(), Error>>) {
+    let (release, held) = mpsc::channel();
+    let (began, begun) = tokio::sync::oneshot::channel();
+    let store = store.clone();
+    let job = tokio::spawn(async move {
+        store
+            .write(move |tx| {
+                began.send(()).ok();
+                held.recv().ok();
+                note(tx, "holder")
+            })
+            .await
+    });
+    begun.await.unwrap();
+    (release, job)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failing_write_takes_none_of_its_group_with_it() {
+    let (_folder, store) = open();
+    let (release, holder) = hold_writer(&store).await;
+    let writes: Vec<_> = (0..20)
+        .map(|number| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                store
+                    .write(move |tx| {
+                        note(tx, &format!("{number:02}"))?;
+                        match number % 4 {
+                            1 => Err(Error::Closed),
+                            2 => panic!("a write panics in the middle"),
+                            // A statement that the database refuses, in a write that fails for it.
+                            3 => tx
+                                .connection
+                                .execute_batch("INSERT INTO nothing VALUES (1)")
+                                .map_err(Error::from),
+                            _ => Ok(()),
+                        }
+                    })
+                    .await
+            })
+        })
+        .collect();
+    drop(release);
+    holder.await.unwrap().unwrap();
+    for (number, write) in writes.into_iter().enumerate() {
+        let outcome = write.await.unwrap();
+        match number % 4 {
+            0 => outcome.unwrap(),
+            1 => assert!(matches!(outcome, Err(Error::Closed))),
+            2 => assert!(matches!(outcome, Err(Error::Panicked))),
+            _ => assert!(matches!(outcome, Err(Error::Sqlite(_)))),
+        }
+    }
+    assert_eq!(
+        noted(&store).await,
+        ["00", "04", "08", "12", "16", "holder"]
+    );
+}
+
+#[tokio::test]
+async fn a_commit_that_fails_is_told_and_the_writer_goes_on() {
+    let (folder, store) = open();
+    // A deferred constraint fires at the commit itself, after every write of the group has said that it is done.
+    outside(folder.path())
+        .execute_batch("CREATE TABLE late (id INTEGER REFERENCES late_target (id) DEFERRABLE INITIALLY DEFERRED) STRICT;
+                        CREATE TABLE late_target (id INTEGER PRIMARY KEY) STRICT;")
+        .unwrap();
+    let outcome: Result<(), Error> = store
+        .write(|tx| {
+            note(tx, "lost")?;
+            Ok(tx.connection.execute_batch("INSERT INTO late VALUES (1)")?)
+        })
+        .await;
+    assert!(matches!(outcome, Err(Error::Commit(_))), "{outcome:?}");
+    store.write(|tx| note(tx, "kept")).await.unwrap();
+    assert_eq!(noted(&store).await, ["kept"]);
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_the_write_and_loses_nothing_else() {
+    let (_folder, store) = open();
+    store.write(|tx| note(tx, "before")).await.unwrap();
+    let limit = |pages: &'static str| {
+        store.write(move |tx| {
+            Ok::<_, Error>(
+                tx.connection
+                    .execute_batch(&format!("PRAGMA max_page_count = {pages}"))?,
+            )
+        })
+    };
+    // As low as it goes: the size that the file has.
+    limit("1").await.unwrap();
+    let big = "x".repeat(10 * 1024 * 1024);
+    let outcome = store.write(move |tx| note(tx, &big)).await;
+    assert!(outcome.is_err());
+    limit("1000000000").await.unwrap();
+    store.write(|tx| note(tx, "later")).await.unwrap();
+    assert_eq!(noted(&store).await, ["before", "later"]);
+}
+
+#[tokio::test]
+async fn a_read_that_panics_leaves_a_connection_that_sees_what_is_new() {
+    let (_folder, store) = open();
+    for round in 0..10 {
+        let outcome: Result<(), Error> = store
+            .read(|tx| {
+                tx.list_audit(None, 1)?;
+                panic!("a read panics in the middle")
+            })
+            .await;
+        assert!(matches!(outcome, Err(Error::Panicked)));
+        store
+            .write(move |tx| note(tx, &format!("{round}")))
+            .await
+            .unwrap();
+        assert_eq!(noted(&store).await.len(), round + 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reads_whose_callers_went_away_do_not_starve_the_others() {
+    let (_folder, store) = open();
+    let (release, held) = mpsc::channel::<()>();
+    let held = Arc::new(Mutex::new(held));
+    for _ in 0..10 {
+        let held = Arc::clone(&held);
+        let mut read = Box::pin(store.read(move |_| {
+            held.lock().unwrap().recv().ok();
+            Ok::<_, Error>(())
+        }));
+        assert!(is_pending(&mut read));
+    }
+    let mut patient = Box::pin(noted(&store));
+    assert!(is_pending(&mut patient));
+    drop(release);
+    assert!(patient.await.is_empty());
+}
+
+#[tokio::test]
+async fn a_reader_cannot_write() {
+    let (_folder, store) = open();
+    let outcome = store
+        .read(|tx| Ok::<_, Error>(tx.connection.execute_batch("DELETE FROM audit")?))
+        .await;
+    assert!(matches!(outcome, Err(Error::Sqlite(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_may_own_the_last_handle() {
+    let (folder, store) = open();
+    let (release, holder) = hold_writer(&store).await;
+    let owner = store.clone();
+    // Dropping the future does not call the write back: it is in the queue.
+    let mut write = Box::pin(async move {
+        let inner = owner.clone();
+        let work = move |tx: &WriteTx<'_>| {
+            note(tx, "last")?;
+            drop(inner);
+            Ok::<_, Error>(())
+        };
+        owner.write(work).await
+    });
+    assert!(is_pending(&mut write));
+    drop(write);
+    drop(store);
+    holder.abort();
+    drop(holder.await);
+    drop(release);
+    // The folder becomes free when the writer is done, and what it wrote is there.
+    let store = loop {
+        match Store::open(folder.path()) {
+            Ok(store) => break store,
+            Err(OpenError::Held { .. }) => tokio::task::yield_now().await,
+            Err(error) => panic!("{error}"),
+        }
+    };
+    assert_eq!(noted(&store).await, ["holder", "last"]);
+}
+
+#[tokio::test]
+async fn closing_waits_for_what_was_queued() {
+    let (folder, store) = open();
+    for number in 0..100 {
+        let (owner, identifier) = (store.clone(), format!("{number:02}"));
+        let mut write = Box::pin(async move { owner.write(move |tx| note(tx, &identifier)).await });
+        assert!(is_pending(&mut write));
+    }
+    drop(store);
+    assert_eq!(noted(&Store::open(folder.path()).unwrap()).await.len(), 100);
+}
+
+#[test]
+fn a_folder_that_is_held_is_refused_with_its_holder() {
+    let (folder, store) = open();
+    let error = Store::open(folder.path()).unwrap_err();
+    let OpenError::Held { holder, .. } = &error else {
+        panic!("{error}")
+    };
+    assert_eq!(*holder, std::process::id().to_string());
+    assert!(error.to_string().contains(holder.as_str()));
+    let clone = store.clone();
+    drop(store);
+    assert!(matches!(
+        Store::open(folder.path()),
+        Err(OpenError::Held { .. })
+    ));
+    drop(clone);
+    Store::open(folder.path()).unwrap();
+}
+
+#[test]
+fn a_folder_of_a_newer_version_is_refused_and_left_as_it_is() {
+    let (folder, store) = open();
+    drop(store);
+    outside(folder.path())
+        .execute_batch("PRAGMA journal_mode = delete; PRAGMA user_version = 4711")
+        .unwrap();
+    let error = Store::open(folder.path()).unwrap_err();
+    assert!(
+        matches!(error, OpenError::Newer { found: 4711, .. }),
+        "{error}"
+    );
+    let mode: String = outside(folder.path())
+        .query_row("PRAGMA journal_mode", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(mode, "delete");
+}
+
+#[test]
+fn a_file_that_is_no_database_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir =
+        cap_std::fs::Dir::open_ambient_dir(folder.path(), cap_std::ambient_authority()).unwrap();
+    dir.write(
+        "goldenpath.db",
+        "not a database, but long enough to be looked at ".repeat(100),
+    )
+    .unwrap();
+    assert!(matches!(
+        Store::open(folder.path()),
+        Err(OpenError::Database { .. })
+    ));
+}
+
+#[tokio::test]
+async fn the_promised_modes_are_on() {
+    let (_folder, store) = open();
+    let pragma = |name: &'static str| {
+        store.write(move |tx| {
+            let value: rusqlite::types::Value =
+                tx.connection
+                    .query_row(&format!("PRAGMA {name}"), [], |row| row.get(0))?;
+            Ok::<_, Error>(value)
+        })
+    };
+    assert_eq!(
+        pragma("journal_mode").await.unwrap(),
+        "wal".to_owned().into()
+    );
+    assert_eq!(pragma("synchronous").await.unwrap(), 2_i64.into());
+    assert_eq!(pragma("foreign_keys").await.unwrap(), 1_i64.into());
+}
+
+#[test]
+fn a_new_folder_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("a/b");
+    drop(Store::open(&folder).unwrap());
+    assert_eq!(
+        folder.metadata().unwrap().permissions().mode() & 0o777,
+        0o700
+    );
+}

@@ -1,0 +1,125 @@
+//! The writer thread: many waiting writes, one commit.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use super::Error;
+use super::connection::{ReadTx, WriteTx};
+use crate::model::Timestamp;
+
+/// Writes that share one commit at most.
+const GROUP: usize = 256;
+
+/// How long a group takes up further writes, so that the first of them does not wait for many slow ones.
+const GROUP_TIME: Duration = Duration::from_millis(20);
+
+/// A write whose types the writer thread does not need to know.
+pub(super) trait Job: Send {
+    /// Does the work; whether to keep what it wrote.
+    fn run(&mut self, tx: &WriteTx<'_>) -> bool;
+    /// Tells the caller, once it is known whether the group was committed.
+    fn reply(self: Box<Self>, committed: Result<(), &str>);
+}
+
+pub(super) struct TypedJob<F, T, E> {
+    work: Option<F>,
+    outcome: Option<Result<T, E>>,
+    reply: oneshot::Sender<Result<T, E>>,
+}
+
+impl<F, T, E> TypedJob<F, T, E> {
+    pub(super) fn new(work: F, reply: oneshot::Sender<Result<T, E>>) -> Self {
+        Self {
+            work: Some(work),
+            outcome: None,
+            reply,
+        }
+    }
+}
+
+impl<F, T, E> Job for TypedJob<F, T, E>
+where
+    T: Send,
+    E: From<Error> + Send,
+    F: FnOnce(&WriteTx<'_>) -> Result<T, E> + Send,
+{
+    fn run(&mut self, tx: &WriteTx<'_>) -> bool {
+        let Some(work) = self.work.take() else {
+            return false;
+        };
+        let outcome = catch_unwind(AssertUnwindSafe(|| work(tx)))
+            .unwrap_or_else(|_| Err(Error::Panicked.into()));
+        let keep = outcome.is_ok();
+        self.outcome = Some(outcome);
+        keep
+    }
+
+    fn reply(self: Box<Self>, committed: Result<(), &str>) {
+        let answer = match (self.outcome, committed) {
+            // A refusal stands whether or not its neighbours were committed.
+            (Some(Err(error)), _) => Err(error),
+            (Some(Ok(value)), Ok(())) => Ok(value),
+            (_, Err(message)) => Err(Error::Commit(message.to_owned()).into()),
+            (None, Ok(())) => Err(Error::Closed.into()),
+        };
+        // The caller may have gone away; its write stands all the same.
+        drop(self.reply.send(answer));
+    }
+}
+
+pub(super) fn write_until_closed(connection: &Connection, mut queue: mpsc::Receiver<Box<dyn Job>>) {
+    while let Some(first) = queue.blocking_recv() {
+        let mut group = vec![first];
+        let committed = write_group(connection, &mut group, &mut queue);
+        if committed.is_err() && !connection.is_autocommit() {
+            // Nothing to report: the callers already hear that the commit failed. If this fails too, the next group
+            // cannot begin, is refused, and gets here again.
+            drop(connection.execute_batch("ROLLBACK"));
+        }
+        for job in group {
+            let told = committed.as_ref().copied().map_err(String::as_str);
+            // A caller that has gone away leaves its value to be dropped here, and dropping may panic.
+            if catch_unwind(AssertUnwindSafe(|| job.reply(told))).is_err() {
+                tracing::error!("the outcome of a write panicked when it was dropped");
+            }
+        }
+    }
+}
+
+/// Runs the waiting jobs, each in a savepoint, and commits them together.
+///
+/// Where the disk fails, SQLite may undo the whole transaction by itself; the savepoint is then gone, the group is
+/// refused here, and nobody is told that a lost write was kept.
+fn write_group(
+    connection: &Connection,
+    group: &mut Vec<Box<dyn Job>>,
+    queue: &mut mpsc::Receiver<Box<dyn Job>>,
+) -> Result<(), String> {
+    let told = |error: rusqlite::Error| error.to_string();
+    connection.execute_batch("BEGIN IMMEDIATE").map_err(told)?;
+    let began = Instant::now();
+    let tx = WriteTx {
+        read: ReadTx { connection },
+        now: Timestamp::now(),
+    };
+    let mut next = 0;
+    while let Some(job) = group.get_mut(next) {
+        connection.execute_batch("SAVEPOINT job").map_err(told)?;
+        if !job.run(&tx) {
+            connection.execute_batch("ROLLBACK TO job").map_err(told)?;
+        }
+        connection.execute_batch("RELEASE job").map_err(told)?;
+        next += 1;
+        if next == group.len()
+            && next < GROUP
+            && began.elapsed() < GROUP_TIME
+            && let Ok(waiting) = queue.try_recv()
+        {
+            group.push(waiting);
+        }
+    }
+    connection.execute_batch("COMMIT").map_err(told)
+}
