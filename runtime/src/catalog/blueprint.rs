@@ -334,9 +334,9 @@ fn check_property(name: &str, schema: &Value, found: &mut Vec<Violation>) {
     for (key, longest) in [("title", 100), ("description", 2_000)] {
         if let Some(value) = fields.get(key)
             && !value.is_null()
-            && !value
+            && value
                 .as_str()
-                .is_some_and(|text| text.chars().count() <= longest)
+                .is_none_or(|text| text.chars().count() > longest)
         {
             let message = format!("must be a string of at most {longest} characters");
             found.push(Violation::new(join(&path, key), "length", message));

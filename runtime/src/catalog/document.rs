@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::json::{JsonError, parse_json};
+use super::json::{JsonError, JsonErrorKind, is_typographic, parse_json};
 use super::schema::{MAX_DEPTH, is_deeper, shorten};
 
 /// Bytes of one file.
@@ -135,6 +135,14 @@ fn document(source: String, place: Place<'_>, mut value: Value) -> Result<Docume
     let Value::Object(fields) = &mut value else {
         return refused("must be an object with an `identifier`".to_owned());
     };
+    // In YAML such a mark is an ordinary letter, and the key another one than was meant.
+    if let Some((key, mark)) = fields.keys().find_map(|key| {
+        let mark = key.chars().next().filter(|c| is_typographic(*c))?;
+        Some((shorten(key), mark))
+    }) {
+        let kind = JsonErrorKind::TypographicQuote(mark);
+        return refused(format!("the key `{key}`: {kind}"));
+    }
     let kind = match place {
         Place::Kind(kind) => kind,
         Place::Entities(_) => DocumentKind::Entity,
@@ -239,7 +247,7 @@ fn parse_yaml(path: &str, text: &[u8]) -> Result<Vec<Value>, DocumentError> {
             let (line, column) = error
                 .location()
                 .map_or((1, 1), |location| (location.line(), location.column()));
-            refused(line, column, shorten(&error.to_string()))
+            refused(line, column, yaml_message(&error))
         })?;
     if values.iter().any(|value| is_deeper(value, MAX_DEPTH)) {
         return Err(refused(
@@ -249,6 +257,24 @@ fn parse_yaml(path: &str, text: &[u8]) -> Result<Vec<Value>, DocumentError> {
         ));
     }
     Ok(values)
+}
+
+fn yaml_message(error: &serde_saphyr::Error) -> String {
+    if let serde_saphyr::Error::DuplicateMappingKey { key, .. } = error.without_snippet() {
+        let key = key.as_deref().unwrap_or_default();
+        return shorten(&format!(
+            "the key `{key}` stands twice in one object; remove one"
+        ));
+    }
+    let told = error.to_string();
+    // The place is told already, in front.
+    let place = error
+        .location()
+        .map(|at| format!(" at line {}, column {}", at.line(), at.column()));
+    let told = place
+        .and_then(|place| told.strip_suffix(&place))
+        .unwrap_or(&told);
+    shorten(told)
 }
 
 #[cfg(test)]
@@ -336,10 +362,14 @@ mod tests {
         let told = refusal("blueprints/a.yaml", "a: 1\nb: [1\n");
         assert!(told.starts_with("`blueprints/a.yaml`, line "), "{told}");
         let told = refusal("blueprints/a.yaml", "a: 1\nb: 2\na: 3\n");
-        assert!(
-            told.starts_with("`blueprints/a.yaml`, line 3, column 1: "),
-            "{told}"
+        assert_eq!(
+            told,
+            "`blueprints/a.yaml`, line 3, column 1: the key `a` stands twice in one object; remove one"
         );
+        let told = refusal("blueprints/a.yaml", "a: *x");
+        assert_eq!(told.matches("line").count(), 1, "{told}");
+        let told = refusal("blueprints/a.yaml", "“identifier”: a");
+        assert!(told.contains("U+201C"), "{told}");
     }
 
     #[test]

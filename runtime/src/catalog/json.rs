@@ -125,7 +125,7 @@ fn scan(text: &str) -> Result<Option<(char, usize)>, JsonError> {
     Ok(suspect)
 }
 
-fn is_typographic(c: char) -> bool {
+pub(super) fn is_typographic(c: char) -> bool {
     matches!(
         c,
         '“' | '”' | '„' | '‟' | '‘' | '’' | '‚' | '‛' | '«' | '»' | '‹' | '›' | '＂'

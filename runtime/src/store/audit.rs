@@ -4,11 +4,16 @@ use rusqlite::params;
 
 use super::Error;
 use super::connection::{ReadTx, WriteTx};
-use crate::model::{AuditEntry, AuditRow, RunId, Timestamp};
+use crate::model::{AuditEntry, AuditRow, Origin, RunId, Timestamp};
 
 impl WriteTx<'_> {
     /// Appends one row, in the transaction of the change that it tells of.
+    ///
+    /// What a plugin did is always told together with its run: a row that hides it is refused, and the change with it.
     pub fn insert_audit(&self, entry: &AuditEntry<'_>) -> Result<(), Error> {
+        if entry.actor.origin == Origin::Plugin && entry.actor.run.is_none() {
+            return Err(Error::corrupt("actor", "a plugin acts outside of any run"));
+        }
         let json = |value: &Option<serde_json::Value>| value.as_ref().map(ToString::to_string);
         self.connection
             .prepare_cached(

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Waker};
 
 use super::*;
-use crate::model::{Actor, AuditEntry, Verb};
+use crate::model::{Actor, AuditEntry, Origin, RunId, Verb};
 
 fn open() -> (tempfile::TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
@@ -188,6 +188,37 @@ async fn reads_whose_callers_went_away_do_not_starve_the_others() {
     assert!(is_pending(&mut patient));
     drop(release);
     assert!(patient.await.is_empty());
+}
+
+#[tokio::test]
+async fn what_a_plugin_does_is_audited_with_its_run_or_not_done() {
+    let (_folder, store) = open();
+    let write = |run: Option<RunId>| {
+        store.write(move |tx| {
+            let actor = Actor {
+                origin: Origin::Plugin,
+                run,
+                ..Actor::system()
+            };
+            tx.insert_audit(&AuditEntry {
+                actor: &actor,
+                verb: Verb::Update,
+                resource: "test",
+                identifier: "a".to_owned(),
+                before: None,
+                after: Some(serde_json::json!({})),
+            })
+        })
+    };
+    assert!(matches!(write(None).await, Err(Error::Corrupt { .. })));
+    write(Some(RunId::parse("r_1").unwrap())).await.unwrap();
+    let rows = store.read(|tx| tx.list_audit(None, 10)).await.unwrap();
+    assert_eq!(rows.len(), 1);
+    assert_eq!(
+        (rows[0].origin, rows[0].actor.as_str()),
+        (Origin::Plugin, "goldenpath")
+    );
+    assert_eq!(rows[0].run_id.as_ref().unwrap().as_str(), "r_1");
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 mod apply;
 mod blueprint;
 mod entity;
+mod oracle;
 
 use super::*;
 use crate::model::AuditRow;
