@@ -1,14 +1,5 @@
 //! The host's side of `wit/v0.1`, generated. Nothing here is linked by itself: `linker.rs` picks interfaces.
 
-#[expect(
-    clippy::allow_attributes,
-    clippy::allow_attributes_without_reason,
-    clippy::doc_markdown,
-    clippy::large_futures,
-    clippy::too_long_first_doc_paragraph,
-    clippy::uninlined_format_args,
-    reason = "generated from the contract"
-)]
 mod generated {
     wasmtime::component::bindgen!({
         path: "../wit/v0.1",

@@ -223,7 +223,7 @@ pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
 pub(crate) fn render_size(bytes: u64) -> String {
     let (unit, factor) = SIZES
         .iter()
-        .find(|(_, f)| bytes != 0 && bytes % f == 0)
+        .find(|(_, f)| bytes != 0 && bytes.is_multiple_of(*f))
         .unwrap_or(&("B", 1));
     format!("{}{unit}", bytes / factor)
 }
@@ -238,7 +238,8 @@ fn parse_time(text: &str) -> Result<u64, String> {
 
 fn render_time(milliseconds: u64) -> String {
     // One spelling for one value: `60s` rather than `1m`, and `90m` rather than `5400s`.
-    let exact = |factor: u64, least: u64| milliseconds >= least && milliseconds % factor == 0;
+    let exact =
+        |factor: u64, least: u64| milliseconds >= least && milliseconds.is_multiple_of(factor);
     match milliseconds {
         hours if exact(3_600_000, 3_600_000) => format!("{}h", hours / 3_600_000),
         minutes if exact(60_000, 120_000) => format!("{}m", minutes / 60_000),

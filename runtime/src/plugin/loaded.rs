@@ -100,14 +100,21 @@ pub(super) fn prelink_to_describe(component: &Component) -> Result<ActionPluginP
 /// The packages in memory, those used last.
 #[derive(Default)]
 pub(super) struct Shelf {
-    /// By digest, with when each was used last.
-    loaded: Mutex<(u64, HashMap<Digest, (u64, Arc<Loaded>)>)>,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    /// Counts the uses.
+    clock: u64,
+    /// By digest, with the use that was its last.
+    packages: HashMap<Digest, (u64, Arc<Loaded>)>,
 }
 
 impl Shelf {
     pub(super) fn find(&self, digest: Digest) -> Option<Arc<Loaded>> {
-        let mut guard = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        let (clock, packages) = &mut *guard;
+        let mut guard = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let Kept { clock, packages } = &mut *guard;
         *clock += 1;
         let (used, loaded) = packages.get_mut(&digest)?;
         *used = *clock;
@@ -117,8 +124,8 @@ impl Shelf {
     /// Adds a package, for the one that was not used for the longest time. Two that compile the same one at the same
     /// time end up with the first.
     pub(super) fn keep(&self, loaded: Loaded) -> Arc<Loaded> {
-        let mut guard = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        let (clock, packages) = &mut *guard;
+        let mut guard = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let Kept { clock, packages } = &mut *guard;
         *clock += 1;
         let digest = loaded.package.digest;
         if packages.len() >= KEPT

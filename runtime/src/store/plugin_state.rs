@@ -77,3 +77,48 @@ impl WriteTx<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+
+    async fn set(store: &Store, plugin: &str, key: &str, most: u64) -> StateWrite {
+        let (plugin, key) = (PluginName::parse(plugin).unwrap(), key.to_owned());
+        let written = store
+            .write(move |tx| tx.update_plugin_state(&plugin, &key, key.as_bytes(), most))
+            .await;
+        written.map_err(|e: Error| e).unwrap()
+    }
+
+    async fn keys(store: &Store, plugin: &str, prefix: &str) -> Vec<String> {
+        let (plugin, prefix) = (PluginName::parse(plugin).unwrap(), prefix.to_owned());
+        let listed = store
+            .read(move |tx| tx.list_plugin_state_keys(&plugin, &prefix))
+            .await;
+        listed.map_err(|e: Error| e).unwrap()
+    }
+
+    #[tokio::test]
+    async fn plugins_do_not_see_each_other_and_keep_to_their_number_of_keys() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        for key in ["b", "a%", "ab"] {
+            assert_eq!(set(&store, "one", key, 3).await, StateWrite::Done);
+        }
+        assert_eq!(set(&store, "one", "c", 3).await, StateWrite::Full);
+        assert_eq!(
+            set(&store, "one", "b", 3).await,
+            StateWrite::Done,
+            "a key that is there can always be set"
+        );
+        assert_eq!(set(&store, "two", "c", 3).await, StateWrite::Done);
+        assert_eq!(keys(&store, "one", "").await, ["a%", "ab", "b"]);
+        assert_eq!(
+            keys(&store, "one", "a%").await,
+            ["a%"],
+            "a prefix is no pattern"
+        );
+        assert_eq!(keys(&store, "two", "").await, ["c"]);
+    }
+}

@@ -188,7 +188,7 @@ fn whole_characters(bytes: &[u8]) -> usize {
 
 /// Makes a text harmless to terminals and readers: control characters, and those that turn the direction of text, are
 /// written out. Tabs stay.
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let harmful = |c: char| {
         (c.is_control() && c != '\t')
             || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')

@@ -166,3 +166,96 @@ fn compatibility(engine: &Engine) -> Digest {
     engine.precompile_compatibility_hash().hash(&mut bytes);
     Digest::of(&bytes.0)
 }
+
+#[cfg(test)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the tests play the attacker who edits files"
+)]
+mod tests {
+    use super::*;
+    use crate::plugin::engine::Compiler;
+
+    struct Place {
+        dir: tempfile::TempDir,
+        engine: Engine,
+        digest: Digest,
+    }
+
+    impl Place {
+        fn new() -> Self {
+            let engine = Compiler::throwaway().unwrap().engine;
+            Self {
+                dir: tempfile::tempdir().unwrap(),
+                engine,
+                digest: Digest::of(b"component"),
+            }
+        }
+
+        fn cache(&self) -> Cache {
+            Cache::open(self.dir.path(), &self.engine).unwrap()
+        }
+
+        fn filled(&self) -> (Cache, PathBuf) {
+            let cache = self.cache();
+            let component = Component::from_binary(&self.engine, b"\0asm\x0d\0\x01\0").unwrap();
+            cache.insert(&component, self.digest);
+            let file = self
+                .dir
+                .path()
+                .join("cache/components")
+                .join(cache.compatibility.hex())
+                .join(file_name(self.digest));
+            assert!(file.exists());
+            (cache, file)
+        }
+    }
+
+    #[test]
+    fn compiled_component_survives_a_restart() {
+        let place = Place::new();
+        drop(place.filled());
+        assert!(place.cache().find(&place.engine, place.digest).is_some());
+        assert!(
+            place
+                .cache()
+                .find(&place.engine, Digest::of(b"another"))
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn changed_or_cut_off_file_is_not_loaded() {
+        let place = Place::new();
+        let (cache, file) = place.filled();
+        let written = std::fs::read(&file).unwrap();
+        let mut changed = written.clone();
+        *changed.last_mut().unwrap() ^= 1;
+        for bytes in [
+            &changed[..],
+            &written[..written.len() - 1],
+            &written[..20],
+            &[],
+        ] {
+            std::fs::write(&file, bytes).unwrap();
+            assert!(cache.find(&place.engine, place.digest).is_none());
+        }
+        std::fs::write(&file, &written).unwrap();
+        assert!(cache.find(&place.engine, place.digest).is_some());
+    }
+
+    #[test]
+    fn file_of_another_component_or_another_key_is_not_loaded() {
+        let place = Place::new();
+        let (cache, file) = place.filled();
+        let other = Digest::of(b"another");
+        std::fs::copy(&file, file.with_file_name(file_name(other))).unwrap();
+        assert!(cache.find(&place.engine, other).is_none());
+        std::fs::write(
+            place.dir.path().join("cache/components/key"),
+            [7; KEY_BYTES],
+        )
+        .unwrap();
+        assert!(place.cache().find(&place.engine, place.digest).is_none());
+    }
+}

@@ -1,7 +1,7 @@
 //! A package: one component file that carries its own manifest, schemas, README and documents.
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,6 +1,6 @@
 use super::*;
 
-const TOML: &str = "[plugin]\nname = \"demo\"\nversion = \"1.0.0\"\n[[actions]]\nname = \"go\"\neffects = \"none\"\n";
+pub(in crate::plugin) const TOML: &str = "[plugin]\nname = \"demo\"\nversion = \"1.0.0\"\n[[actions]]\nname = \"go\"\neffects = \"none\"\n";
 
 fn schemas() -> Value {
     serde_json::json!({
@@ -36,7 +36,7 @@ fn component(imports: &[&str], exports: &[&str]) -> Vec<u8> {
     component.finish()
 }
 
-fn plugin(imports: &[&str]) -> Vec<u8> {
+pub(in crate::plugin) fn plugin(imports: &[&str]) -> Vec<u8> {
     component(
         imports,
         &[
@@ -46,7 +46,7 @@ fn plugin(imports: &[&str]) -> Vec<u8> {
     )
 }
 
-fn build(component: &[u8], manifest: &str) -> Result<Vec<u8>, InstallError> {
+pub(in crate::plugin) fn build(component: &[u8], manifest: &str) -> Result<Vec<u8>, InstallError> {
     assemble(
         component,
         manifest,

@@ -5,16 +5,19 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
+use super::disk::{
+    broken, count, empty, entry, names, open_folder, refusal, rename_new, unavailable,
+};
 use super::path::{FilePath, PARTIAL};
 use super::quota::{Quota, Usage};
 use super::{Entry, Kind, Refusal};
@@ -22,9 +25,6 @@ use crate::model::PluginName;
 
 /// Names that one listing holds.
 const LISTED: usize = 10_000;
-
-/// Folders in folders that the host walks when it counts or removes.
-const WALKED_DEPTH: usize = 128;
 
 /// The granted folders that calls have open right now: those of one folder share its count.
 #[derive(Debug)]
@@ -459,143 +459,4 @@ impl Kind {
             Self::Other => "a link or special file",
         }
     }
-}
-
-/// Opens one name as a folder; a link is not one.
-fn open_folder(parent: BorrowedFd<'_>, name: &OsStr) -> Result<OwnedFd, Errno> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    rustix::fs::openat(parent, name, flags, Mode::empty())
-}
-
-fn entry(parent: BorrowedFd<'_>, name: &OsStr) -> Result<Entry, Errno> {
-    let stat = rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)?;
-    let (kind, size) = match FileType::from_raw_mode(stat.st_mode) {
-        FileType::RegularFile => (Kind::File, u64::try_from(stat.st_size).unwrap_or(0)),
-        FileType::Directory => (Kind::Directory, 0),
-        _ => (Kind::Other, 0),
-    };
-    Ok(Entry {
-        name: name.to_string_lossy().into_owned(),
-        kind,
-        size,
-    })
-}
-
-fn names(dir: BorrowedFd<'_>) -> Result<Vec<std::ffi::OsString>, Errno> {
-    use std::os::unix::ffi::OsStrExt as _;
-    let mut names = Vec::new();
-    // Opened anew: the folder's own handle may be one that only names it.
-    for found in rustix::fs::Dir::new(open_folder(dir, OsStr::new("."))?)? {
-        let found = found?;
-        let name = OsStr::from_bytes(found.file_name().to_bytes());
-        if name != "." && name != ".." {
-            names.push(name.to_owned());
-        }
-    }
-    Ok(names)
-}
-
-/// Counts what is in a folder, all the way down; `skip` says of each name whether to leave it out.
-fn count(
-    dir: BorrowedFd<'_>,
-    usage: &mut Usage,
-    depth: usize,
-    skip: &mut dyn FnMut(BorrowedFd<'_>, &OsStr) -> bool,
-) -> Result<(), Refusal> {
-    if depth > WALKED_DEPTH {
-        return Err(Refusal::Unavailable(format!(
-            "the folder nests deeper than {WALKED_DEPTH} levels"
-        )));
-    }
-    let failed = |error: Errno| unavailable(&error.into());
-    for name in names(dir).map_err(failed)? {
-        if skip(dir, &name) {
-            continue;
-        }
-        let Ok(found) = entry(dir, &name) else {
-            continue;
-        };
-        usage.bytes = usage.bytes.saturating_add(found.size);
-        usage.files = usage.files.saturating_add(1);
-        if found.kind == Kind::Directory {
-            let inner = open_folder(dir, &name).map_err(failed)?;
-            count(inner.as_fd(), usage, depth + 1, skip)?;
-        }
-    }
-    Ok(())
-}
-
-/// Removes what is in a folder, all the way down, counting what is gone.
-fn empty(
-    dir: BorrowedFd<'_>,
-    freed: &mut Usage,
-    depth: usize,
-    path: &FilePath,
-) -> Result<(), Refusal> {
-    if depth > WALKED_DEPTH {
-        return Err(Refusal::Unavailable(format!(
-            "`{path}` nests deeper than {WALKED_DEPTH} levels"
-        )));
-    }
-    for name in names(dir).map_err(|e| refusal(e, path))? {
-        let found = match entry(dir, &name) {
-            Ok(found) => found,
-            Err(Errno::NOENT) => continue,
-            Err(error) => return Err(refusal(error, path)),
-        };
-        let flags = if found.kind == Kind::Directory {
-            let inner = open_folder(dir, &name).map_err(|e| refusal(e, path))?;
-            empty(inner.as_fd(), freed, depth + 1, path)?;
-            AtFlags::REMOVEDIR
-        } else {
-            AtFlags::empty()
-        };
-        match rustix::fs::unlinkat(dir, &name, flags) {
-            Ok(()) => {
-                freed.bytes = freed.bytes.saturating_add(found.size);
-                freed.files += 1;
-            }
-            Err(Errno::NOENT) => {}
-            Err(error) => return Err(refusal(error, path)),
-        }
-    }
-    Ok(())
-}
-
-/// Moves without ever replacing.
-fn rename_new(
-    from: BorrowedFd<'_>,
-    name: &str,
-    to: BorrowedFd<'_>,
-    new_name: &str,
-) -> Result<(), Errno> {
-    rustix::fs::renameat_with(from, name, to, new_name, RenameFlags::NOREPLACE)
-}
-
-fn refusal(error: Errno, path: &FilePath) -> Refusal {
-    match error {
-        Errno::NOENT => Refusal::NotFound(path.to_string()),
-        Errno::EXIST => Refusal::AlreadyExists(path.to_string()),
-        Errno::NOTDIR | Errno::LOOP | Errno::MLINK => Refusal::WrongKind(format!(
-            "`{path}` leads through something that is not a folder"
-        )),
-        Errno::ISDIR => Refusal::WrongKind(format!("`{path}` is a folder")),
-        Errno::NOTEMPTY => Refusal::WrongKind(format!("folder `{path}` is not empty")),
-        Errno::NXIO => Refusal::WrongKind(format!("`{path}` is not a file")),
-        Errno::NAMETOOLONG | Errno::INVAL => {
-            Refusal::InvalidPath(format!("`{path}` is not a path on this host"))
-        }
-        Errno::DQUOT | Errno::NOSPC => Refusal::Unavailable("the disk is full".to_owned()),
-        other => broken(&other.into(), path),
-    }
-}
-
-fn broken(error: &std::io::Error, path: &FilePath) -> Refusal {
-    tracing::warn!(%error, %path, "the disk refused a plugin's files");
-    Refusal::Unavailable(format!("`{path}` cannot be used on the host now"))
-}
-
-fn unavailable(error: &std::io::Error) -> Refusal {
-    tracing::warn!(%error, "the disk refused a plugin's files");
-    Refusal::Unavailable("the disk cannot do it now".to_owned())
 }

@@ -1,5 +1,6 @@
 //! Named folders, within the granted accesses and quotas.
 
+mod disk;
 mod folder;
 mod path;
 mod quota;

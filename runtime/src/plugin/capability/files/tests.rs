@@ -1,3 +1,8 @@
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the tests arrange what no plugin can"
+)]
+
 use std::sync::Arc;
 
 use super::folder::{Existing, Folder, Folders};

@@ -1,5 +1,8 @@
 //! Decisions about versions: what may run, with what, and what no longer may.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};

@@ -1,0 +1,213 @@
+//! Calling a plugin: which version, with what power, and what becomes of its answer.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::bindings::{Call, Failure};
+use super::budget::Budget;
+use super::capability::log::{LogBook, escape};
+use super::error::CallError;
+use super::grant::{Effective, Grant};
+use super::instance::{self, Caller, Provision};
+use super::{ActionCall, PluginHost, json, schema};
+use crate::model::{PluginName, PluginState, Violation};
+use crate::store::{self, StoredPlugin};
+
+/// Broken rules that a guest may name; more help nobody.
+const VIOLATIONS: usize = 100;
+
+impl PluginHost {
+    /// The input schema of one action of the active, or an exact, version.
+    ///
+    /// # Errors
+    /// There is no such plugin, version or action.
+    pub async fn find_input_schema(
+        &self,
+        plugin: &PluginName,
+        version: Option<&semver::Version>,
+        action: &str,
+    ) -> Result<Value, CallError> {
+        let stored = self.stored(plugin, version).await?;
+        let loaded = self
+            .load(stored.version.digest)
+            .await
+            .map_err(CallError::Host)?;
+        Ok(loaded
+            .action(action)
+            .ok_or_else(|| no_action(plugin, action))?
+            .input_schema
+            .clone())
+    }
+
+    /// Carries out one call in a fresh instance. Dropping the future ends the guest.
+    ///
+    /// # Errors
+    /// See [`CallError`]: each has a code of its own.
+    pub async fn call_action(&self, call: ActionCall) -> Result<Value, CallError> {
+        let stored = self.stored(&call.plugin, call.version.as_ref()).await?;
+        let grant = permitted(&stored)?;
+        let loaded = self
+            .load(stored.version.digest)
+            .await
+            .map_err(CallError::Host)?;
+        let action = loaded
+            .action(&call.action)
+            .ok_or_else(|| no_action(&call.plugin, &call.action))?;
+        let broken = schema::violations(&action.input, &call.input);
+        if !broken.is_empty() {
+            return Err(CallError::InvalidInput(broken));
+        }
+        let power = Arc::new(Effective::of(&loaded.package.manifest, &grant));
+        let pre = loaded.prelinked(&power.powers()).map_err(CallError::Host)?;
+        let request = Call {
+            action: call.action,
+            run_id: call.run.to_string(),
+            input: call.input.to_string(),
+            entity: call.entity.map(|entity| entity.to_string()),
+            requested_by: call.actor.name.clone(),
+        };
+        let provision = Provision {
+            book: LogBook::new(call.sink, power.limits.get(Budget::Log)),
+            caller: Caller {
+                plugin: call.plugin,
+                digest: stored.version.digest,
+                run: call.run,
+                actor: call.actor,
+                at: call.at,
+            },
+            power: Arc::clone(&power),
+            backend: Some(self.backend.clone()),
+        };
+        let mut stop = self.stop.subscribe();
+        let _slot = tokio::select! {
+            slot = self.slots.acquire() => slot.map_err(|_| CallError::Stopped)?,
+            _ = stop.wait_for(|stopped| *stopped) => return Err(CallError::Stopped),
+        };
+        let answer = instance::run(&pre, provision, &request, stop).await?;
+        let output = answer.map_err(failure)?;
+        accept(&output, power.limits.get(Budget::Output), &action.output)
+    }
+
+    /// The version that a call means.
+    async fn stored(
+        &self,
+        plugin: &PluginName,
+        version: Option<&semver::Version>,
+    ) -> Result<StoredPlugin, CallError> {
+        let (name, exact) = (plugin.clone(), version.cloned());
+        let found = self.backend.store.read(move |tx| match &exact {
+            Some(version) => tx.find_plugin(&name, version),
+            None => tx.find_active_plugin(&name),
+        });
+        let found = found.await.map_err(|e: store::Error| {
+            tracing::error!(error = %e, %plugin, "a plugin could not be read");
+            CallError::Host("the plugin could not be read from the store".to_owned())
+        })?;
+        found.ok_or_else(|| match version {
+            Some(version) => CallError::Refused(format!(
+                "plugin `{plugin}` has no version {version}; install it first"
+            )),
+            None => CallError::NotActive(format!(
+                "plugin `{plugin}` has no active version; install and approve one"
+            )),
+        })
+    }
+}
+
+/// The grant of a version that may run.
+fn permitted(stored: &StoredPlugin) -> Result<Grant, CallError> {
+    let version = &stored.version;
+    let why = match version.state {
+        PluginState::Active => None,
+        // An action may pin a version that was approved before.
+        PluginState::Superseded => None,
+        PluginState::Pending => Some("waits for a reviewer; approve it first"),
+        PluginState::Rejected => Some("was rejected by a reviewer"),
+        PluginState::Revoked => Some("was revoked"),
+    };
+    if let Some(why) = why {
+        return Err(CallError::NotActive(format!(
+            "plugin `{}` {} {why}",
+            version.name, version.version
+        )));
+    }
+    let grant = stored
+        .grant
+        .as_deref()
+        .and_then(|text| serde_json::from_str(text).ok());
+    // A grant that cannot be read allows nothing, not everything.
+    grant.ok_or_else(|| {
+        CallError::NotActive(format!(
+            "the grant of plugin `{}` {} cannot be read; approve it again",
+            version.name, version.version
+        ))
+    })
+}
+
+fn no_action(plugin: &PluginName, action: &str) -> CallError {
+    let shown: String = action.chars().take(64).collect();
+    CallError::Refused(format!(
+        "plugin `{plugin}` has no action `{shown}`; its plugin.toml lists those that it has"
+    ))
+}
+
+/// Takes over what a guest answered, as far as it keeps to its limits and its own schema.
+fn accept(output: &str, most: u64, schema: &jsonschema::Validator) -> Result<Value, CallError> {
+    if output.len() as u64 > most {
+        return Err(CallError::OverBudget {
+            budget: Budget::Output.key(),
+            granted: Budget::Output.render(most),
+        });
+    }
+    let value = json::parse(output).map_err(|e| {
+        CallError::InvalidOutput(vec![Violation::new(
+            "",
+            "json",
+            format!("the output is not JSON: {e}"),
+        )])
+    })?;
+    match schema::violations(schema, &value) {
+        broken if broken.is_empty() => Ok(value),
+        broken => Err(CallError::InvalidOutput(broken)),
+    }
+}
+
+/// Takes over how a guest says that it failed; it chooses the texts.
+fn failure(failure: Failure) -> CallError {
+    match failure {
+        Failure::UnknownAction(name) => CallError::Refused(format!(
+            "the plugin says that it has no action `{}`",
+            bounded(&name, 64)
+        )),
+        Failure::InvalidInput(violations) => CallError::InvalidInput(
+            violations
+                .into_iter()
+                .take(VIOLATIONS)
+                .map(|v| {
+                    Violation::new(
+                        bounded(&v.path, 500),
+                        &bounded(&v.rule, 64),
+                        bounded(&v.message, 500),
+                    )
+                })
+                .collect(),
+        ),
+        Failure::Failed(failed) => {
+            let snake = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+            let code = match failed.code {
+                code if (1..=64).contains(&code.len()) && code.chars().all(snake) => code,
+                _ => "failed".to_owned(),
+            };
+            CallError::Failed {
+                code,
+                message: bounded(&failed.message, 4_000),
+            }
+        }
+    }
+}
+
+/// A text of a guest, cut and made harmless to terminals.
+fn bounded(text: &str, most: usize) -> String {
+    escape(&text.chars().take(most).collect::<String>())
+}

@@ -1,0 +1,145 @@
+//! Everything around a package file that needs no data folder: reading, building, describing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use super::capability::log::LogBook;
+use super::engine::Compiler;
+use super::error::{CallError, InstallError};
+use super::grant::Effective;
+use super::instance::{self, Caller, Provision};
+use super::package::{self, Package};
+use super::{EventSink, json as strict, loaded};
+use crate::model::{Actor, Digest, EventBody, Finding, PluginName, RunId, Timestamp};
+
+/// Everything that a reviewer can know from a package file alone.
+#[derive(Clone, Debug)]
+pub struct Inspection {
+    /// Hash of the whole file.
+    pub digest: Digest,
+    /// Hash of the manifest alone.
+    pub manifest_hash: Digest,
+    /// Name in the manifest.
+    pub name: PluginName,
+    /// Version in the manifest.
+    pub version: semver::Version,
+    /// Title in the manifest.
+    pub title: String,
+    /// Description in the manifest.
+    pub description: String,
+    /// Canonical lines that it asks for, sorted.
+    pub requested: Vec<String>,
+    /// Why it asks, by line.
+    pub reasons: BTreeMap<String, String>,
+    /// Interfaces that the component imports.
+    pub imports: Vec<String>,
+    /// Interfaces that the component exports.
+    pub exports: Vec<String>,
+    /// What a reviewer should look at.
+    pub findings: Vec<Finding>,
+    /// The embedded description with the schemas of its actions.
+    pub schemas: Value,
+    /// The embedded README, empty where there is none.
+    pub readme: String,
+    /// Documents that it ships, by path.
+    pub resources: BTreeMap<String, Value>,
+    /// Size of the file in bytes.
+    pub size: usize,
+}
+
+/// Reads a package without running anything.
+///
+/// # Errors
+/// The file is no package that could be installed.
+pub fn inspect(package: &[u8]) -> Result<Inspection, InstallError> {
+    let size = package.len();
+    let package = Package::read(package)?;
+    Ok(Inspection {
+        digest: package.digest,
+        manifest_hash: package.manifest_hash,
+        requested: package.manifest.lines(),
+        reasons: package.manifest.reasons,
+        name: package.manifest.name,
+        version: package.manifest.version,
+        title: package.manifest.title,
+        description: package.manifest.description,
+        imports: package.imports,
+        exports: package.exports,
+        findings: package.findings,
+        schemas: package.schemas,
+        readme: package.readme,
+        resources: package.resources,
+        size,
+    })
+}
+
+/// Embeds manifest, description, README and shipped documents (path to text) in a component: the package.
+///
+/// # Errors
+/// The parts do not fit together: what could not be installed is not built.
+pub fn assemble(
+    component: &[u8],
+    manifest: &str,
+    description: &Value,
+    readme: &str,
+    resources: &BTreeMap<String, String>,
+) -> Result<Vec<u8>, InstallError> {
+    package::assemble(component, manifest, description, readme, resources)
+}
+
+/// Asks a freshly built component, in the sandbox with nothing granted, what it is:
+/// `{"sdk", "actions": [{"name", "description", "inputSchema", "outputSchema"}]}`.
+///
+/// # Errors
+/// The component cannot be compiled, or its `describe` ended badly.
+pub async fn describe(component: Vec<u8>) -> Result<Value, CallError> {
+    struct Nowhere;
+    impl EventSink for Nowhere {
+        fn emit(&self, _: EventBody) {}
+    }
+    let host = |message: String| CallError::Host(message);
+    package::refuse_what_is_no_component(&component).map_err(|e| host(e.to_string()))?;
+    let compiler = Compiler::throwaway().map_err(|e| host(e.to_string()))?;
+    let digest = Digest::of(&component);
+    let component = compiler
+        .load(component.into(), digest)
+        .await
+        .map_err(host)?;
+    let pre = loaded::prelink_to_describe(&component).map_err(host)?;
+    let power = Arc::new(Effective::nothing());
+    let provision = Provision {
+        book: LogBook::new(Arc::new(Nowhere), 0),
+        caller: Caller {
+            plugin: PluginName::parse("describe").map_err(|e| host(e.to_string()))?,
+            digest,
+            run: RunId::parse("r_describe").map_err(|e| host(e.to_string()))?,
+            actor: Actor::system(),
+            at: Timestamp(0),
+        },
+        power,
+        backend: None,
+    };
+    let description =
+        instance::describe(&pre, provision, watch::Sender::new(false).subscribe()).await?;
+    let mut actions = Vec::new();
+    for action in description.actions {
+        let schema = |text: &str| {
+            strict::parse(text).map_err(|e| {
+                host(format!(
+                    "a schema of action `{}` is not JSON: {e}",
+                    action.name
+                ))
+            })
+        };
+        actions.push(json!({
+            "name": action.name,
+            "description": action.description,
+            "inputSchema": schema(&action.input_schema)?,
+            "outputSchema": schema(&action.output_schema)?,
+        }));
+    }
+    Ok(json!({ "sdk": description.sdk, "actions": actions }))
+}
