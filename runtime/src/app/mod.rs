@@ -12,12 +12,9 @@ use std::ffi::OsString;
 use crate::action::{ActionSettings, Actions};
 use crate::catalog::Catalog;
 use crate::config::Config;
-use crate::jq::Jq;
+use crate::jq::{self, Jq};
 use crate::plugin::{PluginHost, PluginSettings, StartError};
 use crate::store::{self, Store};
-
-/// The hidden command of our own program that evaluates jq.
-pub(crate) const JQ_WORKER: &str = "jq-worker";
 
 /// The whole portal, as the doors see it. Clones share it.
 #[derive(Clone, Debug)]
@@ -58,7 +55,10 @@ impl App {
             allow_private: config.allow_private,
         };
         let plugins = PluginHost::new(store.clone(), catalog.clone(), settings)?;
-        let jq = Jq::new(config.jq_worker.clone(), vec![OsString::from(JQ_WORKER)]);
+        let jq = Jq::new(
+            config.jq_worker.clone(),
+            vec![OsString::from(jq::worker::ARGUMENT)],
+        );
         let settings = ActionSettings {
             workers: config.workers,
             ..ActionSettings::default()

@@ -4,11 +4,13 @@
 mod action;
 mod catalog;
 mod client;
+mod demo;
 mod entity;
 mod exit;
 mod input;
 mod login;
 mod output;
+mod plugin;
 mod principal;
 mod run;
 mod serve;
@@ -51,6 +53,11 @@ struct Arguments {
 enum Command {
     /// Serve the portal
     Serve(serve::ServeArguments),
+    /// Serve a portal with example data and plugins, ready to try
+    Demo(demo::DemoArguments),
+    /// Make, build, install and review plugins
+    #[command(subcommand)]
+    Plugin(plugin::PluginCommand),
     /// Keep a credential for the other commands
     Login(login::LoginArguments),
     /// Let people in
@@ -119,6 +126,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn run(command: Command, output: &Output) -> Result<Exit, Failure> {
     match command {
         Command::Serve(arguments) => serve::run(arguments, output),
+        Command::Demo(arguments) => demo::run(arguments, output),
+        Command::Plugin(command) => plugin::run(command, output),
         Command::Login(arguments) => login::run(arguments, output),
         Command::User(command) => principal::run(PrincipalKind::User, command, output),
         Command::App(command) => principal::run(PrincipalKind::App, command, output),

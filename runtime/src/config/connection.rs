@@ -167,29 +167,14 @@ impl Connection {
 
 impl Credentials {
     fn read(file: &Path, must_exist: bool) -> Result<Option<Self>, ConnectionError> {
-        let failed = |source| ConnectionError::File {
-            file: file.to_owned(),
-            source,
-        };
-        let opened = match cap_std::fs::File::open_ambient(file, ambient_authority()) {
-            Ok(opened) => opened.into_std(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound && !must_exist => {
+        let text = match read_private(file) {
+            Err(ConnectionError::File { source, .. })
+                if source.kind() == io::ErrorKind::NotFound && !must_exist =>
+            {
                 return Ok(None);
             }
-            Err(error) => return Err(failed(error)),
+            read => read?,
         };
-        // Asked of the opened file, so that nobody can swap it in between.
-        let mode = opened.metadata().map_err(failed)?.permissions().mode();
-        if mode & 0o077 != 0 {
-            return Err(ConnectionError::Exposed {
-                file: file.to_owned(),
-            });
-        }
-        let mut text = String::new();
-        opened
-            .take(MAX_CREDENTIALS_BYTES)
-            .read_to_string(&mut text)
-            .map_err(failed)?;
         match super::parse_toml(&text) {
             Ok(credentials) => Ok(Some(credentials)),
             Err((line, message)) => Err(ConnectionError::Malformed {
@@ -202,14 +187,6 @@ impl Credentials {
 
     /// Writes the file so that only its owner can read it, all at once.
     pub fn write(&self, file: &Path) -> Result<(), ConnectionError> {
-        self.try_write(file)
-            .map_err(|source| ConnectionError::File {
-                file: file.to_owned(),
-                source,
-            })
-    }
-
-    fn try_write(&self, file: &Path) -> io::Result<()> {
         #[derive(Serialize)]
         #[serde(rename_all = "kebab-case")]
         struct Shown<'a> {
@@ -225,27 +202,64 @@ impl Credentials {
             client_secret: self.client_secret.expose(),
             ca_cert: self.ca_cert.as_deref(),
         };
-        let text = toml::to_string(&shown).map_err(io::Error::other)?;
-        let (Some(parent), Some(name)) = (file.parent(), file.file_name()) else {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "it names no file",
-            ));
-        };
-        let dir = open_private_dir(parent)?;
-        let mut fresh = name.to_owned();
-        fresh.push(".new");
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(0o600);
-        let mut opened = dir.open_with(&fresh, &options)?;
-        // A file left over from an interrupted write keeps its old mode otherwise.
-        opened.set_permissions(cap_std::fs::Permissions::from_std(
-            std::fs::Permissions::from_mode(0o600),
-        ))?;
-        opened.write_all(text.as_bytes())?;
-        opened.sync_all()?;
-        dir.rename(&fresh, &dir, name)
+        let text = toml::to_string(&shown).map_err(|error| ConnectionError::File {
+            file: file.to_owned(),
+            source: io::Error::other(error),
+        })?;
+        write_private(file, &text)
     }
+}
+
+/// Reads a small file with a secret in it; refuses one that others can read.
+pub(crate) fn read_private(file: &Path) -> Result<String, ConnectionError> {
+    let failed = |source| ConnectionError::File {
+        file: file.to_owned(),
+        source,
+    };
+    let opened = cap_std::fs::File::open_ambient(file, ambient_authority()).map_err(failed)?;
+    let opened = opened.into_std();
+    // Asked of the opened file, so that nobody can swap it in between.
+    let mode = opened.metadata().map_err(failed)?.permissions().mode();
+    if mode & 0o077 != 0 {
+        return Err(ConnectionError::Exposed {
+            file: file.to_owned(),
+        });
+    }
+    let mut text = String::new();
+    opened
+        .take(MAX_CREDENTIALS_BYTES)
+        .read_to_string(&mut text)
+        .map_err(failed)?;
+    Ok(text)
+}
+
+/// Writes a small file that only its owner can read, all at once.
+pub(crate) fn write_private(file: &Path, text: &str) -> Result<(), ConnectionError> {
+    try_write_private(file, text).map_err(|source| ConnectionError::File {
+        file: file.to_owned(),
+        source,
+    })
+}
+
+fn try_write_private(file: &Path, text: &str) -> io::Result<()> {
+    let (Some(parent), Some(name)) = (file.parent(), file.file_name()) else {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "it names no file",
+        ));
+    };
+    let dir = open_private_dir(parent)?;
+    let mut fresh = name.to_owned();
+    fresh.push(".new");
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let mut opened = dir.open_with(&fresh, &options)?;
+    // A file left over from an interrupted write keeps its old mode otherwise.
+    let private = std::fs::Permissions::from_mode(0o600);
+    opened.set_permissions(cap_std::fs::Permissions::from_std(private))?;
+    opened.write_all(text.as_bytes())?;
+    opened.sync_all()?;
+    dir.rename(&fresh, &dir, name)
 }
 
 /// Opens a folder, making it for its owner alone where it is missing.

@@ -17,6 +17,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 pub use connection::{Connection, ConnectionError, Credentials, Endpoint};
+pub(crate) use connection::{read_private, write_private};
 pub use value::{ByteSize, PublicUrl, Secret, ValueError};
 
 /// A config file is a page of text; more is a mistake in the path.

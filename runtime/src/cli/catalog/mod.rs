@@ -5,7 +5,7 @@ mod files;
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use serde_json::{Value, json};
+use serde_json::json;
 use ureq::http::Method;
 
 use super::client::{Client, Payload, list, text};
@@ -55,13 +55,12 @@ pub(super) fn run(command: CatalogCommand, output: &Output) -> Result<Exit, Fail
     let answer = client
         .ask(&Method::POST, &path, Payload::Json(&body), &[])
         .map_err(|failure| name_files(failure, &sources))?;
-    let applied = answer.get("applied").unwrap_or(&Value::Null);
     output.result(&answer, |output| {
         for (key, verb, planned) in [
             ("created", "created", "would create"),
             ("updated", "updated", "would update"),
         ] {
-            for document in list(applied, key) {
+            for document in list(&answer, key) {
                 output.line(&format!(
                     "{} {}",
                     if dry_run { planned } else { verb },
@@ -69,7 +68,7 @@ pub(super) fn run(command: CatalogCommand, output: &Output) -> Result<Exit, Fail
                 ));
             }
         }
-        let count = |key| list(applied, key).len();
+        let count = |key| list(&answer, key).len();
         output.line(&format!(
             "{}{} created, {} updated, {} unchanged",
             if dry_run {

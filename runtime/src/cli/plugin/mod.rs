@@ -1,0 +1,108 @@
+//! `goldenpath plugin …`: from a name to a package on a server.
+
+mod build;
+mod embedded;
+mod inspect;
+mod new;
+mod remote;
+mod target;
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+use super::exit::{Exit, Failure};
+use super::output::Output;
+use crate::config::Connection;
+
+pub(super) use build::{Built, build};
+pub(super) use embedded::DEMO;
+pub(super) use inspect::reasoned;
+
+/// Where the server's default limit is too; a package beyond it is a mistake in the file's name.
+const MAX_PACKAGE_BYTES: u64 = 256 * 1024 * 1024;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PluginCommand {
+    /// Make a new plugin in a folder of its name: it builds, tests and runs as it is
+    #[command(
+        after_help = "Example:\n  goldenpath plugin new greeter && cd greeter && goldenpath plugin build"
+    )]
+    New {
+        /// Its name: lower-case letters, digits and -, a letter first
+        name: String,
+    },
+    /// Build the package of a plugin
+    #[command(
+        after_help = "Examples:\n  goldenpath plugin build\n  goldenpath plugin build plugins/hello -o hello.wasm"
+    )]
+    Build {
+        /// Folder with plugin.toml and Cargo.toml
+        #[arg(default_value = ".")]
+        dir: PathBuf,
+
+        /// Where to write the package [default: target/plugin/NAME-VERSION.wasm]
+        #[arg(long, short = 'o', value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Show everything that a reviewer needs of a package, from the file alone; runs nothing
+    Inspect {
+        /// The package
+        file: PathBuf,
+    },
+    /// Send a package to the server
+    Install {
+        /// The package
+        file: PathBuf,
+
+        /// Print what it asks for, and allow exactly that package all of it
+        #[arg(long)]
+        approve: bool,
+
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Let an installed version run
+    Approve(remote::ApproveArguments),
+    /// Refuse an installed version
+    Reject {
+        /// Name of the plugin
+        name: String,
+
+        /// The version
+        version: semver::Version,
+
+        /// Why, for whoever installed it
+        #[arg(long, default_value = "")]
+        reason: String,
+
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// List the plugins of the server
+    List {
+        #[command(flatten)]
+        connection: Connection,
+    },
+}
+
+pub(super) fn run(command: PluginCommand, output: &Output) -> Result<Exit, Failure> {
+    match command {
+        PluginCommand::New { name } => new::run(&name, output),
+        PluginCommand::Build { dir, output: file } => build::run(&dir, file.as_deref(), output),
+        PluginCommand::Inspect { file } => inspect::run(&file, output),
+        PluginCommand::Install {
+            file,
+            approve,
+            connection,
+        } => remote::install(&file, approve, &connection, output),
+        PluginCommand::Approve(arguments) => remote::approve(&arguments, output),
+        PluginCommand::Reject {
+            name,
+            version,
+            reason,
+            connection,
+        } => remote::reject(&name, &version, &reason, &connection, output),
+        PluginCommand::List { connection } => remote::list_plugins(&connection, output),
+    }
+}

@@ -1,0 +1,251 @@
+//! The part of `goldenpath plugin …` that talks to a server: install, review, list.
+
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+use ureq::http::Method;
+
+use super::super::client::{Client, Payload, list, segment, text};
+use super::super::exit::{Exit, Failure};
+use super::super::output::Output;
+use super::inspect;
+use crate::config::Connection;
+
+const APPROVE_HELP: &str = "\
+Prints what the version asks for, and asks whether to allow it; with --yes or --digest it does not ask.
+
+Examples:
+  goldenpath plugin approve github-repository 1.2.0 --bind github=https://git.example.com/api
+  goldenpath plugin approve hello 0.1.0 --digest sha256:…";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = APPROVE_HELP)]
+pub(in crate::cli) struct ApproveArguments {
+    /// Name of the plugin
+    name: String,
+
+    /// The version
+    version: semver::Version,
+
+    /// Digest of the package that was reviewed; any other is refused
+    #[arg(long)]
+    digest: Option<String>,
+
+    /// Do not ask
+    #[arg(long, short = 'y')]
+    yes: bool,
+
+    /// Where an endpoint is; may be repeated
+    #[arg(long = "bind", value_name = "ENDPOINT=URL")]
+    bindings: Vec<String>,
+
+    /// Where a folder is; may be repeated
+    #[arg(long = "folder", value_name = "NAME=PATH")]
+    folders: Vec<String>,
+
+    /// Which stored secret to use for one that the plugin names; may be repeated
+    #[arg(long = "secret", value_name = "NAME=STORED")]
+    secrets: Vec<String>,
+
+    /// A lower budget; may be repeated
+    #[arg(long = "limit", value_name = "NAME=VALUE")]
+    limits: Vec<String>,
+
+    /// A line not to allow; may be repeated
+    #[arg(long = "deny", value_name = "LINE")]
+    denied: Vec<String>,
+
+    #[command(flatten)]
+    connection: Connection,
+}
+
+pub(super) fn install(
+    file: &Path,
+    approve: bool,
+    connection: &Connection,
+    output: &Output,
+) -> Result<Exit, Failure> {
+    let (package, inspection) = inspect::read(file)?;
+    let client = Client::new(connection)?;
+    let answer = client.ask(&Method::POST, "/v1/plugins", Payload::Package(package), &[])?;
+    let (name, version) = (inspection.name.to_string(), inspection.version.to_string());
+    let digest = inspection.digest.to_string();
+    if !approve {
+        output.result(&answer, |output| {
+            let state = text(&answer, "/plugin/state");
+            output.line(&format!("installed {name} {version} {state}"));
+            output.line(&digest);
+            if state == "pending" {
+                output.line(&format!(
+                    "it asks for these; allow it with: goldenpath plugin approve {name} {version}"
+                ));
+                print_lines(output, &inspect::reasoned(&inspection));
+            }
+        });
+        return Ok(Exit::Done);
+    }
+    if !output.is_json() {
+        output.line(&format!("{name} {version} {digest}"));
+        output.line("approving what it asks for:");
+        print_lines(output, &inspect::reasoned(&inspection));
+    }
+    let path = version_path(&name, &version);
+    let report = client.get(&format!("{path}/capabilities"))?;
+    let answer = send_approval(&client, &path, &report, &digest, Map::new())?;
+    output.result(&answer, |output| {
+        output.line(&format!("approved {name} {version}"))
+    });
+    Ok(Exit::Done)
+}
+
+pub(super) fn approve(arguments: &ApproveArguments, output: &Output) -> Result<Exit, Failure> {
+    let client = Client::new(&arguments.connection)?;
+    let (name, version) = (&arguments.name, &arguments.version);
+    let path = version_path(name, &version.to_string());
+    let report = client.get(&format!("{path}/capabilities"))?;
+    let report = report.get("capabilities").unwrap_or(&report);
+    let digest = text(report, "/digest");
+    if !output.is_json() {
+        output.line(&format!("{name} {version} {digest} asks for:"));
+        let lines: Vec<String> = list(report, "requested")
+            .iter()
+            .map(|line| text(line, ""))
+            .collect();
+        print_lines(output, &lines);
+        for finding in list(report, "findings") {
+            output.line(&format!("  ! {}", text(finding, "/message")));
+        }
+    }
+    if arguments.digest.is_none() && !arguments.yes {
+        confirm(output)?;
+    }
+    let mut decision = Map::new();
+    let mut bindings = Map::new();
+    for (endpoint, url) in pairs("--bind", &arguments.bindings)? {
+        let binding = bindings
+            .entry(endpoint)
+            .or_insert_with(|| json!({"urls": []}));
+        if let Some(Value::Array(urls)) = binding.get_mut("urls") {
+            urls.push(Value::String(url));
+        }
+    }
+    decision.insert("bindings".to_owned(), Value::Object(bindings));
+    for (key, flag, given) in [
+        ("folders", "--folder", &arguments.folders),
+        ("secrets", "--secret", &arguments.secrets),
+        ("limits", "--limit", &arguments.limits),
+    ] {
+        let values = pairs(flag, given)?;
+        let values = values
+            .into_iter()
+            .map(|(name, value)| (name, Value::String(value)));
+        decision.insert(key.to_owned(), Value::Object(values.collect()));
+    }
+    decision.insert("deny".to_owned(), json!(arguments.denied));
+    let reviewed = arguments.digest.clone().unwrap_or(digest);
+    let answer = send_approval(&client, &path, report, &reviewed, decision)?;
+    output.result(&answer, |output| {
+        output.line(&format!("approved {name} {version}"))
+    });
+    Ok(Exit::Done)
+}
+
+pub(super) fn reject(
+    name: &str,
+    version: &semver::Version,
+    reason: &str,
+    connection: &Connection,
+    output: &Output,
+) -> Result<Exit, Failure> {
+    let path = version_path(name, &version.to_string());
+    let answer =
+        Client::new(connection)?.post(&format!("{path}/reject"), &json!({"reason": reason}))?;
+    output.result(&answer, |output| {
+        output.line(&format!("rejected {name} {version}"))
+    });
+    Ok(Exit::Done)
+}
+
+pub(super) fn list_plugins(connection: &Connection, output: &Output) -> Result<Exit, Failure> {
+    let answer = Client::new(connection)?.get("/v1/plugins")?;
+    let row = |plugin| {
+        let member = |pointer| text(plugin, pointer);
+        vec![
+            member("/name"),
+            member("/activeVersion"),
+            member("/state"),
+            member("/title"),
+        ]
+    };
+    let rows: Vec<_> = list(&answer, "plugins").iter().map(row).collect();
+    output.result(&answer, |output| {
+        output.table(&["PLUGIN", "ACTIVE", "STATE", "TITLE"], &rows);
+    });
+    Ok(Exit::Done)
+}
+
+fn version_path(name: &str, version: &str) -> String {
+    format!(
+        "/v1/plugins/{}/versions/{}",
+        segment(name),
+        segment(version)
+    )
+}
+
+/// Approves exactly the package of a digest, as it was when its report was read.
+fn send_approval(
+    client: &Client,
+    path: &str,
+    report: &Value,
+    digest: &str,
+    mut decision: Map<String, Value>,
+) -> Result<Value, Failure> {
+    let report = report.get("capabilities").unwrap_or(report);
+    decision.insert("digest".to_owned(), json!(digest));
+    for key in ["manifestHash", "policyRevision"] {
+        decision.insert(
+            key.to_owned(),
+            report.get(key).cloned().unwrap_or(Value::Null),
+        );
+    }
+    client.post(&format!("{path}/approve"), &Value::Object(decision))
+}
+
+fn print_lines(output: &Output, lines: &[String]) {
+    if lines.is_empty() {
+        output.line("  nothing");
+    }
+    for line in lines {
+        output.line(&format!("  {line}"));
+    }
+}
+
+fn pairs(flag: &str, given: &[String]) -> Result<Vec<(String, String)>, Failure> {
+    let split = |text: &String| {
+        let pair = text.split_once('=').filter(|(name, _)| !name.is_empty());
+        pair.map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .ok_or_else(|| Failure::usage(format!("`{flag} {text}` is not of the form name=value")))
+    };
+    given.iter().map(split).collect()
+}
+
+fn confirm(output: &Output) -> Result<(), Failure> {
+    if !io::stdin().is_terminal() {
+        return Err(Failure::usage(
+            "nobody is there to ask; give --digest with the digest that was reviewed, or --yes",
+        ));
+    }
+    output.note("allow all of this? [y/N]");
+    let mut answer = String::new();
+    io::stdin()
+        .lock()
+        .take(64)
+        .read_line(&mut answer)
+        .map_err(|error| Failure::of("read the answer", &error))?;
+    if matches!(answer.trim(), "y" | "Y" | "yes") {
+        Ok(())
+    } else {
+        Err(Failure::failed("not approved"))
+    }
+}
