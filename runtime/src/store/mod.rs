@@ -49,7 +49,12 @@ impl Store {
     pub fn open(folder: &Path) -> Result<Self, OpenError> {
         let lock = FolderLock::take(folder)?;
         let file = |name: &str| folder.join(name);
-        let main = Database::open(&file("goldenpath.db"), migrate::MAIN, Durability::Full, &lock)?;
+        let main = Database::open(
+            &file("goldenpath.db"),
+            migrate::MAIN,
+            Durability::Full,
+            &lock,
+        )?;
         let logs = Database::open(&file("logs.db"), migrate::LOGS, Durability::Normal, &lock)?;
         Ok(Self { main, logs })
     }
