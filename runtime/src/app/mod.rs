@@ -9,7 +9,7 @@ pub use apply::{ApplyMode, ApproveError, Documents};
 
 use std::ffi::OsString;
 
-use crate::action::{ActionSettings, Actions};
+use crate::action::{self, ActionSettings, Actions};
 use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::jq::{self, Jq};
@@ -42,6 +42,9 @@ pub enum OpenError {
     /// The sandbox cannot be set up.
     #[error(transparent)]
     Plugins(#[from] StartError),
+    /// The runs of an earlier life cannot be put in order.
+    #[error("take up the runs")]
+    Actions(#[from] action::Error),
 }
 
 impl App {
@@ -70,6 +73,7 @@ impl App {
             jq,
             settings,
         );
+        actions.spawn().await?;
         Ok(Self {
             access,
             catalog,
@@ -81,6 +85,6 @@ impl App {
 
     /// Ends all guests and lets the workers finish what they are writing.
     pub async fn shutdown(&self) {
-        self.plugins.shutdown();
+        self.actions.shutdown().await;
     }
 }
