@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::reply::Json;
-use crate::store::{FORMATS, Formats};
+use crate::app::{FORMATS, Formats};
 
 /// The portal lives.
 #[derive(Serialize, utoipa::ToSchema)]
