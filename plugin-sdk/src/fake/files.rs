@@ -1,5 +1,3 @@
-//! Granted folders in memory.
-
 use std::collections::BTreeMap;
 use std::rc::Rc;
 

@@ -1,5 +1,3 @@
-//! Answers to HTTP requests that a test laid ready.
-
 use crate::Context;
 use crate::http::{Error, Request, Response};
 

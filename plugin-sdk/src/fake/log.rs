@@ -1,5 +1,3 @@
-//! Keeps what a plugin logged, for a test to look at.
-
 use crate::Context;
 use crate::log::Level;
 

@@ -1,5 +1,3 @@
-//! Small values in memory.
-
 use crate::Context;
 use crate::state::{Error, MAX_KEY_BYTES, MAX_KEYS, MAX_VALUE_BYTES};
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::rule::{MAX_VIOLATIONS, child};
 use super::{Actions, Error, rule};
-use crate::catalog::{self, Applied};
+use crate::catalog::Applied;
 use crate::model::{
     Action, ActionId, Actor, AuditEntry, InvocationMethod, PluginState, Stamped, Trigger,
     UserInputs, Verb, Violation,
@@ -36,12 +36,15 @@ impl Actions {
     /// Makes an action.
     pub async fn create(&self, actor: &Actor, action: Action) -> Result<Stamped<Action>, Error> {
         let action = rule::check(action)?;
-        self.check_references(&action).await?;
+        self.check_plugin(&action).await?;
         let actor = actor.clone();
         self.inner
             .store
             .write(move |tx| match tx.find_action(&action.identifier)? {
-                None => insert(tx, &actor, &action),
+                None => {
+                    check_blueprint(tx, &action)?;
+                    insert(tx, &actor, &action)
+                }
                 Some(_) => Err(Error::Conflict {
                     code: "already_exists",
                     message: format!(
@@ -68,14 +71,17 @@ impl Actions {
                 vec![Violation::new("/identifier", "identifier", message)],
             ));
         }
-        self.check_references(&action).await?;
+        self.check_plugin(&action).await?;
         let actor = actor.clone();
         self.inner
             .store
             .write(move |tx| match tx.find_action(&action.identifier)? {
                 None => Err(Error::NotFound(name(&action.identifier))),
                 Some(before) if before.value == action => Ok(before),
-                Some(before) => update(tx, &actor, &before, &action),
+                Some(before) => {
+                    check_blueprint(tx, &action)?;
+                    update(tx, &actor, &before, &action)
+                }
             })
             .await
     }
@@ -207,17 +213,6 @@ impl Actions {
             *user_inputs = Some(form);
         }
     }
-
-    async fn check_references(&self, action: &Action) -> Result<(), Error> {
-        if let Some(blueprint) = action.blueprint() {
-            match self.inner.catalog.find_blueprint(blueprint).await {
-                Ok(_) => {}
-                Err(catalog::Error::NotFound(_)) => return Err(unknown_blueprint(action)),
-                Err(error) => return Err(error.into()),
-            }
-        }
-        self.check_plugin(action).await
-    }
 }
 
 /// The form that a plugin's input schema stands for.
@@ -271,8 +266,13 @@ fn check_mapping(mapping: &Map<String, Value>, form: &UserInputs) -> Vec<Violati
     unknown.chain(missing).take(MAX_VIOLATIONS).collect()
 }
 
-fn check_blueprint(_tx: &ReadTx<'_>, _action: &Action) -> Result<(), Error> {
-    Ok(())
+fn check_blueprint(tx: &ReadTx<'_>, action: &Action) -> Result<(), Error> {
+    match action.blueprint() {
+        Some(blueprint) if tx.find_blueprint(blueprint)?.is_none() => {
+            Err(unknown_blueprint(action))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn unknown_blueprint(action: &Action) -> Error {

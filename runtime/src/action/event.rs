@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, watch};
 
 use super::{Actions, Error};
-use crate::model::{EventBody, LogLevel, Run, RunEvent, RunId, Timestamp};
+use crate::model::{EventBody, LogLevel, Run, RunEvent, RunId, RunState, Timestamp};
 use crate::plugin::EventSink;
 use crate::store::{self, Store};
 
@@ -225,6 +225,15 @@ struct Waiting {
 }
 
 impl Sink {
+    /// The sink of a run that began just now.
+    pub(super) fn starting(at: Timestamp) -> Self {
+        let sink = Self::default();
+        sink.lock()
+            .events
+            .push((at, EventBody::entered(RunState::Running)));
+        sink
+    }
+
     /// Takes no more events; what came so far is still written.
     pub(super) fn close(&self) {
         self.lock().closed = true;

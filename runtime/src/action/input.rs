@@ -13,7 +13,7 @@ const MAX_INPUT_BYTES: usize = 1024 * 1024;
 /// Entities that one run's inputs may name; each is looked up.
 const MAX_ENTITIES: usize = 1_000;
 
-const BASE: &str = "/properties";
+pub(super) const BASE: &str = "/properties";
 
 impl Actions {
     /// The inputs that a run is accepted with.
@@ -149,19 +149,19 @@ fn check_form(form: &UserInputs, properties: &Map<String, Value>) -> Vec<Violati
         };
         violations.push(Violation::new(child(BASE, name), "unknown", message));
     }
-    match schema::compile(&schema::of_form(&form.properties, &form.extra)) {
-        Ok(validator) => violations.extend(schema::violations(&validator, &value, BASE)),
+    match schema::compile(&form.properties, form.extra.get("$defs")) {
+        Ok(schema) => violations.extend(schema.check(&value, BASE)),
         // A form is compiled when it is saved; a plugin's own one may still be beyond what is checked here.
-        Err(violation) => {
+        Err(refused) => violations.extend(refused.into_iter().map(|violation| {
             let message = format!("the action's form cannot be used: {}", violation.message);
-            violations.push(Violation::new(BASE, "schema", message));
-        }
+            Violation::new(BASE, "schema", message)
+        })),
     }
     violations
 }
 
 /// Path, blueprint and identifier of every entity that the inputs name.
-fn named_entities<'a>(
+pub(super) fn named_entities<'a>(
     form: &UserInputs,
     properties: &'a Map<String, Value>,
 ) -> Vec<(String, BlueprintId, &'a str)> {

@@ -1,18 +1,22 @@
 //! Self-service actions and their runs. Knows no SQL, no HTTP and nothing of the sandbox's inside.
 
+mod context;
 mod definition;
 mod error;
 mod event;
 mod input;
+mod render;
 mod rule;
 mod run;
 mod schema;
 mod template;
+mod worker;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify, Semaphore, watch};
+use tokio::task::JoinHandle;
 
 pub use error::Error;
 pub use rule::parse_action;
@@ -22,6 +26,7 @@ use crate::jq::Jq;
 use crate::plugin::PluginHost;
 use crate::store::Store;
 use event::Events;
+use worker::Phase;
 
 /// Actions and runs. Clones share it.
 #[derive(Clone, Debug)]
@@ -39,6 +44,13 @@ struct Inner {
     events: Events,
     /// Tells the dispatcher that there may be a queued run.
     wake: Notify,
+    phase: watch::Sender<Phase>,
+    /// The task that hands queued runs to workers.
+    dispatcher: Mutex<Option<JoinHandle<()>>>,
+    /// One permit per run that may be carried out at once.
+    permits: Arc<Semaphore>,
+    /// This start of this process, in the attempts of the runs that it carries out.
+    worker: String,
 }
 
 /// How runs are worked off.
@@ -71,6 +83,12 @@ impl Actions {
         settings: ActionSettings,
     ) -> Self {
         let events = Events::new(store.clone());
+        // Without a single worker nothing would ever be done.
+        let settings = ActionSettings {
+            workers: settings.workers.max(1),
+            ..settings
+        };
+        let permits = Arc::new(Semaphore::new(settings.workers));
         Self {
             inner: Arc::new(Inner {
                 store,
@@ -80,7 +98,14 @@ impl Actions {
                 settings,
                 events,
                 wake: Notify::new(),
+                phase: watch::Sender::new(Phase::Waiting),
+                dispatcher: Mutex::default(),
+                permits,
+                worker: worker::name_worker(),
             }),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::rule::child;
-use super::schema::MAX_DEPTH;
+use crate::catalog::MAX_DEPTH;
 use crate::model::Violation;
 
 /// Expressions of one action's mapping, so that a run's rendering stays one small batch.
@@ -182,10 +182,10 @@ fn close(text: &str) -> Option<(&str, &str)> {
     while let Some((at, c)) = characters.next() {
         let outermost = inside.len() == 1;
         match (inside.last_mut()?, c) {
-            (Inside::Code { braces, .. }, '}') if *braces == 0 && outermost => {
-                if characters.peek().is_some_and(|(_, next)| *next == '}') {
-                    return Some((text.get(..at)?, text.get(at + 2..)?));
-                }
+            (Inside::Code { braces: 0, .. }, '}')
+                if outermost && characters.peek().is_some_and(|(_, next)| *next == '}') =>
+            {
+                return Some((text.get(..at)?, text.get(at + 2..)?));
             }
             (Inside::Code { braces, .. }, '{') => *braces += 1,
             (Inside::Code { braces, .. }, '}') => *braces = braces.saturating_sub(1),

@@ -55,7 +55,6 @@ pub(super) struct ApplyReply {
     /// Whether nothing was changed.
     dry_run: bool,
     /// Which documents were created, updated, or just so already.
-    #[serde(flatten)]
     applied: Applied,
 }
 

@@ -7,11 +7,11 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::edge;
-use crate::app::{AccessError, ApproveError, StoreError};
+use crate::app::{AccessError, ApproveError};
 use crate::catalog::JsonError;
 use crate::model::{IdentError, Permission, Role, Violation};
 use crate::plugin::{InstallError, ReviewError};
-use crate::{action, catalog};
+use crate::{action, catalog, store};
 
 /// The body of every answer that is not what was asked for.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -34,7 +34,8 @@ pub(super) struct ApiError {
     pub(super) code: &'static str,
     pub(super) message: String,
     pub(super) details: Vec<Violation>,
-    header: Option<(HeaderName, HeaderValue)>,
+    /// Boxed: most refusals have none, and every handler's result would carry the room for it.
+    header: Option<Box<(HeaderName, HeaderValue)>>,
 }
 
 impl ApiError {
@@ -116,7 +117,7 @@ impl ApiError {
 
     pub(super) fn with_header(self, name: HeaderName, value: HeaderValue) -> Self {
         Self {
-            header: Some((name, value)),
+            header: Some(Box::new((name, value))),
             ..self
         }
     }
@@ -140,7 +141,7 @@ impl IntoResponse for ApiError {
     fn into_response(mut self) -> Response {
         let (status, extra) = (self.status, self.header.take());
         let mut response = (status, axum::Json(self.into_body())).into_response();
-        if let Some((name, value)) = extra {
+        if let Some((name, value)) = extra.map(|header| *header) {
             response.headers_mut().insert(name, value);
         }
         response
@@ -164,10 +165,10 @@ impl From<JsonError> for ApiError {
     }
 }
 
-impl From<StoreError> for ApiError {
-    fn from(error: StoreError) -> Self {
+impl From<store::Error> for ApiError {
+    fn from(error: store::Error) -> Self {
         match &error {
-            StoreError::Closed => Self::new(
+            store::Error::Closed => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "stopping",
                 "the server is stopping",

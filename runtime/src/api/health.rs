@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use super::reply::Json;
-use crate::app::{FORMATS, Formats};
+use crate::plugin::SANDBOX_VERSION;
+use crate::store::{FORMATS, Formats};
 
 /// The portal lives.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -21,6 +22,9 @@ pub(super) struct Versions {
     /// The portal itself.
     #[schema(value_type = String)]
     goldenpath: &'static str,
+    /// The sandbox.
+    #[schema(value_type = String)]
+    wasmtime: &'static str,
     /// Formats of the data folder.
     formats: Formats,
 }
@@ -33,6 +37,7 @@ pub(super) struct Versions {
 pub(super) async fn find_health() -> Json<HealthReply> {
     let versions = Versions {
         goldenpath: env!("CARGO_PKG_VERSION"),
+        wasmtime: SANDBOX_VERSION,
         formats: FORMATS,
     };
     Json(HealthReply { ok: true, versions })

@@ -84,18 +84,33 @@ fn table() -> OpenApiRouter<ApiState> {
 /// The whole door. Serve it with `into_make_service_with_connect_info::<SocketAddr>()`: failed logins are counted by
 /// address.
 pub fn router(app: App, settings: ApiSettings) -> axum::Router {
-    let (router, document) = table().split_for_parts();
+    let (routes, state) = build(app, settings);
+    guarded(routes, state)
+}
+
+fn build(app: App, settings: ApiSettings) -> (axum::Router<ApiState>, ApiState) {
+    let (routes, document) = table().split_for_parts();
     let document = openapi::finish(&document);
-    let door = Arc::new(Door {
+    let door = Door {
         hosts: Hosts::new(&settings),
         rights: Rights::read(&document),
         docs: page::render(&document).into(),
         openapi: document.to_string().into(),
         streams: Mutex::new(HashMap::new()),
         settings,
-    });
-    let state = ApiState { app, door };
-    router
+    };
+    (
+        routes,
+        ApiState {
+            app,
+            door: Arc::new(door),
+        },
+    )
+}
+
+/// Puts what every request passes around the routes, the outermost layer last.
+fn guarded(routes: axum::Router<ApiState>, state: ApiState) -> axum::Router {
+    routes
         .fallback(unknown_route)
         .layer(middleware::from_fn_with_state(
             state.clone(),

@@ -9,15 +9,12 @@ pub use apply::{ApplyMode, ApproveError, Documents};
 
 use std::ffi::OsString;
 
-use crate::action::{ActionSettings, Actions};
+use crate::action::{self, ActionSettings, Actions};
 use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::jq::{self, Jq};
 use crate::plugin::{PluginHost, PluginSettings, StartError};
 use crate::store::{self, Store};
-
-/// What the doors may know of the store: how it fails, and which formats it writes.
-pub use crate::store::{Error as StoreError, FORMATS, Formats};
 
 /// The whole portal, as the doors see it. Clones share it.
 #[derive(Clone, Debug)]
@@ -45,6 +42,9 @@ pub enum OpenError {
     /// The sandbox cannot be set up.
     #[error(transparent)]
     Plugins(#[from] StartError),
+    /// The runs of an earlier life cannot be put in order.
+    #[error("take up the runs")]
+    Actions(#[from] action::Error),
 }
 
 impl App {
@@ -73,6 +73,7 @@ impl App {
             jq,
             settings,
         );
+        actions.spawn().await?;
         Ok(Self {
             access,
             catalog,
@@ -84,6 +85,6 @@ impl App {
 
     /// Ends all guests and lets the workers finish what they are writing.
     pub async fn shutdown(&self) {
-        self.plugins.shutdown();
+        self.actions.shutdown().await;
     }
 }

@@ -68,7 +68,7 @@ impl Refused {
         }
         let subject = match self.subjects.as_slice() {
             [one] => one.clone(),
-            many => format!("{} documents:", many.len()),
+            _ => "the apply".to_owned(),
         };
         let mut violations = std::mem::take(&mut self.violations);
         violations.truncate(MAX_VIOLATIONS);

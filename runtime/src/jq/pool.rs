@@ -67,11 +67,8 @@ impl Pool {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .pop();
-        let mut worker = match self.attempt(warm, batch, picks, results).await {
-            Ok(worker) => Some(worker),
-            // Somebody in there is bad, or the worker had died while idle: each of the others gets its own try.
-            Err(_) => None,
-        };
+        // Where it is lost, somebody in there is bad, or it had died while idle: each of the others gets its own try.
+        let mut worker = self.attempt(warm, batch, picks, results).await.ok();
         for pick in picks {
             if answered(results, *pick) {
                 continue;

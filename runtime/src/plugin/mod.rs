@@ -41,6 +41,9 @@ use crate::catalog::Catalog;
 use crate::model::{Actor, Digest, EventBody, PluginName, RunId, Timestamp};
 use crate::store::{self, Store};
 
+/// Version of wasmtime, the sandbox's own; it does not say so itself.
+pub const SANDBOX_VERSION: &str = "48.0.8";
+
 /// Everything about plugins: install, review, call. Clones share it.
 #[derive(Clone, Debug)]
 pub struct PluginHost {

@@ -1,5 +1,3 @@
-//! The catalog, asked through the component's imports.
-
 use serde_json::Value;
 
 use crate::Context;

@@ -1,5 +1,3 @@
-//! Granted folders, reached through the component's imports.
-
 use crate::Context;
 use crate::bindings::goldenpath::plugin::files as wit;
 use crate::files::{Entry, Error, Kind, WriteMode};

@@ -1,5 +1,3 @@
-//! Small values, kept through the component's imports.
-
 use crate::Context;
 use crate::bindings::goldenpath::plugin::state as wit;
 use crate::state::Error;

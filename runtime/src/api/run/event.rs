@@ -63,7 +63,7 @@ pub(in crate::api) async fn stream_run_events(
     };
     let run = app.actions.find_run(&caller, &id).await?;
     let waiting: VecDeque<_> = app.actions.list_events(&id, after, CHUNK).await?.into();
-    if run.state.is_terminal() && after > 0 && waiting.is_empty() {
+    if run.state.is_terminal() && waiting.is_empty() {
         // A browser reconnects for ever, unless it is told that there is no more.
         return Ok(StatusCode::NO_CONTENT.into_response());
     }

@@ -10,9 +10,6 @@ use crate::api::reply::Json;
 use crate::app::App;
 use crate::model::{EventBody, LogLevel, RunId, Timestamp};
 
-/// Events that are read at a time while log lines are picked from them.
-const CHUNK: usize = 1_000;
-
 /// One line of the log.
 #[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -59,39 +56,25 @@ pub(in crate::api) async fn list_run_logs(
     params: Params,
 ) -> Result<Json<RunLogsReply>, ApiError> {
     let limit = params.limit(200, 1_000)?;
-    let mut to_skip = params.parsed::<usize>("offset")?.unwrap_or(0);
-    let mut after = params.parsed::<u64>("from")?.unwrap_or(0);
-    app.actions.find_run(&caller, &id).await?;
-    let mut reply = RunLogsReply {
-        ok: true,
-        run_logs: Vec::new(),
-        next: None,
+    let offset = match params.parsed::<usize>("from")? {
+        Some(from) => from,
+        None => params.parsed("offset")?.unwrap_or(0),
     };
-    loop {
-        let events = app.actions.list_events(&id, after, CHUNK).await?;
-        let last_chunk = events.len() < CHUNK;
-        for event in events {
-            after = event.sequence;
-            let EventBody::Log { level, message } = event.body else {
-                continue;
-            };
-            if to_skip > 0 {
-                to_skip -= 1;
-                continue;
-            }
-            if let (true, Some(last)) = (reply.run_logs.len() == limit, reply.run_logs.last()) {
-                reply.next = Some(last.id.to_string());
-                return Ok(Json(reply));
-            }
-            reply.run_logs.push(RunLog {
-                id: event.sequence,
-                created_at: event.at,
-                level,
-                message,
-            });
-        }
-        if last_chunk {
-            return Ok(Json(reply));
-        }
-    }
+    app.actions.find_run(&caller, &id).await?;
+    let lines = app.actions.list_logs(&id, offset, limit).await?;
+    let next = (lines.len() == limit).then(|| (offset + limit).to_string());
+    let run_logs = lines.into_iter().filter_map(|event| match event.body {
+        EventBody::Log { level, message } => Some(RunLog {
+            id: event.sequence,
+            created_at: event.at,
+            level,
+            message,
+        }),
+        _ => None,
+    });
+    Ok(Json(RunLogsReply {
+        ok: true,
+        run_logs: run_logs.collect(),
+        next,
+    }))
 }

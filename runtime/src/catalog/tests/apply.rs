@@ -72,7 +72,7 @@ async fn every_fault_of_every_document_is_told_and_nothing_stays() {
     else {
         panic!("{outcome:?}")
     };
-    assert_eq!(subject, "4 documents:");
+    assert_eq!(subject, "the apply");
     assert!(
         told.iter()
             .any(|v| v.message.starts_with("entity `a` of blueprint `API`: ")),

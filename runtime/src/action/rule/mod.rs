@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{Error, schema, template};
+use crate::catalog::MAX_DEPTH;
 use crate::model::{Action, ActionId, BlueprintId, PluginName, Violation};
 
 /// Violations that one answer lists; a hostile document could break a rule in every byte.
@@ -281,17 +282,14 @@ fn check_inputs(found: &mut Found, inputs: &Value) {
             input,
         );
     }
-    if let Some(definitions) = inputs.get("$defs") {
-        check_references(found, "/trigger/userInputs/$defs", definitions);
-    }
     if found.0.len() == before {
         // Only a form whose inputs are all right one by one is worth compiling as a whole.
-        if let Err(violation) = schema::compile(&schema::of_form(properties, inputs)) {
-            found.add(
-                &format!("/trigger/userInputs{}", violation.path),
-                &violation.rule,
-                violation.message,
-            );
+        for violation in schema::compile(properties, inputs.get("$defs"))
+            .err()
+            .unwrap_or_default()
+        {
+            let path = format!("/trigger/userInputs{}", violation.path);
+            found.add(&path, &violation.rule, violation.message);
         }
     }
     let known = |name: &str| properties.contains_key(name);
@@ -398,7 +396,6 @@ fn check_input(found: &mut Found, path: &str, name: &str, input: &Value) {
         }
     }
     refuse_computed(found, path, input, 0);
-    check_references(found, path, input);
 }
 
 fn check_format(found: &mut Found, path: &str, input: &Map<String, Value>) {
@@ -424,7 +421,7 @@ fn check_format(found: &mut Found, path: &str, input: &Map<String, Value>) {
 /// Refuses `{"jqQuery": …}` wherever a value may be computed.
 fn refuse_computed(found: &mut Found, path: &str, value: &Value, depth: usize) {
     // Inputs nest as deep as JSON may; a form that computes its values does so near the top.
-    if depth > schema::MAX_DEPTH {
+    if depth > MAX_DEPTH {
         return;
     }
     match value {
@@ -443,16 +440,6 @@ fn refuse_computed(found: &mut Found, path: &str, value: &Value, depth: usize) {
             }
         }
         _ => {}
-    }
-}
-
-fn check_references(found: &mut Found, path: &str, value: &Value) {
-    if let Err(violation) = schema::check_references(value) {
-        found.add(
-            &format!("{path}{}", violation.path),
-            &violation.rule,
-            violation.message,
-        );
     }
 }
 
@@ -539,5 +526,4 @@ fn kind(value: &Value) -> &'static str {
 }
 
 #[cfg(test)]
-#[path = "rule/tests.rs"]
 mod tests;

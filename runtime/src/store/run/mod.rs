@@ -163,6 +163,11 @@ impl WriteTx<'_> {
         ids.iter().map(|id| self.claim(id, worker)).collect()
     }
 
+    /// Gives one queued run to a worker, as [`Self::claim_next`] does with the oldest.
+    pub fn claim_run(&self, id: &RunId, worker: &str) -> Result<Claim, Error> {
+        self.claim(id.as_str(), worker)
+    }
+
     fn claim(&self, id: &str, worker: &str) -> Result<Claim, Error> {
         self.connection
             .prepare_cached(
@@ -175,7 +180,7 @@ impl WriteTx<'_> {
             .connection
             .prepare_cached(&format!(
                 "UPDATE run SET state = 'running', attempts = attempts + 1, token = ?2, updated_at = ?3
-                 WHERE id = ?1 RETURNING {COLUMNS}, definition"
+                 WHERE id = ?1 AND state = 'queued' RETURNING {COLUMNS}, definition"
             ))?
             .query_row(params![id, token, self.now.0], |row| Ok((read(row), row.get::<_, String>(17)?)))?;
         Ok(Claim {

@@ -1,0 +1,68 @@
+use axum::http::Method;
+use serde_json::json;
+
+use super::{TestApp, request};
+use crate::model::Role;
+
+#[tokio::test]
+async fn new_user_comes_in_with_the_credential_shown_once_and_is_shut_out_at_once() {
+    let app = TestApp::new().await;
+    let admin = app.token(Role::Admin).await;
+    let new = json!({"email": "ann@example.com", "role": "developer", "teams": ["core"]});
+    let made = app.post("/v1/users", &admin, new.clone()).await;
+    assert_eq!(made.status, 201);
+    let made = made.json();
+    assert_eq!(made["user"]["name"], "ann@example.com");
+    assert_eq!(
+        app.post("/v1/users", &admin, new).await.refusal(409).0,
+        "already_exists"
+    );
+
+    let login =
+        json!({"clientId": made["clientId"], "clientSecret": made["clientSecret"], "more": 1});
+    let token = app.post("/v1/auth/access_token", "", login).await.json();
+    assert_eq!(
+        (&token["ok"], &token["tokenType"], &token["expiresIn"]),
+        (&json!(true), &json!("Bearer"), &json!(10800))
+    );
+    let token = token["accessToken"].as_str().unwrap().to_owned();
+    assert_eq!(token.split('.').count(), 3);
+    assert_eq!(app.get("/v1/blueprints", &token).await.status, 200);
+
+    let list = app.get("/v1/users", &admin).await;
+    assert_eq!(list.json()["users"][0]["teams"], json!(["core"]));
+    assert!(!list.text.contains(made["clientSecret"].as_str().unwrap()));
+    assert!(!list.text.contains("argon2"));
+
+    let gone = request(Method::DELETE, "/v1/users/ann%40example.com", &admin, None);
+    assert_eq!(app.send(gone).await.status, 200);
+    app.get("/v1/blueprints", &token).await.refusal(401);
+    let audit = app.get("/v1/audit-log?limit=1", &admin).await.json();
+    assert_eq!(audit["audits"][0]["resource"], "user");
+    assert_eq!(audit["audits"][0]["action"], "DELETE");
+    let next = audit["next"].as_str().unwrap();
+    let more = app
+        .get(&format!("/v1/audit-log?from={next}"), &admin)
+        .await
+        .json();
+    assert_eq!(more["audits"][0]["action"], "CREATE");
+    assert!(more.get("next").is_none());
+}
+
+#[tokio::test]
+async fn eleventh_failed_login_is_told_when_to_come_back() {
+    let app = TestApp::new().await;
+    let wrong = json!({"clientId": "nobody", "clientSecret": "wrong"});
+    for _ in 0..10 {
+        let refused = app.post("/v1/auth/access_token", "", wrong.clone()).await;
+        assert_eq!(refused.refusal(401).0, "unauthorized");
+    }
+    let refused = app.post("/v1/auth/access_token", "", wrong).await;
+    assert_eq!(refused.refusal(429).0, "too_many_failed_logins");
+    let wait: u64 = refused.headers["retry-after"]
+        .to_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!((1..=901).contains(&wait));
+}
