@@ -27,7 +27,7 @@ const MAX_TEXT_BYTES: u64 = 1024 * 1024;
 const SHIPPED: [&str; 3] = ["actions", "blueprints", "scorecards"];
 
 /// Small first, then fast: a component is loaded far more often than its loops run long.
-const PROFILE: [&str; 8] = [
+const PROFILE: [&str; 7] = [
     "opt-level=\"s\"",
     "lto=true",
     "codegen-units=1",
@@ -35,7 +35,6 @@ const PROFILE: [&str; 8] = [
     "strip=true",
     "debug=false",
     "incremental=false",
-    "overflow-checks=true",
 ];
 
 /// A package that was just built.
