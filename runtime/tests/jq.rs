@@ -221,3 +221,12 @@ async fn a_worker_sees_no_environment_and_opens_no_file() {
         Ok(json!("00"))
     );
 }
+
+#[tokio::test]
+async fn a_check_compiles_filters_without_running_them() {
+    let filters = [".a.b", "def f: f; f", "[range(1e9)]", "env", "1 +"];
+    let results = jq().check(filters.map(str::to_owned).to_vec()).await;
+    assert_eq!(results[..3], [Ok(()), Ok(()), Ok(())]);
+    assert!(matches!(results[3], Err(JqError::Syntax(_))));
+    assert!(matches!(results[4], Err(JqError::Syntax(_))));
+}

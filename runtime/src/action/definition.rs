@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::rule::{MAX_VIOLATIONS, child};
-use super::{Actions, Error, rule};
+use super::{Actions, Error, render, rule};
 use crate::catalog::Applied;
+use crate::jq::JqError;
 use crate::model::{
     Action, ActionId, Actor, AuditEntry, InvocationMethod, PluginState, Stamped, Trigger,
     UserInputs, Verb, Violation,
@@ -36,7 +37,7 @@ impl Actions {
     /// Makes an action.
     pub async fn create(&self, actor: &Actor, action: Action) -> Result<Stamped<Action>, Error> {
         let action = rule::check(action)?;
-        self.check_plugin(&action).await?;
+        self.check(&action).await?;
         let actor = actor.clone();
         self.inner
             .store
@@ -71,7 +72,7 @@ impl Actions {
                 vec![Violation::new("/identifier", "identifier", message)],
             ));
         }
-        self.check_plugin(&action).await?;
+        self.check(&action).await?;
         let actor = actor.clone();
         self.inner
             .store
@@ -104,7 +105,7 @@ impl Actions {
     /// Puts one action in place within a caller's transaction; whether it was created, changed or just so already.
     ///
     /// A plugin is not asked whether it fits, because no guest's or compiler's work may hold up a transaction: call
-    /// [`Self::check_plugin`] before it.
+    /// [`Self::check`] before it.
     pub fn apply_in(
         &self,
         tx: &WriteTx<'_>,
@@ -129,9 +130,51 @@ impl Actions {
         Ok(applied)
     }
 
+    /// Checks what no transaction can wait for: that the templates are jq, and that the plugin fits.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with every broken rule.
+    pub async fn check(&self, action: &Action) -> Result<(), Error> {
+        self.check_plugin(action).await?;
+        let InvocationMethod::Plugin { inputs, .. } = &action.invocation_method;
+        let mapping = Value::Object(inputs.clone().unwrap_or_default());
+        let expressions = match render::expressions(&mapping) {
+            Ok(expressions) => expressions,
+            // The rules of the document name it better.
+            Err(_) => return Ok(()),
+        };
+        let filters = expressions
+            .iter()
+            .map(|(_, filter)| filter.clone())
+            .collect();
+        let results = self.inner.jq.check(filters).await;
+        let broken =
+            expressions
+                .iter()
+                .zip(results)
+                .filter_map(|((path, _), result)| match result {
+                    // Without a worker nothing can be said; a run that needs one will say so.
+                    Ok(()) | Err(JqError::Unavailable(_)) => None,
+                    Err(error) => {
+                        let path = format!("/invocationMethod/inputs{path}");
+                        Some(Violation::new(
+                            path,
+                            "template",
+                            format!("this is no usable jq: {error}"),
+                        ))
+                    }
+                });
+        let violations: Vec<Violation> = broken.take(MAX_VIOLATIONS).collect();
+        if violations.is_empty() {
+            Ok(())
+        } else {
+            Err(invalid(&action.identifier, violations))
+        }
+    }
+
     /// Checks an action against its plugin, where that is installed: the function exists, and the mapping gives it
     /// what it needs and nothing that it does not know.
-    pub async fn check_plugin(&self, action: &Action) -> Result<(), Error> {
+    async fn check_plugin(&self, action: &Action) -> Result<(), Error> {
         let InvocationMethod::Plugin {
             plugin,
             version,

@@ -119,17 +119,7 @@ impl Actions {
             run.created_at,
             Arc::clone(&sink),
         ));
-        let work = self.carry_out(&run, &definition, &sink);
-        let end = AssertUnwindSafe(Box::pin(work))
-            .catch_unwind()
-            .await
-            .unwrap_or_else(|_| {
-                tracing::error!(run.id = %run.id, "a run's worker panicked");
-                RunEnd::failed(
-                    "internal_error",
-                    "the portal failed while it carried out the run; its log says more",
-                )
-            });
+        let end = guarded(&run, self.carry_out(&run, &definition, &sink)).await;
         sink.close();
         // All that was logged is written before the run ends, so that its end is the last that is told.
         if pump.await.is_err() {

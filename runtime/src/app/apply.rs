@@ -64,6 +64,9 @@ impl App {
         documents: Documents,
         mode: ApplyMode,
     ) -> Result<Applied, action::Error> {
+        for action in &documents.actions {
+            self.actions.check(action).await?;
+        }
         let (catalog, actions) = (self.catalog.clone(), self.actions.clone());
         let actor = actor.clone();
         let outcome = self

@@ -12,9 +12,21 @@ pub(super) const MAX_RESULT_BYTES: usize = 1024 * 1024;
 /// One frame on the way to the worker.
 pub(super) const MAX_REQUEST_BYTES: usize = super::MAX_BATCH_BYTES;
 
+/// What becomes of the filters of a batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Purpose {
+    /// Each gives its first value.
+    #[default]
+    Evaluate,
+    /// Each is compiled and gives `null`.
+    Compile,
+}
+
 /// Announces a batch; its inputs follow, a frame each.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Batch {
+    /// What is asked.
+    pub(super) purpose: Purpose,
     /// How many frames of input follow.
     pub(super) inputs: usize,
     /// Filter, and which input it reads.

@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use frame::Purpose;
 use pool::Pool;
 
 /// Inputs and filters of one batch in bytes, all together.
@@ -86,10 +87,37 @@ impl Jq {
     /// When a batch has to be killed, the expressions without a value so far are tried one by one, so that only the
     /// bad ones fail.
     pub async fn eval(&self, batch: Vec<Expression>) -> Vec<Result<Value, JqError>> {
-        let mut results: Vec<Option<Result<Value, JqError>>> = batch
+        let results = batch
             .iter()
             .map(|expression| path::eval(&expression.filter, &expression.input))
             .collect();
+        self.complete(Purpose::Evaluate, &batch, results).await
+    }
+
+    /// Whether each filter is jq and uses only what is available, without running it.
+    pub async fn check(&self, filters: Vec<String>) -> Vec<Result<(), JqError>> {
+        let nothing = Arc::new(Value::Null);
+        let batch: Vec<Expression> = filters
+            .into_iter()
+            .map(|filter| Expression {
+                filter,
+                input: Arc::clone(&nothing),
+            })
+            .collect();
+        let known =
+            |expression: &Expression| path::is_plain(&expression.filter).then_some(Ok(Value::Null));
+        let results = batch.iter().map(known).collect();
+        let results = self.complete(Purpose::Compile, &batch, results).await;
+        results.into_iter().map(|result| result.map(drop)).collect()
+    }
+
+    /// Sends what has no result yet to the workers.
+    async fn complete(
+        &self,
+        purpose: Purpose,
+        batch: &[Expression],
+        mut results: Vec<Option<Result<Value, JqError>>>,
+    ) -> Vec<Result<Value, JqError>> {
         let rest: Vec<usize> = results
             .iter()
             .enumerate()
@@ -103,7 +131,7 @@ impl Jq {
                 .iter_mut()
                 .for_each(|result| *result = Some(Err(refused.clone())));
         } else if !rest.is_empty() {
-            self.pool.eval(&batch, &rest, &mut results).await;
+            self.pool.eval(purpose, batch, &rest, &mut results).await;
         }
         results
             .into_iter()

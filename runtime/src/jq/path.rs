@@ -23,6 +23,11 @@ pub(super) fn eval(filter: &str, input: &Value) -> Option<Result<Value, JqError>
     Some(Ok(value.clone()))
 }
 
+/// Whether a filter is one of those.
+pub(super) fn is_plain(filter: &str) -> bool {
+    parse(filter.trim()).is_some()
+}
+
 fn parse(filter: &str) -> Option<Vec<&str>> {
     let rest = filter.strip_prefix('.')?;
     if rest.is_empty() {

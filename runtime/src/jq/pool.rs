@@ -12,7 +12,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
-use super::frame::{Answer, Batch, MAX_RESULT_BYTES};
+use super::frame::{Answer, Batch, MAX_RESULT_BYTES, Purpose};
 use super::{Expression, JqError, MAX_BATCH_BYTES};
 
 /// Workers at once: filters are small, and two of them keep a slow one from holding up all others.
@@ -57,7 +57,13 @@ impl Pool {
     }
 
     /// Fills in the results of the picked expressions.
-    pub(super) async fn eval(&self, batch: &[Expression], picks: &[usize], results: &mut Results) {
+    pub(super) async fn eval(
+        &self,
+        purpose: Purpose,
+        batch: &[Expression],
+        picks: &[usize],
+        results: &mut Results,
+    ) {
         let Ok(_permit) = self.permits.acquire().await else {
             return;
         };
@@ -68,7 +74,10 @@ impl Pool {
             .unwrap_or_else(PoisonError::into_inner)
             .pop();
         // Where it is lost, somebody in there is bad, or it had died while idle: each of the others gets its own try.
-        let mut worker = self.attempt(warm, batch, picks, results).await.ok();
+        let mut worker = self
+            .attempt(purpose, warm, batch, picks, results)
+            .await
+            .ok();
         for pick in picks {
             if answered(results, *pick) {
                 continue;
@@ -76,7 +85,10 @@ impl Pool {
             let error = if Instant::now() > deadline {
                 Some(JqError::Deadline)
             } else {
-                match self.attempt(worker.take(), batch, &[*pick], results).await {
+                match self
+                    .attempt(purpose, worker.take(), batch, &[*pick], results)
+                    .await
+                {
                     Ok(alive) => {
                         worker = Some(alive);
                         None
@@ -100,12 +112,13 @@ impl Pool {
     /// gave before stay.
     async fn attempt(
         &self,
+        purpose: Purpose,
         worker: Option<Worker>,
         batch: &[Expression],
         picks: &[usize],
         results: &mut Results,
     ) -> Result<Worker, JqError> {
-        let request = match encode(batch, picks) {
+        let request = match encode(purpose, batch, picks) {
             Ok(request) => request,
             Err(error) if picks.len() == 1 => return Err(error),
             // Together they are too much; one by one they may not be.
@@ -192,7 +205,7 @@ fn answered(results: &Results, pick: usize) -> bool {
 }
 
 /// The frames of a batch: the filters, then each distinct input once.
-fn encode(batch: &[Expression], picks: &[usize]) -> Result<Vec<u8>, JqError> {
+fn encode(purpose: Purpose, batch: &[Expression], picks: &[usize]) -> Result<Vec<u8>, JqError> {
     let mut inputs: Vec<&Arc<Value>> = Vec::new();
     let mut expressions = Vec::new();
     for expression in picks.iter().filter_map(|pick| batch.get(*pick)) {
@@ -214,6 +227,7 @@ fn encode(batch: &[Expression], picks: &[usize]) -> Result<Vec<u8>, JqError> {
     push(
         &mut request,
         &Batch {
+            purpose,
             inputs: inputs.len(),
             expressions,
         },

@@ -11,7 +11,7 @@ use jaq_core::{Compiler, Ctx, Filter, Vars, data::JustLut};
 use jaq_json::{Val, read, write};
 use rustix::process::{Resource, Rlimit, Signal, set_parent_process_death_signal, setrlimit};
 
-use super::frame::{self, Answer, Batch, MAX_RESULT_BYTES};
+use super::frame::{self, Answer, Batch, MAX_RESULT_BYTES, Purpose};
 
 /// The hidden argument that makes this program a worker.
 pub const ARGUMENT: &str = "jq-worker";
@@ -105,7 +105,11 @@ fn serve() -> io::Result<()> {
                 .get(*index)
                 .cloned()
                 .ok_or(io::ErrorKind::InvalidData)?;
-            match library.eval(filter, input) {
+            let answer = match batch.purpose {
+                Purpose::Evaluate => library.eval(filter, input),
+                Purpose::Compile => library.ready(filter).map(|_| b"null".to_vec()),
+            };
+            match answer {
                 Ok(json) => frame::write_answer(&mut answers, Answer::Value, &json)?,
                 Err((kind, message)) => {
                     frame::write_answer(&mut answers, kind, shorten(&message).as_bytes())?
@@ -135,8 +139,8 @@ impl Library {
         }
     }
 
-    /// The JSON of the filter's first value, or why there is none.
-    fn eval(&mut self, filter: &str, input: Val) -> Result<Vec<u8>, (Answer, String)> {
+    /// The filter, compiled now or before.
+    fn ready(&mut self, filter: &str) -> Result<&Filter<Data>, (Answer, String)> {
         if !self.compiled.contains_key(filter) {
             let compiled = self
                 .compile(filter)
@@ -146,9 +150,14 @@ impl Library {
             }
             self.compiled.insert(filter.to_owned(), compiled);
         }
-        let Some(compiled) = self.compiled.get(filter) else {
-            return Err((Answer::Failed, String::new()));
-        };
+        self.compiled
+            .get(filter)
+            .ok_or_else(|| (Answer::Failed, String::new()))
+    }
+
+    /// The JSON of the filter's first value, or why there is none.
+    fn eval(&mut self, filter: &str, input: Val) -> Result<Vec<u8>, (Answer, String)> {
+        let compiled = self.ready(filter)?;
         let context = Ctx::<Data>::new(&compiled.lut, Vars::new([]));
         let first = compiled.id.run((context, input)).next();
         let value = match first {
