@@ -138,10 +138,9 @@ impl Actions {
         self.check_plugin(action).await?;
         let InvocationMethod::Plugin { inputs, .. } = &action.invocation_method;
         let mapping = Value::Object(inputs.clone().unwrap_or_default());
-        let expressions = match render::expressions(&mapping) {
-            Ok(expressions) => expressions,
+        let Ok(expressions) = render::expressions(&mapping) else {
             // The rules of the document name it better.
-            Err(_) => return Ok(()),
+            return Ok(());
         };
         let filters = expressions
             .iter()
