@@ -16,6 +16,9 @@ use super::state::{ApiSettings, ApiState};
 use crate::catalog::parse_json;
 use crate::model::Violation;
 
+/// From this length on JSON takes longer to read than a task may keep its thread.
+const LONG_JSON: usize = 256 << 10;
+
 /// Identifiers in the path, parsed.
 pub(super) struct InPath<T>(pub(super) T);
 
@@ -105,7 +108,7 @@ impl<T: DeserializeOwned> FromRequest<ApiState> for JsonBody<T> {
         let settings = &state.door.settings;
         check_content_type(request.headers(), is_json, "application/json")?;
         let bytes = read_body(request, settings, settings.body_limit).await?;
-        let parsed = from_json(parse_json(&bytes)?)
+        let parsed = from_json(parse(bytes).await?)
             .map_err(|violation| ApiError::invalid("the body", vec![violation]))?;
         Ok(Self(parsed))
     }
@@ -198,6 +201,15 @@ async fn read_body(
         }
         whole.extend_from_slice(&data);
     }
+}
+
+/// Reads JSON, a long text on a thread where that holds up nobody else's request.
+async fn parse(bytes: Bytes) -> Result<Value, ApiError> {
+    if bytes.len() <= LONG_JSON {
+        return Ok(parse_json(&bytes)?);
+    }
+    let parsed = tokio::task::spawn_blocking(move || parse_json(&bytes)).await;
+    Ok(parsed.map_err(|error| ApiError::internal(&error))??)
 }
 
 /// Reads a value as a type; a refusal points at the place.

@@ -9,7 +9,10 @@ use crate::api::error::ApiError;
 use crate::api::extract::{InPath, JsonBody};
 use crate::api::reply::Json;
 use crate::app::App;
-use crate::model::{Approval, CapabilityReport, PluginName};
+use crate::model::{Approval, CapabilityReport, PluginName, Violation};
+
+/// Longest reason of a decision, in bytes.
+const LONGEST_REASON: usize = 2_000;
 
 /// What a version asks for and may do.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -111,7 +114,7 @@ pub(in crate::api) async fn reject_version(
 ) -> Result<Json<VersionReply>, ApiError> {
     let version = app
         .plugins
-        .reject(&caller, &name, &version, &rejection.reason)
+        .reject(&caller, &name, &version, bounded(&rejection.reason)?)
         .await?;
     Ok(Json(VersionReply::of(version)))
 }
@@ -134,7 +137,22 @@ pub(in crate::api) async fn revoke_version(
 ) -> Result<Json<VersionReply>, ApiError> {
     let version = app
         .plugins
-        .revoke(&caller, &name, &version, &revocation.reason)
+        .revoke(&caller, &name, &version, bounded(&revocation.reason)?)
         .await?;
     Ok(Json(VersionReply::of(version)))
+}
+
+/// A reason is for people to read, and stays in the audit log for ever.
+fn bounded(reason: &str) -> Result<&str, ApiError> {
+    if reason.len() <= LONGEST_REASON {
+        return Ok(reason);
+    }
+    let message = format!(
+        "it has {} bytes; use at most {LONGEST_REASON}",
+        reason.len()
+    );
+    Err(ApiError::invalid(
+        "the body",
+        vec![Violation::new("/reason", "maxLength", message)],
+    ))
 }

@@ -77,3 +77,50 @@ impl Tokens {
             .map_err(|_| AccessError::Unauthorized)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn token_that_is_outdated_unsigned_or_of_another_key_is_refused() {
+        let key = b"0123456789abcdef0123456789abcdef";
+        let tokens = Tokens::new(key);
+        let now = Timestamp::now().0.unsigned_abs() / 1000;
+        let token = |exp: u64, key: &[u8], algorithm: Algorithm| {
+            let claims = json!({
+                "sub": "gp_x", "key": "k", "iat": 0, "exp": exp, "isMachine": true, "name": "x", "role": "admin",
+            });
+            let signing = EncodingKey::from_secret(key);
+            jsonwebtoken::encode(&Header::new(algorithm), &claims, &signing).unwrap()
+        };
+        assert_eq!(
+            tokens
+                .verify(&token(now + 60, key, Algorithm::HS256))
+                .unwrap()
+                .sub,
+            "gp_x"
+        );
+        let unsigned = {
+            let signed = token(now + 60, key, Algorithm::HS256);
+            let claims = signed.split('.').nth(1).unwrap();
+            let header =
+                data_encoding::BASE64URL_NOPAD.encode(b"{\"alg\":\"none\",\"typ\":\"JWT\"}");
+            format!("{header}.{claims}.")
+        };
+        for bad in [
+            token(now - 1, key, Algorithm::HS256),
+            token(now + 60, b"another", Algorithm::HS256),
+            token(now + 60, key, Algorithm::HS512),
+            unsigned,
+            "x".repeat(LONGEST_TOKEN + 1),
+        ] {
+            assert!(
+                matches!(tokens.verify(&bad), Err(AccessError::Unauthorized)),
+                "{bad}"
+            );
+        }
+    }
+}
