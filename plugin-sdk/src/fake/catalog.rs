@@ -1,3 +1,5 @@
+//! A catalog in memory, with the rules that a plugin meets in the portal.
+
 use super::{World, denial};
 use crate::Context;
 use crate::catalog::{Entity, Error, Target, WriteMode};

@@ -1,3 +1,5 @@
+//! Granted folders in memory.
+
 use std::collections::BTreeMap;
 use std::rc::Rc;
 

@@ -1,3 +1,5 @@
+//! Answers to HTTP requests that a test laid ready.
+
 use crate::Context;
 use crate::http::{Error, Request, Response};
 

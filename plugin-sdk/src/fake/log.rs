@@ -1,3 +1,5 @@
+//! Keeps what a plugin logged, for a test to look at.
+
 use crate::Context;
 use crate::log::Level;
 

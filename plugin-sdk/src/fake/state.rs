@@ -1,3 +1,5 @@
+//! Small values in memory.
+
 use crate::Context;
 use crate::state::{Error, MAX_KEY_BYTES, MAX_KEYS, MAX_VALUE_BYTES};
 

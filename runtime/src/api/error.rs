@@ -7,11 +7,11 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::edge;
-use crate::app::{AccessError, ApproveError};
+use crate::app::{AccessError, ApproveError, StoreError};
 use crate::catalog::JsonError;
 use crate::model::{IdentError, Permission, Role, Violation};
 use crate::plugin::{InstallError, ReviewError};
-use crate::{action, catalog, store};
+use crate::{action, catalog};
 
 /// The body of every answer that is not what was asked for.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -165,10 +165,10 @@ impl From<JsonError> for ApiError {
     }
 }
 
-impl From<store::Error> for ApiError {
-    fn from(error: store::Error) -> Self {
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
         match &error {
-            store::Error::Closed => Self::new(
+            StoreError::Closed => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "stopping",
                 "the server is stopping",

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::reply::Json;
+use crate::app::{FORMATS, Formats};
 use crate::plugin::SANDBOX_VERSION;
-use crate::store::{FORMATS, Formats};
 
 /// The portal lives.
 #[derive(Serialize, utoipa::ToSchema)]

@@ -16,6 +16,9 @@ use crate::jq::{self, Jq};
 use crate::plugin::{PluginHost, PluginSettings, StartError};
 use crate::store::{self, Store};
 
+/// What the doors may know of the store: how it fails, and which formats it writes.
+pub use crate::store::{Error as StoreError, FORMATS, Formats};
+
 /// The whole portal, as the doors see it. Clones share it.
 #[derive(Clone, Debug)]
 pub struct App {

@@ -1,6 +1,7 @@
 //! `goldenpath user …` and `goldenpath app …`: who may come in.
 
 use clap::Subcommand;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::json;
 
 use super::client::{Client, list, segment, text};
@@ -17,7 +18,7 @@ pub(super) enum PrincipalCommand {
         name: String,
 
         /// What they may do
-        #[arg(long, value_enum, default_value = "developer")]
+        #[arg(long, value_parser = role(), default_value = "developer")]
         role: Role,
 
         /// Identifier of a team of theirs; may be repeated
@@ -40,6 +41,16 @@ pub(super) enum PrincipalCommand {
         #[command(flatten)]
         connection: Connection,
     },
+}
+
+/// Reads a role from its word; `--help` lists the words.
+fn role() -> impl TypedValueParser<Value = Role> {
+    let words = PossibleValuesParser::new(Role::ALL.map(Role::as_str));
+    words.map(|word| {
+        let known = Role::ALL.into_iter().find(|role| role.as_str() == word);
+        // The parser has refused every other word already.
+        known.unwrap_or(Role::Developer)
+    })
 }
 
 pub(super) fn run(

@@ -5,18 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{RunId, Timestamp};
 
 /// What somebody may do in the portal, from least to most.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    Hash,
-    Serialize,
-    Deserialize,
-    utoipa::ToSchema,
-    clap::ValueEnum,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// Reads the catalog, runs permitted actions, sees their own runs.

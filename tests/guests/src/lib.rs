@@ -1,1 +1,1 @@
-
+//! Misbehaving guests, one behaviour each.

@@ -1,3 +1,5 @@
+//! The catalog, asked through the component's imports.
+
 use serde_json::Value;
 
 use crate::Context;

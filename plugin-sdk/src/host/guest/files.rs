@@ -1,3 +1,5 @@
+//! Granted folders, reached through the component's imports.
+
 use crate::Context;
 use crate::bindings::goldenpath::plugin::files as wit;
 use crate::files::{Entry, Error, Kind, WriteMode};

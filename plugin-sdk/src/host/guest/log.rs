@@ -1,3 +1,5 @@
+//! The run's log, written through the component's imports.
+
 use crate::Context;
 use crate::bindings::goldenpath::plugin::log as wit;
 use crate::log::Level;

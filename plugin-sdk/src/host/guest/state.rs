@@ -1,3 +1,5 @@
+//! Small values, kept through the component's imports.
+
 use crate::Context;
 use crate::bindings::goldenpath::plugin::state as wit;
 use crate::state::Error;

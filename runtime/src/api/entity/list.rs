@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::api::error::ApiError;
 use crate::api::extract::{InPath, Params};
 use crate::api::reply::Json;
-use crate::app::App;
+use crate::app::{App, StoreError};
 use crate::model::{BlueprintId, Entity, EntityId, Stamped};
 
 /// Entities that are in memory at a time while all are streamed.
@@ -103,10 +103,7 @@ async fn stream_all(app: App, blueprint: BlueprintId) -> Result<Response, ApiErr
     Ok(([(header::CONTENT_TYPE, json)], Body::from_stream(parts)).into_response())
 }
 
-fn write_part(
-    part: &[Stamped<Entity>],
-    opening: &str,
-) -> Result<(Bytes, Place), crate::store::Error> {
+fn write_part(part: &[Stamped<Entity>], opening: &str) -> Result<(Bytes, Place), StoreError> {
     let mut bytes = Vec::with_capacity(part.len() * 512);
     // Only a first part can be empty; a later one has nothing to separate then.
     if !(part.is_empty() && opening == ",") {
@@ -117,7 +114,7 @@ fn write_part(
             bytes.push(b',');
         }
         serde_json::to_writer(&mut bytes, entity)
-            .map_err(|error| crate::store::Error::corrupt("entity", error))?;
+            .map_err(|error| StoreError::corrupt("entity", error))?;
     }
     let place = match part.last() {
         Some(last) if part.len() == CHUNK => Place::Behind(last.value.identifier.clone()),
