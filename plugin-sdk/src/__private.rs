@@ -7,6 +7,7 @@ macro_rules! __for_each {
     ($function:ident; $($action:path),*) => { $($function::<$action>();)* };
 }
 pub use crate::__for_each as for_each;
+pub use crate::schema::{Field, default_text};
 
 #[cfg(target_arch = "wasm32")]
 pub use guest::*;
@@ -19,7 +20,7 @@ mod guest {
     use crate::bindings::exports::goldenpath::plugin::descriptor::ActionDescription;
     use crate::bindings::goldenpath::plugin::types::Violation as WitViolation;
     use crate::failure::INVALID_INPUT;
-    use crate::{Action, Context, Failure, Violation};
+    use crate::{Action, Context, Failure, Violation, decode, schema};
 
     pub use crate::__export_plugin as export_plugin;
     pub use crate::bindings;
@@ -63,12 +64,11 @@ mod guest {
     }
 
     pub fn describe<A: Action>() -> ActionDescription {
-        let described = crate::describe::<A>();
         ActionDescription {
-            name: described.name.to_owned(),
-            description: described.description.to_owned(),
-            input_schema: described.input_schema.as_value().to_string(),
-            output_schema: described.output_schema.as_value().to_string(),
+            name: A::NAME.to_owned(),
+            description: A::DESCRIPTION.to_owned(),
+            input_schema: schema::text::<A::Input>(),
+            output_schema: schema::text::<A::Output>(),
         }
     }
 
@@ -78,7 +78,9 @@ mod guest {
             requested_by: call.requested_by,
             entity: call.entity,
         };
-        let input = serde_json::from_str(&call.input).map_err(|error| misfit(&error))?;
+        // The host has checked the input against the schema; what is left are rules that only the Rust type knows.
+        let input = decode::from_slice(call.input.as_bytes())
+            .map_err(|misfit| failure(Failure::invalid_input(vec![misfit.into()])))?;
         let output = A::run(input, &ctx).map_err(|error| failure(error.into()))?;
         serde_json::to_string(&output)
             .map_err(|error| failure(Failure::new("invalid_output", error.to_string())))
@@ -86,16 +88,6 @@ mod guest {
 
     pub fn unknown(call: Call) -> WitFailure {
         WitFailure::UnknownAction(call.action)
-    }
-
-    /// The host has checked the input against the schema; what is left are rules that only the Rust type knows.
-    fn misfit(error: &serde_json::Error) -> WitFailure {
-        let violation = Violation {
-            path: String::new(),
-            rule: "type".to_owned(),
-            message: error.to_string(),
-        };
-        failure(Failure::invalid_input(vec![violation]))
     }
 
     fn failure(failure: Failure) -> WitFailure {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::failure::join;
-use crate::{Context, Denial, Failure, Violation, host};
+use crate::{Context, Denial, Failure, Violation, decode, host};
 
 /// The software catalog; from [`Context::catalog`]. Needs one `[[capabilities.catalog]]` per blueprint.
 ///
@@ -243,7 +243,7 @@ impl Entity {
         else {
             return Ok(None);
         };
-        T::deserialize(value)
+        decode::from_value(value)
             .map(Some)
             .map_err(|error| Error::Format(format!("property `{property}`: {error}")))
     }
@@ -253,7 +253,7 @@ impl Entity {
     /// # Errors
     /// [`Error::Format`] where they do not fit.
     pub fn properties_as<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        T::deserialize(&self.properties)
+        decode::from_value(&Value::Object(self.properties.clone()))
             .map_err(|error| Error::Format(format!("properties: {error}")))
     }
 

@@ -1,11 +1,11 @@
 //! What an action knows of the run that it carries out, and its way to everything outside.
 
-use crate::Failure;
 use crate::catalog::{Catalog, Entity};
 use crate::files::Folder;
 use crate::http::Http;
 use crate::log::Log;
 use crate::state::State;
+use crate::{Failure, decode};
 
 /// The run that an action carries out, and the way to everything outside the plugin.
 ///
@@ -38,11 +38,12 @@ impl Context {
     /// # Errors
     /// `invalid_json` where the host's text is not an entity.
     pub fn entity(&self) -> Result<Option<Entity>, Failure> {
-        Ok(self
-            .entity
-            .as_deref()
-            .map(serde_json::from_str)
-            .transpose()?)
+        let Some(text) = &self.entity else {
+            return Ok(None);
+        };
+        decode::from_slice(text.as_bytes())
+            .map(Some)
+            .map_err(|misfit| Failure::new("invalid_json", misfit.to_string()))
     }
 
     /// The entity that the action was started on, for an action that makes no sense without.

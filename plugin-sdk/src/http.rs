@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{Context, Denial, Failure, host};
+use crate::{Context, Denial, Failure, decode, host};
 
 /// How long a request waits for a connection, for the first byte and between bytes, unless it says otherwise.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -293,7 +293,7 @@ impl Response {
     /// # Errors
     /// [`Error::Format`] where it is not JSON, or does not fit `T`.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        serde_json::from_slice(&self.body)
+        decode::from_slice(&self.body)
             .map_err(|error| Error::Format(format!("the response: {error}")))
     }
 

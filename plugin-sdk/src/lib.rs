@@ -13,8 +13,10 @@ pub mod state;
 
 mod action;
 mod context;
+mod decode;
 mod failure;
 mod host;
+mod schema;
 
 #[cfg(target_arch = "wasm32")]
 #[doc(hidden)]
@@ -28,8 +30,8 @@ pub use failure::{Denial, Failure, Violation};
 #[cfg(not(target_arch = "wasm32"))]
 pub use fake::{FakeContext, LogEvent};
 pub use goldenpath_sdk_macros::{action, input, output, plugin};
+pub use schema::{Keywords, Schema};
 
-pub use schemars;
 pub use serde;
 pub use serde_json;
 

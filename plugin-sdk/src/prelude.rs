@@ -7,4 +7,4 @@ pub use crate::{Context, Failure, action, input, output};
 pub use crate::{FakeContext, LogEvent};
 
 // The derives and their helper attributes find these names in scope.
-pub use crate::{schemars, serde};
+pub use crate::serde;

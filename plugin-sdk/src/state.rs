@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{Context, Denial, Failure, host};
+use crate::{Context, Denial, Failure, decode, host};
 
 /// Longest key, in bytes of UTF-8.
 pub const MAX_KEY_BYTES: usize = 256;
@@ -39,7 +39,7 @@ impl State<'_> {
         let Some(bytes) = self.get_bytes(key)? else {
             return Ok(None);
         };
-        serde_json::from_slice(&bytes)
+        decode::from_slice(&bytes)
             .map(Some)
             .map_err(|error| Error::Format(error.to_string()))
     }

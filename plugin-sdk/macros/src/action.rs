@@ -5,7 +5,7 @@ use quote::quote;
 use syn::spanned::Spanned as _;
 use syn::{Error, FnArg, GenericArgument, ItemFn, LitStr, PathArguments, Result, ReturnType, Type};
 
-use crate::data::doc_text;
+use crate::doc::doc_text;
 
 const SHAPE: &str = "an action is `fn(input: Input) -> Result<Output, Failure>` or `fn(input: Input, ctx: &Context) -> Result<Output, Failure>`";
 

@@ -1,13 +1,17 @@
-//! `#[input]` and `#[output]`: the derives, with this crate's paths and the portal's own field attributes.
+//! `#[input]` and `#[output]`: the serde derives with this crate's paths, and the JSON Schema.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::quote;
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned as _;
 use syn::{
-    Attribute, Data, DeriveInput, Error, Expr, ExprLit, Fields, Lit, LitStr, Meta, Path, Result,
-    Token, parse_quote,
+    Attribute, Data, DataEnum, DeriveInput, Error, Fields, FieldsNamed, Path, Result, Token,
+    parse_quote,
 };
+
+use crate::doc::doc_text;
+use crate::field::{FieldKeywords, json_string};
+use crate::naming::{Case, SerdeContainer, SerdeField};
 
 /// Which way a type travels.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -30,32 +34,29 @@ pub(crate) fn expand(role: Role, arguments: TokenStream, item: TokenStream) -> R
             "an input or output has no generic parameters: its JSON Schema is made from concrete types",
         ));
     }
-    match &mut item.data {
+    let container = SerdeContainer::read(&item.attrs)?;
+    let keywords = match &mut item.data {
         Data::Struct(data) => match &mut data.fields {
             Fields::Named(fields) => {
-                for field in &mut fields.named {
-                    expand_entity(&mut field.attrs)?;
-                }
-                if role == Role::Input {
+                let keywords = struct_keywords(role, &container, fields)?;
+                if role == Role::Input && !container.deny_unknown_fields {
                     item.attrs.push(parse_quote!(#[serde(deny_unknown_fields)]));
                 }
+                keywords
             }
             other => {
                 return Err(Error::new(
-                    other.span(),
+                    span_or_call(other.span()),
                     "an input or output struct has named fields: they are the JSON object's keys",
                 ));
             }
         },
         Data::Enum(data) => {
-            let plain = data
-                .variants
-                .iter()
-                .all(|variant| matches!(variant.fields, Fields::Unit));
-            if plain && !has_serde(&item.attrs, "rename_all")? {
+            if container.rename_all.is_none() {
                 item.attrs
                     .push(parse_quote!(#[serde(rename_all = "kebab-case")]));
             }
+            enum_keywords(&container, data)?
         }
         Data::Union(data) => {
             return Err(Error::new(
@@ -63,11 +64,137 @@ pub(crate) fn expand(role: Role, arguments: TokenStream, item: TokenStream) -> R
                 "an input or output is a struct or an enum",
             ));
         }
-    }
+    };
 
-    let derived = derived_names(&item.attrs)?;
-    let mut derives: Vec<Path> = Vec::new();
-    for (name, path) in [
+    let derives = missing_derives(&item.attrs)?;
+    let ident = &item.ident;
+    let title = json_string(ident.to_string().trim_start_matches("r#"));
+    let doc = doc_text(&item.attrs);
+    let description = (!doc.is_empty())
+        .then(|| json_string(&doc))
+        .map(|doc| quote!(schema.set("description", #doc);));
+    Ok(quote! {
+        #[derive(#(#derives),*)]
+        #[serde(crate = "::goldenpath_sdk::serde")]
+        #item
+
+        impl ::goldenpath_sdk::Schema for #ident {
+            const TITLE: &'static str = #title;
+
+            fn describe(schema: &mut ::goldenpath_sdk::Keywords) {
+                #description
+                #keywords
+            }
+        }
+    })
+}
+
+/// The schema of a struct; takes the portal's own attributes off the fields.
+fn struct_keywords(
+    role: Role,
+    container: &SerdeContainer,
+    fields: &mut FieldsNamed,
+) -> Result<TokenStream> {
+    let mut statements = vec![quote!(schema.object();)];
+    for field in &mut fields.named {
+        let Some(ident) = &field.ident else { continue };
+        let serde = SerdeField::read(&field.attrs)?;
+        let name = serde.rename.unwrap_or_else(|| {
+            container
+                .rename_all
+                .unwrap_or(Case::Snake)
+                .field(ident.to_string().trim_start_matches("r#"))
+        });
+        let name = json_string(&name);
+        let mut own = Vec::new();
+        let doc = doc_text(&field.attrs);
+        if !doc.is_empty() {
+            own.push(("description", json_string(&doc)));
+        }
+        let keywords = FieldKeywords::take(&mut field.attrs)?;
+        own.extend(keywords.own);
+        let (own_names, own_values): (Vec<_>, Vec<_>) = own.into_iter().unzip();
+        let (element_names, element_values): (Vec<_>, Vec<_>) =
+            keywords.element.into_iter().unzip();
+
+        let kind = &field.ty;
+        let (optional, default) = match &serde.default {
+            None => (quote!(false), quote!(::core::option::Option::None)),
+            Some(None) => (
+                quote!(true),
+                quote!(::goldenpath_sdk::__private::default_text(&<#kind as ::core::default::Default>::default())),
+            ),
+            Some(Some(path)) => (
+                quote!(true),
+                quote!(::goldenpath_sdk::__private::default_text::<#kind>(&#path())),
+            ),
+        };
+        let required = match role {
+            Role::Input => quote!(!(#optional || <#kind as ::goldenpath_sdk::Schema>::OPTIONAL)),
+            Role::Output if serde.may_be_skipped => quote!(false),
+            Role::Output => quote!(true),
+        };
+        statements.push(quote! {
+            schema.field::<#kind>(::goldenpath_sdk::__private::Field {
+                name: #name,
+                required: #required,
+                default: #default,
+                own: &[#((#own_names, #own_values)),*],
+                element: &[#((#element_names, #element_values)),*],
+            });
+        });
+    }
+    if role == Role::Input || container.deny_unknown_fields {
+        statements.push(quote!(schema.set("additionalProperties", "false");));
+    }
+    Ok(quote!(#(#statements)*))
+}
+
+fn enum_keywords(container: &SerdeContainer, data: &DataEnum) -> Result<TokenStream> {
+    let case = container.rename_all.unwrap_or(Case::Kebab);
+    let mut names = Vec::new();
+    for variant in &data.variants {
+        if !matches!(variant.fields, Fields::Unit) {
+            return Err(Error::new(
+                variant.fields.span(),
+                "a choice of an input or output carries no data: put optional fields beside it",
+            ));
+        }
+        let serde = SerdeField::read(&variant.attrs)?;
+        names.push(json_string(
+            &serde
+                .rename
+                .unwrap_or_else(|| case.variant(&variant.ident.to_string())),
+        ));
+    }
+    if names.is_empty() {
+        return Err(Error::new(
+            data.enum_token.span(),
+            "a choice has at least one value",
+        ));
+    }
+    let values = format!("[{}]", names.join(","));
+    Ok(quote! {
+        schema.set("type", "\"string\"");
+        schema.set("enum", #values);
+    })
+}
+
+/// What the author does not derive by hand: deriving it twice would not compile.
+fn missing_derives(attributes: &[Attribute]) -> Result<Vec<Path>> {
+    let mut derived = Vec::new();
+    for attribute in attributes
+        .iter()
+        .filter(|attribute| attribute.path().is_ident("derive"))
+    {
+        let paths = attribute.parse_args_with(Punctuated::<Path, Token![,]>::parse_terminated)?;
+        derived.extend(
+            paths
+                .iter()
+                .filter_map(|path| path.segments.last().map(|last| last.ident.to_string())),
+        );
+    }
+    let all: [(&str, Path); 4] = [
         ("Debug", parse_quote!(::core::fmt::Debug)),
         ("Clone", parse_quote!(::core::clone::Clone)),
         (
@@ -78,92 +205,15 @@ pub(crate) fn expand(role: Role, arguments: TokenStream, item: TokenStream) -> R
             "Deserialize",
             parse_quote!(::goldenpath_sdk::serde::Deserialize),
         ),
-        (
-            "JsonSchema",
-            parse_quote!(::goldenpath_sdk::schemars::JsonSchema),
-        ),
-    ] {
-        if !derived.iter().any(|known| known == name) {
-            derives.push(path);
-        }
-    }
-    Ok(quote! {
-        #[derive(#(#derives),*)]
-        #[serde(crate = "::goldenpath_sdk::serde")]
-        #[schemars(crate = "::goldenpath_sdk::schemars")]
-        #item
-    })
+    ];
+    Ok(all
+        .into_iter()
+        .filter(|(name, _)| !derived.iter().any(|known| known == name))
+        .map(|(_, path)| path)
+        .collect())
 }
 
-/// Turns `#[entity("System")]` into the schema keywords that the portal reads.
-fn expand_entity(attributes: &mut [Attribute]) -> Result<()> {
-    for attribute in attributes {
-        if attribute.path().is_ident("entity") {
-            let blueprint: LitStr = attribute.parse_args().map_err(|_| {
-                Error::new(
-                    attribute.span(),
-                    "name the blueprint: `#[entity(\"System\")]`",
-                )
-            })?;
-            if blueprint.value().is_empty() {
-                return Err(Error::new(
-                    blueprint.span(),
-                    "a blueprint's identifier is not empty",
-                ));
-            }
-            *attribute =
-                parse_quote!(#[schemars(extend("format" = "entity", "blueprint" = #blueprint))]);
-        }
-    }
-    Ok(())
-}
-
-fn has_serde(attributes: &[Attribute], key: &str) -> Result<bool> {
-    let mut found = false;
-    for attribute in attributes
-        .iter()
-        .filter(|attribute| attribute.path().is_ident("serde"))
-    {
-        let metas = attribute.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated)?;
-        found |= metas.iter().any(|meta| meta.path().is_ident(key));
-    }
-    Ok(found)
-}
-
-/// The last segments of what the author derives by hand: deriving it twice would not compile.
-fn derived_names(attributes: &[Attribute]) -> Result<Vec<String>> {
-    let mut names = Vec::new();
-    for attribute in attributes
-        .iter()
-        .filter(|attribute| attribute.path().is_ident("derive"))
-    {
-        let paths = attribute.parse_args_with(Punctuated::<Path, Token![,]>::parse_terminated)?;
-        names.extend(
-            paths
-                .iter()
-                .filter_map(|path| path.segments.last().map(|last| last.ident.to_string())),
-        );
-    }
-    Ok(names)
-}
-
-/// The doc comment as one text: the markers' leading space off, paragraphs kept.
-pub(crate) fn doc_text(attributes: &[Attribute]) -> String {
-    let mut lines = Vec::new();
-    for attribute in attributes {
-        if let Meta::NameValue(pair) = &attribute.meta
-            && pair.path.is_ident("doc")
-            && let Expr::Lit(ExprLit {
-                lit: Lit::Str(text),
-                ..
-            }) = &pair.value
-        {
-            lines.extend(
-                text.value()
-                    .split('\n')
-                    .map(|line| line.strip_prefix(' ').unwrap_or(line).trim_end().to_owned()),
-            );
-        }
-    }
-    lines.join("\n").trim().to_owned()
+/// Nothing has no place of its own.
+fn span_or_call(span: Span) -> Span {
+    span.resolved_at(Span::call_site())
 }

@@ -2,6 +2,9 @@
 
 mod action;
 mod data;
+mod doc;
+mod field;
+mod naming;
 mod plugin;
 
 use proc_macro::TokenStream;

@@ -3,7 +3,7 @@ use goldenpath_sdk::prelude::*;
 #[input]
 pub struct Hello {
     /// Whom to greet.
-    #[schemars(length(min = 1, max = 100))]
+    #[field(length = 1..=100)]
     pub name: String,
 }
 #[output]

@@ -13,26 +13,23 @@ const SERVICES: &str = "services";
 #[input]
 pub struct ScaffoldService {
     /// Name of the service: lower-case letters, digits and dashes.
-    #[schemars(
-        regex(pattern = r"^[a-z][a-z0-9-]*[a-z0-9]$"),
-        length(min = 3, max = 40)
-    )]
+    #[field(pattern = r"^[a-z][a-z0-9-]*[a-z0-9]$", length = 3..=40)]
     pub name: String,
     /// The system that the service belongs to.
-    #[entity("System")]
+    #[field(entity = "System")]
     pub system: String,
     /// The programming language.
     #[serde(default)]
     pub language: Language,
     /// The team that owns the service, by its identifier.
-    #[schemars(regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"), length(max = 100))]
+    #[field(pattern = r"^[A-Za-z0-9][A-Za-z0-9._-]*$", length = ..=100)]
     pub owner: Option<String>,
     /// What the service is for, in one line.
-    #[schemars(regex(pattern = r"^[^\x00-\x1f\x7f]*$"), length(max = 200))]
+    #[field(pattern = r"^[^\x00-\x1f\x7f]*$", length = ..=200)]
     pub description: Option<String>,
     /// Where people reach the portal, for the links; without it they are relative to it.
     #[serde(rename = "portalUrl")]
-    #[schemars(regex(pattern = r"^https?://[^\s/]+$"), length(max = 200))]
+    #[field(pattern = r"^https?://[^\s/]+$", length = ..=200)]
     pub portal_url: Option<String>,
 }
 

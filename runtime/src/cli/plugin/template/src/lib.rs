@@ -6,7 +6,7 @@ use goldenpath_sdk::prelude::*;
 #[input]
 pub struct Greet {
     /// Whom to greet.
-    #[schemars(length(min = 1, max = 100))]
+    #[field(length = 1..=100)]
     pub name: String,
     /// How to greet.
     #[serde(default)]
