@@ -59,7 +59,10 @@ impl PluginHost {
             return Err(CallError::InvalidInput(broken));
         }
         let power = Arc::new(Effective::of(&loaded.package.manifest, &grant));
-        let pre = loaded.prelinked(&power.powers()).map_err(CallError::Host)?;
+        // It linked at install with all that it asks for: what is missing now is what the reviewer denied.
+        let pre = loaded
+            .prelinked(&power.powers())
+            .map_err(CallError::Denied)?;
         let request = Call {
             action: call.action,
             run_id: call.run.to_string(),

@@ -122,8 +122,9 @@ pub async fn describe(component: Vec<u8>) -> Result<Value, CallError> {
         power,
         backend: None,
     };
-    let description =
-        instance::describe(&pre, provision, watch::Sender::new(false).subscribe()).await?;
+    // Kept until the end: without a sender the guest would count as stopped.
+    let stop = watch::Sender::new(false);
+    let description = instance::describe(&pre, provision, stop.subscribe()).await?;
     let mut actions = Vec::new();
     for action in description.actions {
         let schema = |text: &str| {

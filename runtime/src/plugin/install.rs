@@ -19,7 +19,7 @@ impl PluginHost {
         actor: &Actor,
         package: Vec<u8>,
     ) -> Result<PluginVersion, InstallError> {
-        let read = Package::read(&package)?;
+        let (read, package) = Package::read_blocking(package).await?;
         let (name, version) = (read.manifest.name.clone(), read.manifest.version.clone());
         if let Some(found) = self.stored_as(&name, &version).await? {
             return same(found, &read);

@@ -1,34 +1,35 @@
 //! One call: a fresh store and instance, every limit applied, the end classified by type.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use serde_json::json;
 use tokio::sync::watch;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, Store as GuestStore, Trap, UpdateDeadline, WasmBacktrace};
 use wasmtime_wasi::{
     HostMonotonicClock, HostWallClock, I32Exit, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView,
 };
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::bindings::{self, ActionPlugin, ActionPluginPre, Call, Failure};
 use super::budget::Budget;
 use super::capability::Power;
 use super::capability::files::{Folder, Folders};
+use super::capability::http::{Egress, HttpClient};
 use super::capability::log::{Channel, LogBook};
+use super::denial::{Denials, not_granted};
 use super::error::CallError;
 use super::grant::Effective;
-use super::limits::{Ceiling, HANDLES, HOST_OBJECTS, LIFTED_BYTES, Meter, RANDOM_BYTES, Stop};
+use super::limits::{
+    Ceiling, HANDLES, HEADER_BYTES, HOST_OBJECTS, LIFTED_BYTES, Meter, RANDOM_BYTES, Stop,
+};
 use crate::catalog::Catalog;
-use crate::model::{Actor, AuditEntry, Digest, Origin, PluginName, RunId, Timestamp, Verb};
-use crate::store::{self, Store};
-
-/// Denials of one call that get an audit row each. More lines than this is a probe, which the first ones show.
-const AUDITED_DENIALS: usize = 50;
+use crate::model::{Actor, Digest, PluginName, RunId, Timestamp};
+use crate::store::Store;
 
 /// Who calls what: what every audit row of the call says.
 #[derive(Clone, Debug)]
@@ -54,6 +55,8 @@ pub(super) struct Backend {
     pub(super) catalog: Catalog,
     /// For granted folders.
     pub(super) folders: Arc<Folders>,
+    /// For granted endpoints.
+    pub(super) http: Arc<HttpClient>,
 }
 
 /// All that the host keeps for one guest.
@@ -62,7 +65,9 @@ pub(super) struct Guest {
     /// Host objects that the guest holds.
     pub(super) table: ResourceTable,
     ceiling: Ceiling,
-    calls_left: u64,
+    meter: Arc<Meter>,
+    http: WasiHttpCtx,
+    egress: Egress,
     /// What the guest says.
     pub(super) book: Arc<LogBook>,
     /// What it may do.
@@ -70,7 +75,7 @@ pub(super) struct Guest {
     /// Who it works for.
     pub(super) caller: Caller,
     backend: Option<Backend>,
-    denied: BTreeSet<String>,
+    denials: Arc<Denials>,
     /// Folders that it opened.
     pub(super) folders: HashMap<String, Arc<Folder>>,
     /// Readers and writers that it holds.
@@ -98,10 +103,20 @@ impl WasiView for Guest {
     }
 }
 
+impl WasiHttpView for Guest {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView {
+            hooks: &mut self.egress,
+            table: &mut self.table,
+            ctx: &mut self.http,
+        }
+    }
+}
+
 impl bindings::types::Host for Guest {}
 
 impl Guest {
-    fn new(provision: Provision) -> Self {
+    fn new(provision: Provision, meter: Arc<Meter>) -> Self {
         let Provision {
             power,
             caller,
@@ -122,16 +137,29 @@ impl Guest {
         }
         let mut table = ResourceTable::new();
         table.set_max_capacity(HOST_OBJECTS);
+        let mut http = WasiHttpCtx::new();
+        http.set_field_size_limit(HEADER_BYTES);
+        let store = backend.as_ref().map(|backend| backend.store.clone());
+        let denials = Arc::new(Denials::new(caller.clone(), store));
+        let egress = Egress::new(
+            power.http.clone(),
+            backend.as_ref().map(|backend| Arc::clone(&backend.http)),
+            Arc::clone(&meter),
+            Arc::clone(&book),
+            Arc::clone(&denials),
+        );
         Self {
             wasi: wasi.build(),
             table,
             ceiling: Ceiling::new(&power.limits),
-            calls_left: power.limits.get(Budget::HostCalls),
+            meter,
+            http,
+            egress,
             book,
             power,
             caller,
             backend,
-            denied: BTreeSet::new(),
+            denials,
             folders: HashMap::new(),
             open_files: 0,
         }
@@ -139,8 +167,11 @@ impl Guest {
 
     /// Counts one call of our own interfaces; over budget it ends the guest.
     pub(super) fn spend_call(&mut self) -> Result<(), Stop> {
-        self.calls_left = self.calls_left.checked_sub(1).ok_or(Stop::HostCalls)?;
-        Ok(())
+        if self.meter.take_call() {
+            Ok(())
+        } else {
+            Err(Stop::HostCalls)
+        }
     }
 
     /// The floors below.
@@ -152,47 +183,8 @@ impl Guest {
 
     /// Records a denial and words it for the guest. `table` is where the line would stand in `plugin.toml`.
     pub(super) async fn deny(&mut self, missing: String, table: &str) -> bindings::types::Denial {
-        let message = not_granted(&self.caller.plugin, &missing, table);
-        // A loop of denied calls must not become a loop of commits.
-        if self.denied.len() < AUDITED_DENIALS && self.denied.insert(missing.clone()) {
-            audit_denial(self.backend.clone(), self.caller.clone(), &missing).await;
-        }
-        bindings::types::Denial { missing, message }
-    }
-}
-
-/// The sentence of every denial.
-fn not_granted(plugin: &PluginName, missing: &str, table: &str) -> String {
-    format!(
-        "plugin `{plugin}` was not granted `{missing}`; declare it under `{table}` in plugin.toml and have the new version approved"
-    )
-}
-
-/// Writes that something was asked for which was not granted.
-async fn audit_denial(backend: Option<Backend>, caller: Caller, missing: &str) {
-    let Some(backend) = backend else { return };
-    let actor = Actor {
-        origin: Origin::Plugin,
-        run: Some(caller.run.clone()),
-        ..caller.actor
-    };
-    let identifier = caller.plugin.to_string();
-    let decision = json!({ "missing": missing, "digest": caller.digest });
-    let written: Result<(), store::Error> = backend
-        .store
-        .write(move |tx| {
-            tx.insert_audit(&AuditEntry {
-                actor: &actor,
-                verb: Verb::Deny,
-                resource: "plugin",
-                identifier,
-                before: None,
-                after: Some(decision),
-            })
-        })
-        .await;
-    if let Err(error) = written {
-        tracing::error!(%error, plugin = %caller.plugin, run = %caller.run, missing, "a denial could not be audited");
+        let denials = Arc::clone(&self.denials);
+        denials.deny(missing, table).await
     }
 }
 
@@ -266,8 +258,8 @@ async fn enter<T>(
         Err(None) => Err(CallError::Stopped),
         Err(Some(error)) => {
             if let Some(Stop::Denied { missing }) = error.downcast_ref() {
-                let (backend, caller) = (store.data().backend.clone(), store.data().caller.clone());
-                audit_denial(backend, caller, missing).await;
+                let denials = Arc::clone(&store.data().denials);
+                denials.audit(missing).await;
             }
             Err(classify(&error, store.data()))
         }
@@ -275,7 +267,7 @@ async fn enter<T>(
 }
 
 fn store_for(engine: &Engine, provision: Provision, meter: &Arc<Meter>) -> GuestStore<Guest> {
-    let mut store = GuestStore::new(engine, Guest::new(provision));
+    let mut store = GuestStore::new(engine, Guest::new(provision, Arc::clone(meter)));
     store.limiter_async(|guest| &mut guest.ceiling);
     store.set_hostcall_fuel(LIFTED_BYTES);
     store.set_max_component_handles(HANDLES);

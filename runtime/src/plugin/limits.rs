@@ -1,6 +1,6 @@
 //! What one call may use up: memory, processor time, host calls, host-side tables. Each number says why.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
@@ -25,6 +25,8 @@ pub(super) const HANDLES: usize = 4_096;
 pub(super) const LIFTED_BYTES: usize = 16 << 20;
 /// Bytes that one call for randomness may ask for.
 pub(super) const RANDOM_BYTES: u64 = 64 << 10;
+/// Memory of one set of HTTP headers, as the host keeps it: more than servers accept.
+pub(super) const HEADER_BYTES: usize = 32 << 10;
 /// Between two looks at the budgets while guest code runs.
 pub(super) const TICK: Duration = Duration::from_millis(10);
 
@@ -136,6 +138,11 @@ pub(super) struct Meter {
     used: AtomicU64,
     /// Thread time at which the current poll began.
     entered: AtomicU64,
+    calls_left: AtomicU64,
+    requests_left: AtomicU64,
+    http_bytes_left: AtomicU64,
+    /// Set where the host-call budget ran out in a place that cannot end the guest itself.
+    exhausted: AtomicBool,
 }
 
 impl Meter {
@@ -146,7 +153,30 @@ impl Meter {
             deadline: Instant::now() + limits.time(Budget::WallTime),
             used: AtomicU64::new(0),
             entered: AtomicU64::new(0),
+            calls_left: AtomicU64::new(limits.get(Budget::HostCalls)),
+            requests_left: AtomicU64::new(limits.get(Budget::HttpRequests)),
+            http_bytes_left: AtomicU64::new(limits.get(Budget::HttpBytes)),
+            exhausted: AtomicBool::new(false),
         }
+    }
+
+    /// Counts one host call; `false` once there are none left, and then the guest ends with the next tick.
+    pub(super) fn take_call(&self) -> bool {
+        let taken = take(&self.calls_left, 1);
+        if !taken {
+            self.exhausted.store(true, Ordering::Relaxed);
+        }
+        taken
+    }
+
+    /// Counts one HTTP request; `false` once there are none left.
+    pub(super) fn take_request(&self) -> bool {
+        take(&self.requests_left, 1)
+    }
+
+    /// Counts bytes of an HTTP body; `false` once there are none left.
+    pub(super) fn take_http_bytes(&self, bytes: u64) -> bool {
+        take(&self.http_bytes_left, bytes)
     }
 
     /// The guest gets the thread.
@@ -161,6 +191,9 @@ impl Meter {
 
     /// Looked at on every tick, from inside the guest.
     pub(super) fn check(&self) -> Result<(), Stop> {
+        if self.exhausted.load(Ordering::Relaxed) {
+            return Err(Stop::HostCalls);
+        }
         if self
             .used
             .load(Ordering::Relaxed)
@@ -179,6 +212,13 @@ impl Meter {
     fn current(&self) -> u64 {
         thread_time().saturating_sub(self.entered.load(Ordering::Relaxed))
     }
+}
+
+fn take(left: &AtomicU64, amount: u64) -> bool {
+    left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+        left.checked_sub(amount)
+    })
+    .is_ok()
 }
 
 fn nanoseconds(time: Duration) -> u64 {

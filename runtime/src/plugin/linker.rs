@@ -9,6 +9,8 @@ use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView as _};
 use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView as _};
 use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, io, random};
 use wasmtime_wasi::random::{WasiRandom, WasiRandomView as _};
+use wasmtime_wasi_http::p2::bindings::http;
+use wasmtime_wasi_http::{WasiHttp, WasiHttpView as _};
 
 use super::bindings::{catalog, files, log, state, types};
 use super::capability::Power;
@@ -30,6 +32,11 @@ pub(super) fn link(engine: &Engine, powers: &BTreeSet<Power>) -> wasmtime::Resul
     }
     if powers.contains(&Power::Files) {
         files::add_to_linker::<Guest, HasSelf<Guest>>(l, |guest| guest)?;
+    }
+    if powers.contains(&Power::Http) {
+        let options = http::types::LinkOptions::default();
+        http::types::add_to_linker::<Guest, WasiHttp>(l, &options, Guest::http)?;
+        http::outgoing_handler::add_to_linker::<Guest, WasiHttp>(l, Guest::http)?;
     }
     if powers.contains(&Power::State) {
         state::add_to_linker::<Guest, HasSelf<Guest>>(l, |guest| guest)?;

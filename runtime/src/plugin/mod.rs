@@ -8,6 +8,7 @@ mod bindings;
 mod budget;
 mod call;
 mod capability;
+mod denial;
 mod engine;
 mod error;
 mod grant;
@@ -23,6 +24,7 @@ mod package;
 mod review;
 mod schema;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -33,6 +35,7 @@ pub use error::{CallError, InstallError, ReviewError, StartError};
 pub use inspect::{Inspection, assemble, describe, inspect};
 
 use self::capability::files::Folders;
+use self::capability::http::HttpClient;
 use self::engine::Compiler;
 use self::instance::Backend;
 use self::loaded::{Loaded, Shelf};
@@ -111,6 +114,7 @@ impl PluginHost {
                 store,
                 catalog,
                 folders: Arc::new(folders),
+                http: Arc::new(HttpClient::new(settings.allow_private)),
             },
             compiler: Compiler::open(&settings.data_dir)?,
             shelf: Arc::default(),
@@ -122,6 +126,11 @@ impl PluginHost {
     /// Whether guests get their memory from a pool, which is faster, or one by one.
     pub fn is_pooled(&self) -> bool {
         self.compiler.is_pooled()
+    }
+
+    /// Refuses plugins' requests to an address of the portal itself: it would be asked with its own trust.
+    pub fn refuse_destination(&self, own: SocketAddr) {
+        self.backend.http.refuse(own);
     }
 
     /// Ends all guests at once and starts none any more.
@@ -155,7 +164,9 @@ impl PluginHost {
     }
 
     async fn compile(&self, bytes: Vec<u8>) -> Result<Loaded, String> {
-        let package = Package::read(&bytes).map_err(|e| e.to_string())?;
+        let (package, bytes) = Package::read_blocking(bytes)
+            .await
+            .map_err(|e| e.to_string())?;
         let component = self.compiler.load(bytes.into(), package.digest).await?;
         Loaded::new(package, component)
     }

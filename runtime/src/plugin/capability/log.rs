@@ -83,7 +83,8 @@ impl LogBook {
         }
     }
 
-    fn write(&self, level: LogLevel, message: &str) {
+    /// Writes one message, a line for each of its lines.
+    pub(crate) fn write(&self, level: LogLevel, message: &str) {
         let mut state = self.lock();
         for line in message.split('\n') {
             let mut rest = line.strip_suffix('\r').unwrap_or(line);

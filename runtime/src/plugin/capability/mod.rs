@@ -2,6 +2,7 @@
 
 pub(super) mod catalog;
 pub(super) mod files;
+pub(super) mod http;
 pub(super) mod log;
 pub(super) mod state;
 
@@ -58,6 +59,15 @@ pub(crate) enum Capability {
         /// Files and folders in it.
         max_files: u64,
     },
+    /// Requests of one method to one form of path of an endpoint.
+    Http {
+        /// The method, in upper case.
+        method: String,
+        /// The endpoint's name in the manifest.
+        endpoint: String,
+        /// Which paths.
+        path: http::PathPattern,
+    },
     /// Real randomness.
     Random,
     /// The plugin's own small store.
@@ -73,6 +83,8 @@ pub(crate) enum Power {
     Clock,
     /// `goldenpath:plugin/files`.
     Files,
+    /// `wasi:http`.
+    Http,
     /// Live `wasi:random/random`.
     Random,
     /// `goldenpath:plugin/state`.
@@ -86,6 +98,7 @@ impl Capability {
             Self::Catalog { .. } => Power::Catalog,
             Self::Clock => Power::Clock,
             Self::Files { .. } => Power::Files,
+            Self::Http { .. } => Power::Http,
             Self::Random => Power::Random,
             Self::State => Power::State,
         }
@@ -140,6 +153,11 @@ impl fmt::Display for Capability {
                     "files {access} {folder} max-bytes {max_bytes} max-files {max_files}"
                 )
             }
+            Self::Http {
+                method,
+                endpoint,
+                path,
+            } => write!(f, "http {method} {endpoint} {path}"),
             Self::Random => f.write_str("random"),
             Self::State => f.write_str("state"),
         }

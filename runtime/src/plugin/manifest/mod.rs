@@ -11,6 +11,7 @@ use toml::Spanned;
 
 use self::raw::{Catalog, Document, Files};
 use super::budget::{Budget, Limits, parse_size};
+use super::capability::http::{BaseUrl, METHODS, PathPattern};
 use super::capability::{Capability, CatalogAccess};
 use crate::model::{BlueprintId, PluginName};
 
@@ -38,6 +39,8 @@ pub(crate) struct Manifest {
     pub(crate) title: String,
     /// What it is for.
     pub(crate) description: String,
+    /// Its endpoints, by name, each with the URL that it has where a reviewer says nothing else.
+    pub(crate) endpoints: BTreeMap<String, Option<String>>,
     /// What it asks for, sorted by canonical line.
     pub(crate) request: Vec<Capability>,
     /// Why, by canonical line.
@@ -149,6 +152,10 @@ fn build(document: Document) -> Result<Manifest, Problem> {
         }
         files(entry, &mut lines)?;
     }
+    let endpoints = endpoints(&document)?;
+    for entry in &document.capabilities.http {
+        http(entry, &endpoints, &mut lines)?;
+    }
     let switches = [
         (&document.capabilities.state, Capability::State),
         (&document.capabilities.clock, Capability::Clock),
@@ -165,6 +172,7 @@ fn build(document: Document) -> Result<Manifest, Problem> {
         version,
         title,
         description,
+        endpoints,
         request,
         reasons,
         limits: document.limits.check()?,
@@ -323,6 +331,77 @@ fn files(entry: &Files, lines: &mut Collected) -> Result<(), Problem> {
         max_files,
     };
     lines.add(capability, &entry.reason, entry.name.span())
+}
+
+fn endpoints(document: &Document) -> Result<BTreeMap<String, Option<String>>, Problem> {
+    let mut endpoints = BTreeMap::new();
+    for (name, entry) in &document.endpoints {
+        prose(&entry.reason, 500)?;
+        if !document
+            .capabilities
+            .http
+            .iter()
+            .any(|http| http.endpoint.as_ref() == name.as_ref())
+        {
+            return Err((
+                name.span(),
+                "no `[[capabilities.http]]` uses this endpoint; remove it".to_owned(),
+            ));
+        }
+        if let Some(url) = &entry.default {
+            BaseUrl::parse(url.as_ref()).map_err(|message| (url.span(), message))?;
+        }
+        endpoints.insert(
+            word(name, "an endpoint")?,
+            entry.default.as_ref().map(|url| url.as_ref().clone()),
+        );
+    }
+    Ok(endpoints)
+}
+
+fn http(
+    entry: &raw::Http,
+    endpoints: &BTreeMap<String, Option<String>>,
+    lines: &mut Collected,
+) -> Result<(), Problem> {
+    let endpoint = entry.endpoint.as_ref();
+    if !endpoints.contains_key(endpoint) {
+        let message = format!("there is no `[endpoints.{}]`", shown(endpoint));
+        return Err((entry.endpoint.span(), message));
+    }
+    if entry.methods.as_ref().is_empty() {
+        return Err((
+            entry.methods.span(),
+            format!("name at least one of {}", METHODS.join(", ")),
+        ));
+    }
+    if entry.paths.as_ref().is_empty() {
+        return Err((
+            entry.paths.span(),
+            "name at least one path; `/**` stands for all of them".to_owned(),
+        ));
+    }
+    for method in entry.methods.as_ref() {
+        if !METHODS.contains(&method.as_str()) {
+            let message = format!("`{}` is none of {}", shown(method), METHODS.join(", "));
+            return Err((entry.methods.span(), message));
+        }
+        for text in entry.paths.as_ref() {
+            let path =
+                PathPattern::parse(text.as_ref()).map_err(|message| (text.span(), message))?;
+            let (method, endpoint) = (method.clone(), endpoint.clone());
+            lines.add(
+                Capability::Http {
+                    method,
+                    endpoint,
+                    path,
+                },
+                &entry.reason,
+                text.span(),
+            )?;
+        }
+    }
+    Ok(())
 }
 
 fn actions(entries: &[raw::Action]) -> Result<Vec<ActionDeclaration>, Problem> {

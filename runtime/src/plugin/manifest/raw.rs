@@ -33,10 +33,6 @@ pub(super) struct Plugin {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(
-    dead_code,
-    reason = "only checked for form while endpoints are refused"
-)]
 pub(super) struct Endpoint {
     pub(super) default: Option<Spanned<String>>,
     pub(super) reason: Spanned<String>,
@@ -53,7 +49,7 @@ pub(super) struct Capabilities {
     pub(super) clock: Option<Switch>,
     pub(super) random: Option<Switch>,
     #[serde(default)]
-    http: Vec<Spanned<toml::Table>>,
+    pub(super) http: Vec<Http>,
     #[serde(default)]
     secret: Vec<Spanned<toml::Table>>,
     #[serde(default)]
@@ -76,6 +72,16 @@ pub(super) struct Files {
     pub(super) access: FilesAccess,
     pub(super) max_bytes: Option<Spanned<String>>,
     pub(super) max_files: Option<Spanned<u64>>,
+    pub(super) reason: Spanned<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Http {
+    pub(super) endpoint: Spanned<String>,
+    pub(super) methods: Spanned<Vec<String>>,
+    pub(super) paths: Spanned<Vec<Spanned<String>>>,
+    secret: Option<Spanned<toml::Table>>,
     pub(super) reason: Spanned<String>,
 }
 
@@ -109,30 +115,26 @@ impl Document {
     /// Refuses every key whose power this version cannot hold in check.
     pub(super) fn refuse_what_is_not_enforced(&self) -> Result<(), Problem> {
         let refused = [
-            (
-                &self.capabilities.http,
-                "`capabilities.http` is not enforced by this version of the host; remove it",
-            ),
-            (
-                &self.capabilities.secret,
-                "`capabilities.secret` is not enforced by this version of the host; remove it",
-            ),
-            (
-                &self.capabilities.run_action,
-                "`capabilities.run-action` is not enforced by this version of the host; remove it",
-            ),
+            (&self.capabilities.secret, "capabilities.secret"),
+            (&self.capabilities.run_action, "capabilities.run-action"),
         ];
-        for (entries, message) in refused {
+        for (entries, key) in refused {
             if let Some(entry) = entries.first() {
-                return Err((entry.span(), message.to_owned()));
+                return Err((entry.span(), not_enforced(key)));
             }
         }
-        match self.endpoints.keys().next() {
-            Some(name) => Err((
-                name.span(),
-                "an endpoint has no effect without `capabilities.http`; remove it".to_owned(),
-            )),
+        match self
+            .capabilities
+            .http
+            .iter()
+            .find_map(|entry| entry.secret.as_ref())
+        {
+            Some(secret) => Err((secret.span(), not_enforced("secret"))),
             None => Ok(()),
         }
     }
+}
+
+fn not_enforced(key: &str) -> String {
+    format!("`{key}` is not enforced by this version of the host; remove it")
 }

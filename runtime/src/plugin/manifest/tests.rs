@@ -68,6 +68,59 @@ fn duplicate_key_is_named_with_its_line() {
     assert_eq!((error.line, error.key.as_str()), (6, "memory"));
 }
 
+const HTTP: &str = r#"
+[endpoints.github]
+default = "https://api.github.com"
+reason = "push"
+[[capabilities.http]]
+endpoint = "github"
+methods = ["POST", "GET"]
+paths = ["/orgs/*/repos", "/repos/*/*/git/**"]
+reason = "push"
+"#;
+
+#[test]
+fn requests_are_one_line_for_each_method_and_path() {
+    let manifest = parse(HTTP).unwrap();
+    assert_eq!(
+        manifest.lines()[..4],
+        [
+            "http GET github /orgs/*/repos",
+            "http GET github /repos/*/*/git/**",
+            "http POST github /orgs/*/repos",
+            "http POST github /repos/*/*/git/**",
+        ]
+    );
+    assert_eq!(
+        manifest.endpoints["github"].as_deref(),
+        Some("https://api.github.com")
+    );
+}
+
+#[test]
+fn http_that_says_too_little_or_too_much_is_refused() {
+    for (from, to) in [
+        ("endpoint = \"github\"", "endpoint = \"gitlab\""),
+        ("[\"POST\", \"GET\"]", "[]"),
+        ("[\"POST\", \"GET\"]", "[\"post\"]"),
+        ("[\"POST\", \"GET\"]", "[\"CONNECT\"]"),
+        ("[\"POST\", \"GET\"]", "[\"GET\", \"GET\"]"),
+        ("/orgs/*/repos", "/orgs/*x"),
+        ("/orgs/*/repos", "/**/repos"),
+        ("/orgs/*/repos", "orgs"),
+        ("https://api.github.com", "https://*.github.com"),
+        ("https://api.github.com", "https://user@api.github.com"),
+        (
+            "paths = [",
+            "secret = { name = \"t\", header = \"authorization\", format = \"{}\" }\npaths = [",
+        ),
+    ] {
+        assert!(HTTP.contains(from), "{from}");
+        assert!(parse(&HTTP.replacen(from, to, 1)).is_err(), "{to}");
+    }
+    assert!(parse("[endpoints.idle]\nreason = \"x\"\n").is_err());
+}
+
 #[test]
 fn powers_that_are_not_enforced_are_refused() {
     for (key, middle) in [

@@ -117,6 +117,15 @@ struct Outline<'a> {
 }
 
 impl Package {
+    /// As [`Self::read`], away from the async threads: hashing and parsing megabytes takes its time. Gives the bytes
+    /// back.
+    pub(crate) async fn read_blocking(bytes: Vec<u8>) -> Result<(Self, Vec<u8>), InstallError> {
+        let read =
+            tokio::task::spawn_blocking(move || Self::read(&bytes).map(|package| (package, bytes)));
+        read.await
+            .unwrap_or_else(|_| Err(unusable("the package could not be read: the host failed")))
+    }
+
     /// Reads a package file.
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, InstallError> {
         refuse_what_is_no_component(bytes)?;
@@ -322,7 +331,7 @@ impl<'a> Outline<'a> {
 }
 
 /// Powers that are visible as an import, with the manifest table that asks for them.
-const OUR_POWERS: [(Power, &str, &str); 3] = [
+const OUR_POWERS: [(Power, &str, &str); 4] = [
     (
         Power::Catalog,
         "goldenpath:plugin/catalog",
@@ -332,6 +341,11 @@ const OUR_POWERS: [(Power, &str, &str); 3] = [
         Power::Files,
         "goldenpath:plugin/files",
         "[[capabilities.files]]",
+    ),
+    (
+        Power::Http,
+        "wasi:http/outgoing-handler",
+        "[[capabilities.http]]",
     ),
     (
         Power::State,
@@ -372,11 +386,10 @@ fn power_of(import: &str) -> Result<Option<Power>, InstallError> {
             shown(import)
         )));
     }
-    if interface.starts_with("wasi:http/") {
-        return Err(unusable(format!(
-            "the component imports `{}`; this version of the host links no `wasi:http`",
-            shown(import)
-        )));
+    if ["wasi:http/types", "wasi:http/outgoing-handler"].contains(&interface)
+        && version.starts_with("0.2.")
+    {
+        return Ok(Some(Power::Http));
     }
     let baseline = BASELINE.contains(&interface) || BASELINE_RANDOM.contains(&interface);
     if baseline && version.starts_with("0.2.") {

@@ -176,6 +176,7 @@ fn import_without_a_line_is_refused_and_named() {
             "[[capabilities.catalog]]",
         ),
         ("goldenpath:plugin/state@0.1.0", "[capabilities.state]"),
+        ("wasi:http/outgoing-handler@0.2.12", "[[capabilities.http]]"),
     ] {
         let message = refusal(build(&plugin(&[import]), TOML));
         assert!(message.contains(table), "{message}");

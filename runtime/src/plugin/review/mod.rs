@@ -43,7 +43,7 @@ impl PluginHost {
             .as_deref()
             .map(read_grant)
             .transpose()?
-            .map(|grant| grant.lines());
+            .map(|grant| grant.lines(&package.manifest));
         Ok(CapabilityReport {
             digest: stored.version.digest,
             manifest_hash: stored.version.manifest_hash,
@@ -86,7 +86,7 @@ impl PluginHost {
         let package = self.find_package(&stored.version).await?;
         let grant = Grant::decide(&package.manifest, &approval).map_err(ReviewError::Invalid)?;
         let text = serde_json::to_string(&grant).map_err(|e| store::Error::corrupt("grant", e))?;
-        let lines = grant.lines();
+        let lines = grant.lines(&package.manifest);
         self.decide(actor, name, version, move |tx, actor, found| {
             let version = &found.version;
             if version.digest != approval.digest || version.manifest_hash != approval.manifest_hash
@@ -125,7 +125,8 @@ impl PluginHost {
                 "digest": version.digest,
                 "manifestHash": version.manifest_hash,
                 "granted": lines,
-                "folders": approval.folders,
+                "folders": grant.folders,
+                "bindings": grant.bindings,
             });
             tx.insert_audit(&entry(actor, Verb::Approve, found, after))?;
             Ok(PluginState::Active)
@@ -219,7 +220,8 @@ impl PluginHost {
             .await?;
         let bytes = bytes
             .ok_or_else(|| store::Error::corrupt("package", format!("{digest} is missing")))?;
-        Package::read(&bytes)
+        let read = Package::read_blocking(bytes).await;
+        read.map(|(package, _)| package)
             .map_err(|e| ReviewError::Store(store::Error::corrupt("package", e.to_string())))
     }
 }

@@ -1,13 +1,17 @@
 //! What one call may do: what the manifest requests, cut down to what the grant allows and the host's ceilings.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::budget::{Budget, Limits};
+use super::capability::http::{BaseUrl, HttpRule};
 use super::capability::{Capability, CatalogAccess, FilesAccess, Power};
 use super::manifest::Manifest;
-use crate::model::{Approval, BlueprintId, Violation};
+use crate::model::{Approval, Binding, BlueprintId, Violation};
 
 /// A reviewer's decision as it is stored, bound to one digest and manifest hash.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +23,8 @@ pub(crate) struct Grant {
     pub(crate) limits: BTreeMap<String, u64>,
     /// Folder name to an absolute path, for those that are not at their default.
     pub(crate) folders: BTreeMap<String, String>,
+    /// Endpoint name to where it is, for every endpoint that a granted line names.
+    pub(crate) bindings: BTreeMap<String, Binding>,
 }
 
 /// The power of one call.
@@ -30,6 +36,8 @@ pub(crate) struct Effective {
     pub(crate) limits: Limits,
     /// Folders that a reviewer bound elsewhere.
     pub(crate) folders: BTreeMap<String, String>,
+    /// The granted HTTP lines, each bound to a URL.
+    pub(crate) http: Vec<HttpRule>,
 }
 
 impl Grant {
@@ -43,13 +51,7 @@ impl Grant {
                 problems.push(Violation::new(format!("/deny/{index}"), "unknown", message));
             }
         }
-        for name in approval.bindings.keys() {
-            problems.push(Violation::new(
-                pointer("bindings", name),
-                "unknown",
-                "the manifest declares no such endpoint",
-            ));
-        }
+        let bindings = bound(manifest, &lines, &approval.bindings, &mut problems);
         for name in approval.secrets.keys() {
             problems.push(Violation::new(
                 pointer("secrets", name),
@@ -90,13 +92,21 @@ impl Grant {
             lines,
             limits,
             folders: approval.folders.clone(),
+            bindings,
         })
     }
 
-    /// The canonical lines that a reviewer granted, capabilities and budgets, sorted.
-    pub(crate) fn lines(&self) -> Vec<String> {
-        let mut lines: Vec<_> = self.lines.iter().cloned().collect();
-        lines.extend(self.limits().lines());
+    /// The canonical lines that a reviewer granted, capabilities and budgets, sorted. Where the request names an
+    /// endpoint, the grant shows its URL.
+    pub(crate) fn lines(&self, manifest: &Manifest) -> Vec<String> {
+        let power = Effective::of(manifest, self);
+        let unbound = power
+            .capabilities
+            .iter()
+            .filter(|c| c.power() != Power::Http);
+        let mut lines: Vec<_> = unbound.map(ToString::to_string).collect();
+        lines.extend(power.http.iter().map(ToString::to_string));
+        lines.extend(power.limits.lines());
         lines.sort_unstable();
         lines
     }
@@ -110,6 +120,72 @@ impl Grant {
         }
         limits
     }
+}
+
+/// The most URLs of one endpoint.
+const URLS: usize = 16;
+
+/// Where the endpoints of the granted lines are: where the reviewer says, else at the manifest's default.
+fn bound(
+    manifest: &Manifest,
+    granted: &BTreeSet<String>,
+    wanted: &BTreeMap<String, Binding>,
+    problems: &mut Vec<Violation>,
+) -> BTreeMap<String, Binding> {
+    let mut bindings = BTreeMap::new();
+    for name in wanted
+        .keys()
+        .filter(|name| !manifest.endpoints.contains_key(*name))
+    {
+        let message = "the manifest declares no such endpoint";
+        problems.push(Violation::new(
+            pointer("bindings", name),
+            "unknown",
+            message,
+        ));
+    }
+    for (name, default) in &manifest.endpoints {
+        let used = manifest.request.iter().any(|capability| {
+            let named = matches!(capability, Capability::Http { endpoint, .. } if endpoint == name);
+            named && granted.contains(&capability.to_string())
+        });
+        let default = default.as_ref().map(|url| Binding {
+            urls: vec![url.clone()],
+            ..Binding::default()
+        });
+        let Some(binding) = wanted.get(name).cloned().or(default) else {
+            if used {
+                let message = "this endpoint has no default; bind it to a URL, or deny its lines";
+                problems.push(Violation::new(
+                    pointer("bindings", name),
+                    "required",
+                    message,
+                ));
+            }
+            continue;
+        };
+        let place = pointer("bindings", name);
+        if binding.urls.is_empty() || binding.urls.len() > URLS {
+            let message = format!("bind it to 1 to {URLS} URLs");
+            problems.push(Violation::new(format!("{place}/urls"), "items", message));
+        }
+        for (index, url) in binding.urls.iter().enumerate() {
+            let refused = match BaseUrl::parse(url) {
+                Ok(base) if base.origin.encrypted || binding.allow_plaintext => continue,
+                Ok(_) => "an unencrypted URL needs `allowPlaintext`".to_owned(),
+                Err(message) => message,
+            };
+            problems.push(Violation::new(
+                format!("{place}/urls/{index}"),
+                "format",
+                refused,
+            ));
+        }
+        if used {
+            bindings.insert(name.clone(), binding);
+        }
+    }
+    bindings
 }
 
 fn lowered(
@@ -144,12 +220,46 @@ fn pointer(key: &str, name: &str) -> String {
     format!("/{key}/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
+/// One line for every URL that its endpoint is bound to. A binding that cannot be read allows nothing.
+fn rules(capability: &Capability, grant: &Grant) -> Vec<HttpRule> {
+    let Capability::Http {
+        method,
+        endpoint,
+        path,
+    } = capability
+    else {
+        return Vec::new();
+    };
+    let Some(binding) = grant.bindings.get(endpoint) else {
+        return Vec::new();
+    };
+    let bases = binding
+        .urls
+        .iter()
+        .filter_map(|url| BaseUrl::parse(url).ok());
+    let bases = bases.filter(|base| base.origin.encrypted || binding.allow_plaintext);
+    bases
+        .map(|base| HttpRule {
+            method: method.clone(),
+            endpoint: endpoint.clone(),
+            base,
+            path: path.clone(),
+            private: binding.allow_private,
+        })
+        .collect()
+}
+
 impl Effective {
     /// Request ∩ grant ∩ ceiling.
     pub(crate) fn of(manifest: &Manifest, grant: &Grant) -> Self {
         let granted = |capability: &&Capability| grant.lines.contains(&capability.to_string());
+        let capabilities: Vec<_> = manifest.request.iter().filter(granted).cloned().collect();
         Self {
-            capabilities: manifest.request.iter().filter(granted).cloned().collect(),
+            http: capabilities
+                .iter()
+                .flat_map(|capability| rules(capability, grant))
+                .collect(),
+            capabilities,
             limits: manifest.limits.min(&grant.limits()),
             folders: grant.folders.clone(),
         }
@@ -161,6 +271,7 @@ impl Effective {
             capabilities: Vec::new(),
             limits: Limits::default(),
             folders: BTreeMap::new(),
+            http: Vec::new(),
         }
     }
 
@@ -200,136 +311,5 @@ impl Effective {
                 } if folder == name => Some((*access, *max_bytes, *max_files)),
                 _ => None,
             })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::Digest;
-
-    fn manifest() -> Manifest {
-        let text = r#"
-[plugin]
-name = "demo"
-version = "1.0.0"
-[[capabilities.catalog]]
-blueprint = "Component"
-access = ["read", "upsert"]
-properties = ["url"]
-reason = "x"
-[[capabilities.files]]
-name = "out"
-access = "read"
-reason = "x"
-[capabilities.clock]
-reason = "x"
-[limits]
-memory = "32MiB"
-[[actions]]
-name = "go"
-effects = "none"
-"#;
-        Manifest::parse(text).unwrap()
-    }
-
-    fn approval() -> Approval {
-        Approval {
-            digest: Digest::of(b"package"),
-            manifest_hash: Digest::of(b"manifest"),
-            policy_revision: None,
-            bindings: BTreeMap::new(),
-            folders: BTreeMap::new(),
-            secrets: BTreeMap::new(),
-            deny: Vec::new(),
-            limits: BTreeMap::new(),
-        }
-    }
-
-    #[test]
-    fn power_is_what_is_both_requested_and_granted() {
-        let manifest = manifest();
-        let mut approval = approval();
-        approval.deny = vec!["clock".to_owned()];
-        approval.limits = BTreeMap::from([("memory".to_owned(), "16MiB".to_owned())]);
-        let grant = Grant::decide(&manifest, &approval).unwrap();
-        let stored: Grant = serde_json::from_str(&serde_json::to_string(&grant).unwrap()).unwrap();
-        let power = Effective::of(&manifest, &stored);
-        let component = BlueprintId::parse("Component").unwrap();
-        assert_eq!(
-            power.powers(),
-            BTreeSet::from([Power::Catalog, Power::Files])
-        );
-        assert_eq!(power.limits.get(Budget::Memory), 16 << 20);
-        assert!(power.catalog(CatalogAccess::Read, &component).is_some());
-        assert_eq!(
-            power.catalog(CatalogAccess::Upsert, &component),
-            Some(Some(&["url".to_owned()][..]))
-        );
-        assert!(power.catalog(CatalogAccess::Delete, &component).is_none());
-        assert!(
-            power
-                .catalog(CatalogAccess::Read, &BlueprintId::parse("System").unwrap())
-                .is_none()
-        );
-        assert_eq!(
-            power.folder("out").map(|(access, ..)| access),
-            Some(FilesAccess::Read)
-        );
-        assert!(power.folder("other").is_none());
-    }
-
-    #[test]
-    fn grant_of_another_manifest_gives_nothing_new() {
-        let grant = Grant {
-            lines: BTreeSet::from(["state".to_owned(), "catalog upsert Component".to_owned()]),
-            limits: BTreeMap::from([("memory".to_owned(), u64::MAX)]),
-            folders: BTreeMap::new(),
-        };
-        let power = Effective::of(&manifest(), &grant);
-        assert!(power.capabilities.is_empty());
-        assert_eq!(power.limits.get(Budget::Memory), 32 << 20);
-        assert_eq!(
-            power.limits.get(Budget::HostCalls),
-            0,
-            "what the grant does not name was not granted"
-        );
-    }
-
-    #[test]
-    fn decisions_that_do_not_fit_the_request_are_refused_all_at_once() {
-        let mut approval = approval();
-        approval.deny = vec!["clock ".to_owned()];
-        approval.folders = BTreeMap::from([
-            ("out".to_owned(), "relative".to_owned()),
-            ("other".to_owned(), "/srv".to_owned()),
-        ]);
-        approval.limits = BTreeMap::from([
-            ("memory".to_owned(), "64MiB".to_owned()),
-            ("storage".to_owned(), "1GiB".to_owned()),
-            ("cpu-time".to_owned(), "fast".to_owned()),
-        ]);
-        approval.secrets = BTreeMap::from([("token".to_owned(), "stored".to_owned())]);
-        approval.bindings =
-            BTreeMap::from([("github".to_owned(), crate::model::Binding::default())]);
-        let problems = Grant::decide(&manifest(), &approval).unwrap_err();
-        let mut places: Vec<_> = problems
-            .iter()
-            .map(|problem| problem.path.as_str())
-            .collect();
-        places.sort_unstable();
-        assert_eq!(
-            places,
-            [
-                "/bindings/github",
-                "/deny/0",
-                "/folders/other",
-                "/folders/out",
-                "/limits/cpu-time",
-                "/limits/memory",
-                "/limits/storage",
-                "/secrets/token",
-            ]
-        );
     }
 }

@@ -1,0 +1,360 @@
+use std::sync::Mutex;
+use std::time::Duration;
+
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Bytes;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+
+use super::*;
+use crate::model::{Actor, Digest, EventBody, PluginName, RunId, Timestamp};
+use crate::plugin::EventSink;
+use crate::plugin::budget::{Budget, Limits};
+use crate::plugin::instance::Caller;
+use crate::store::Store;
+
+fn rule(method: &str, base: &str, path: &str, private: bool) -> HttpRule {
+    HttpRule {
+        method: method.to_owned(),
+        endpoint: "git".to_owned(),
+        base: BaseUrl::parse(base).unwrap(),
+        path: PathPattern::parse(path).unwrap(),
+        private,
+    }
+}
+
+fn verdict(rules: &[HttpRule], method: &str, uri: &str) -> Result<String, Refusal> {
+    let method = Method::from_bytes(method.as_bytes()).unwrap();
+    judge(rules, &method, &uri.parse().unwrap()).map(|allowed| allowed.target)
+}
+
+#[test]
+fn only_granted_methods_origins_and_paths_are_allowed() {
+    let rules = [rule(
+        "GET",
+        "https://git.example.com/api",
+        "/repos/*/files/**",
+        false,
+    )];
+    let allowed = verdict(
+        &rules,
+        "GET",
+        "https://GIT.example.com:443/api/repos/%61/files/x?q=%2e",
+    )
+    .unwrap();
+    assert_eq!(
+        allowed, "/api/repos/a/files/x?q=%2e",
+        "the canonical path is sent, the query as it came"
+    );
+    let denied = [
+        (
+            "POST",
+            "https://git.example.com/api/repos/a/files",
+            "http POST git /repos/a/files",
+        ),
+        (
+            "get",
+            "https://git.example.com/api/repos/a/files",
+            "http get git /repos/a/files",
+        ),
+        (
+            "GET",
+            "https://git.example.com/api/users?token=x",
+            "http GET git /users",
+        ),
+        (
+            "GET",
+            "https://git.example.com/repos/a/files",
+            "http GET https://git.example.com/repos/a/files",
+        ),
+        (
+            "GET",
+            "https://git.example.com/apix/repos/a/files",
+            "http GET https://git.example.com/apix/repos/a/files",
+        ),
+        (
+            "GET",
+            "http://git.example.com/api/repos/a/files",
+            "http GET http://git.example.com/api/repos/a/files",
+        ),
+        (
+            "GET",
+            "https://git.example.com:444/api/repos/a/files",
+            "http GET https://git.example.com:444/api/repos/a/files",
+        ),
+        (
+            "GET",
+            "https://example.com/api/repos/a/files",
+            "http GET https://example.com/api/repos/a/files",
+        ),
+    ];
+    for (method, uri, missing) in denied {
+        assert_eq!(
+            verdict(&rules, method, uri),
+            Err(Refusal::Denied(missing.to_owned()))
+        );
+    }
+}
+
+#[test]
+fn requests_that_two_readers_could_take_differently_are_refused() {
+    let rules = [rule("GET", "https://git.example.com", "/pub/**", false)];
+    for uri in [
+        "https://git.example.com/pub/../admin",
+        "https://git.example.com/pub/%2e%2e/admin",
+        "https://git.example.com/pub/..;/admin",
+        "https://git.example.com/pub//admin",
+        "https://git.example.com/pub/%2fadmin",
+        "https://git.example.com/pub/%00",
+        "https://git.example.com@evil.example.com/pub/x",
+        "https://2130706433/pub/x",
+    ] {
+        assert!(
+            matches!(verdict(&rules, "GET", uri), Err(Refusal::Malformed(_))),
+            "{uri}"
+        );
+    }
+}
+
+#[derive(Default)]
+struct Kept(Mutex<Vec<String>>);
+
+impl EventSink for Kept {
+    fn emit(&self, event: EventBody) {
+        if let EventBody::Log { message, .. } = event {
+            self.0.lock().unwrap().push(message);
+        }
+    }
+}
+
+/// A guest's egress to a server on loopback that answers every connection with the same bytes.
+struct Place {
+    _dir: tempfile::TempDir,
+    store: Store,
+    egress: Egress,
+    client: Arc<HttpClient>,
+    log: Arc<Kept>,
+    server: std::net::SocketAddr,
+    received: Arc<Mutex<Vec<String>>>,
+}
+
+impl Place {
+    async fn new(
+        answer: &'static [u8],
+        host_allows: bool,
+        reviewer_allows: bool,
+        limits: Limits,
+    ) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = listener.local_addr().unwrap();
+        let received = Arc::new(Mutex::new(Vec::new()));
+        let requests = Arc::clone(&received);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let requests = Arc::clone(&requests);
+                tokio::spawn(async move {
+                    let mut buffer = vec![0; 64 << 10];
+                    let read = stream.read(&mut buffer).await.unwrap();
+                    requests
+                        .lock()
+                        .unwrap()
+                        .push(String::from_utf8_lossy(&buffer[..read]).into_owned());
+                    // The client may have had enough before all of it is written.
+                    drop(stream.write_all(answer).await);
+                });
+            }
+        });
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let log = Arc::new(Kept::default());
+        let caller = Caller {
+            plugin: PluginName::parse("demo").unwrap(),
+            digest: Digest::of(b"demo"),
+            run: RunId::parse("r_1").unwrap(),
+            actor: Actor::system(),
+            at: Timestamp(0),
+        };
+        let client = Arc::new(HttpClient::new(host_allows));
+        let egress = Egress::new(
+            vec![rule(
+                "GET",
+                &format!("http://{server}"),
+                "/ok/**",
+                reviewer_allows,
+            )],
+            Some(Arc::clone(&client)),
+            Arc::new(Meter::start(&limits)),
+            LogBook::new(Arc::clone(&log) as Arc<dyn EventSink>, 1 << 20),
+            Arc::new(Denials::new(caller, Some(store.clone()))),
+        );
+        Self {
+            _dir: dir,
+            store,
+            egress,
+            client,
+            log,
+            server,
+            received,
+        }
+    }
+
+    async fn get(&mut self, path: &str) -> Result<(u16, Bytes), Error> {
+        let body = Full::new(Bytes::new())
+            .map_err(|never| match never {})
+            .boxed_unsync();
+        let request = Request::get(format!("http://{}{path}", self.server))
+            .header("x-test", "1")
+            .body(body)
+            .unwrap();
+        let options = RequestOptions {
+            connect_timeout: Some(Duration::from_secs(5)),
+            first_byte_timeout: Some(Duration::from_secs(5)),
+            between_bytes_timeout: Some(Duration::from_secs(5)),
+        };
+        let sent = self
+            .egress
+            .send_request(request, Some(options), Box::new(async { Ok(()) }));
+        let (response, driver) = Box::into_pin(sent).await?;
+        let driver = tokio::spawn(Box::into_pin(driver));
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await?.to_bytes();
+        drop(driver);
+        Ok((status, body))
+    }
+
+    async fn denials(&self) -> Vec<String> {
+        let rows: Result<_, crate::store::Error> =
+            self.store.read(|tx| tx.list_audit(None, 10)).await;
+        let missing = |row: crate::model::AuditRow| {
+            row.after.unwrap()["missing"].as_str().unwrap().to_owned()
+        };
+        rows.unwrap().into_iter().map(missing).collect()
+    }
+}
+
+const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
+
+#[tokio::test]
+async fn granted_request_reaches_the_server_in_canonical_form() {
+    let mut place = Place::new(OK, true, true, Limits::default()).await;
+    let (status, body) = place.get("/ok/%61?x=1").await.unwrap();
+    assert_eq!((status, &body[..]), (200, &b"hello"[..]));
+    let received = place.received.lock().unwrap()[0].to_ascii_lowercase();
+    assert!(
+        received.starts_with("get /ok/a?x=1 http/1.1\r\n"),
+        "{received}"
+    );
+    assert_eq!(received.matches("host:").count(), 1);
+    assert!(received.contains(&format!("host: {}\r\n", place.server)));
+}
+
+#[tokio::test]
+async fn denied_request_is_audited_once_and_never_sent() {
+    let mut place = Place::new(OK, true, true, Limits::default()).await;
+    for _ in 0..3 {
+        assert!(matches!(
+            place.get("/other?secret=1").await,
+            Err(Error::HttpRequestDenied)
+        ));
+    }
+    assert_eq!(place.denials().await, ["http GET git /other"]);
+    assert!(place.log.0.lock().unwrap()[0].contains("[[capabilities.http]]"));
+    assert!(place.received.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn inside_address_needs_reviewer_and_host() {
+    for (host, reviewer) in [(false, true), (true, false), (false, false)] {
+        let mut place = Place::new(OK, host, reviewer, Limits::default()).await;
+        assert!(matches!(
+            place.get("/ok").await,
+            Err(Error::DestinationIpProhibited)
+        ));
+        assert_eq!(place.denials().await.len(), 1);
+        assert!(place.received.lock().unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn portal_itself_is_out_of_reach() {
+    let mut place = Place::new(OK, true, true, Limits::default()).await;
+    place
+        .client
+        .refuse(format!("0.0.0.0:{}", place.server.port()).parse().unwrap());
+    assert!(matches!(
+        place.get("/ok").await,
+        Err(Error::DestinationIpProhibited)
+    ));
+}
+
+#[tokio::test]
+async fn redirect_is_an_answer_like_any_other() {
+    let answer =
+        b"HTTP/1.1 302 Found\r\nlocation: http://169.254.169.254/\r\ncontent-length: 0\r\n\r\n";
+    let mut place = Place::new(answer, true, true, Limits::default()).await;
+    assert_eq!(place.get("/ok").await.unwrap().0, 302);
+    assert_eq!(place.received.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn budgets_of_requests_and_bytes_hold() {
+    let mut limits = Limits::default();
+    limits.set(Budget::HttpRequests, 2);
+    limits.set(Budget::HttpBytes, 7);
+    let mut place = Place::new(OK, true, true, limits).await;
+    place.get("/ok").await.unwrap();
+    assert!(matches!(
+        place.get("/ok").await,
+        Err(Error::HttpResponseBodySize(_))
+    ));
+    assert!(matches!(
+        place.get("/ok").await,
+        Err(Error::InternalError(_))
+    ));
+    assert_eq!(place.received.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn oversized_header_section_is_an_error() {
+    let answer: &'static [u8] = Box::leak(
+        format!("HTTP/1.1 200 OK\r\n{}\r\n", "x: y\r\n".repeat(10_000))
+            .into_bytes()
+            .into_boxed_slice(),
+    );
+    let mut place = Place::new(answer, true, true, Limits::default()).await;
+    assert!(place.get("/ok").await.is_err());
+}
+
+#[test]
+fn headers_that_could_change_the_request_are_forbidden() {
+    let limits = Limits::default();
+    let caller = Caller {
+        plugin: PluginName::parse("demo").unwrap(),
+        digest: Digest::of(b"demo"),
+        run: RunId::parse("r_1").unwrap(),
+        actor: Actor::system(),
+        at: Timestamp(0),
+    };
+    let book = LogBook::new(Arc::new(Kept::default()), 0);
+    let denials = Arc::new(Denials::new(caller, None));
+    let mut egress = Egress::new(
+        Vec::new(),
+        None,
+        Arc::new(Meter::start(&limits)),
+        book,
+        denials,
+    );
+    for name in [
+        "host",
+        "proxy-authorization",
+        "transfer-encoding",
+        "x-http-method-override",
+        "upgrade",
+    ] {
+        assert!(
+            egress.is_forbidden_header(&HeaderName::from_static(name)),
+            "{name}"
+        );
+    }
+    assert!(!egress.is_forbidden_header(&HeaderName::from_static("accept")));
+}

@@ -1,0 +1,81 @@
+//! Saying no: a typed answer for the guest, an audit row for the reviewer, a sentence that names the missing line.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
+use serde_json::json;
+
+use super::bindings::types::Denial;
+use super::instance::Caller;
+use crate::model::{Actor, AuditEntry, Origin, PluginName, Verb};
+use crate::store::{self, Store};
+
+/// Denials of one call that get an audit row each. More lines than this is a probe, which the first ones show.
+const AUDITED: usize = 50;
+
+/// The denials of one call.
+pub(super) struct Denials {
+    caller: Caller,
+    /// `None`: there is nowhere to write to, and nothing to deny that matters.
+    store: Option<Store>,
+    audited: Mutex<BTreeSet<String>>,
+}
+
+impl Denials {
+    pub(super) fn new(caller: Caller, store: Option<Store>) -> Self {
+        Self {
+            caller,
+            store,
+            audited: Mutex::default(),
+        }
+    }
+
+    /// Records a denial and words it. `table` is where the line would stand in `plugin.toml`.
+    pub(super) async fn deny(&self, missing: String, table: &str) -> Denial {
+        self.audit(&missing).await;
+        let message = not_granted(&self.caller.plugin, &missing, table);
+        Denial { missing, message }
+    }
+
+    /// Writes that something was asked for which was not granted; once for each line, so that a loop of denied calls
+    /// does not become a loop of commits.
+    pub(super) async fn audit(&self, missing: &str) {
+        let Some(store) = &self.store else { return };
+        {
+            let mut audited = self.audited.lock().unwrap_or_else(PoisonError::into_inner);
+            if audited.len() >= AUDITED || !audited.insert(missing.to_owned()) {
+                return;
+            }
+        }
+        let caller = &self.caller;
+        let actor = Actor {
+            origin: Origin::Plugin,
+            run: Some(caller.run.clone()),
+            ..caller.actor.clone()
+        };
+        let identifier = caller.plugin.to_string();
+        let decision = json!({ "missing": missing, "digest": caller.digest });
+        let written: Result<(), store::Error> = store
+            .write(move |tx| {
+                tx.insert_audit(&AuditEntry {
+                    actor: &actor,
+                    verb: Verb::Deny,
+                    resource: "plugin",
+                    identifier,
+                    before: None,
+                    after: Some(decision),
+                })
+            })
+            .await;
+        if let Err(error) = written {
+            tracing::error!(%error, plugin = %caller.plugin, run = %caller.run, missing, "a denial could not be audited");
+        }
+    }
+}
+
+/// The sentence of every denial.
+pub(super) fn not_granted(plugin: &PluginName, missing: &str, table: &str) -> String {
+    format!(
+        "plugin `{plugin}` was not granted `{missing}`; declare it under `{table}` in plugin.toml and have the new version approved"
+    )
+}

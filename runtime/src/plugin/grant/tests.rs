@@ -1,0 +1,214 @@
+use super::*;
+use crate::model::Digest;
+
+fn manifest() -> Manifest {
+    let text = r#"
+[plugin]
+name = "demo"
+version = "1.0.0"
+[[capabilities.catalog]]
+blueprint = "Component"
+access = ["read", "upsert"]
+properties = ["url"]
+reason = "x"
+[[capabilities.files]]
+name = "out"
+access = "read"
+reason = "x"
+[capabilities.clock]
+reason = "x"
+[limits]
+memory = "32MiB"
+[[actions]]
+name = "go"
+effects = "none"
+"#;
+    Manifest::parse(text).unwrap()
+}
+
+fn approval() -> Approval {
+    Approval {
+        digest: Digest::of(b"package"),
+        manifest_hash: Digest::of(b"manifest"),
+        policy_revision: None,
+        bindings: BTreeMap::new(),
+        folders: BTreeMap::new(),
+        secrets: BTreeMap::new(),
+        deny: Vec::new(),
+        limits: BTreeMap::new(),
+    }
+}
+
+#[test]
+fn power_is_what_is_both_requested_and_granted() {
+    let manifest = manifest();
+    let mut approval = approval();
+    approval.deny = vec!["clock".to_owned()];
+    approval.limits = BTreeMap::from([("memory".to_owned(), "16MiB".to_owned())]);
+    let grant = Grant::decide(&manifest, &approval).unwrap();
+    let stored: Grant = serde_json::from_str(&serde_json::to_string(&grant).unwrap()).unwrap();
+    let power = Effective::of(&manifest, &stored);
+    let component = BlueprintId::parse("Component").unwrap();
+    assert_eq!(
+        power.powers(),
+        BTreeSet::from([Power::Catalog, Power::Files])
+    );
+    assert_eq!(power.limits.get(Budget::Memory), 16 << 20);
+    assert!(power.catalog(CatalogAccess::Read, &component).is_some());
+    assert_eq!(
+        power.catalog(CatalogAccess::Upsert, &component),
+        Some(Some(&["url".to_owned()][..]))
+    );
+    assert!(power.catalog(CatalogAccess::Delete, &component).is_none());
+    assert!(
+        power
+            .catalog(CatalogAccess::Read, &BlueprintId::parse("System").unwrap())
+            .is_none()
+    );
+    assert_eq!(
+        power.folder("out").map(|(access, ..)| access),
+        Some(FilesAccess::Read)
+    );
+    assert!(power.folder("other").is_none());
+}
+
+#[test]
+fn grant_of_another_manifest_gives_nothing_new() {
+    let grant = Grant {
+        lines: BTreeSet::from(["state".to_owned(), "catalog upsert Component".to_owned()]),
+        limits: BTreeMap::from([("memory".to_owned(), u64::MAX)]),
+        folders: BTreeMap::new(),
+        bindings: BTreeMap::new(),
+    };
+    let power = Effective::of(&manifest(), &grant);
+    assert!(power.capabilities.is_empty());
+    assert_eq!(power.limits.get(Budget::Memory), 32 << 20);
+    assert_eq!(
+        power.limits.get(Budget::HostCalls),
+        0,
+        "what the grant does not name was not granted"
+    );
+}
+
+#[test]
+fn decisions_that_do_not_fit_the_request_are_refused_all_at_once() {
+    let mut approval = approval();
+    approval.deny = vec!["clock ".to_owned()];
+    approval.folders = BTreeMap::from([
+        ("out".to_owned(), "relative".to_owned()),
+        ("other".to_owned(), "/srv".to_owned()),
+    ]);
+    approval.limits = BTreeMap::from([
+        ("memory".to_owned(), "64MiB".to_owned()),
+        ("storage".to_owned(), "1GiB".to_owned()),
+        ("cpu-time".to_owned(), "fast".to_owned()),
+    ]);
+    approval.secrets = BTreeMap::from([("token".to_owned(), "stored".to_owned())]);
+    approval.bindings = BTreeMap::from([("github".to_owned(), crate::model::Binding::default())]);
+    let problems = Grant::decide(&manifest(), &approval).unwrap_err();
+    let mut places: Vec<_> = problems
+        .iter()
+        .map(|problem| problem.path.as_str())
+        .collect();
+    places.sort_unstable();
+    assert_eq!(
+        places,
+        [
+            "/bindings/github",
+            "/deny/0",
+            "/folders/other",
+            "/folders/out",
+            "/limits/cpu-time",
+            "/limits/memory",
+            "/limits/storage",
+            "/secrets/token",
+        ]
+    );
+}
+
+fn with_endpoint(default: &str) -> Manifest {
+    let text = format!(
+        r#"
+[plugin]
+name = "demo"
+version = "1.0.0"
+[endpoints.git]
+{default}
+reason = "x"
+[[capabilities.http]]
+endpoint = "git"
+methods = ["GET"]
+paths = ["/repos/**"]
+reason = "x"
+[[actions]]
+name = "go"
+effects = "none"
+"#
+    );
+    Manifest::parse(&text).unwrap()
+}
+
+fn bound_to(urls: &[&str]) -> Approval {
+    let urls = urls.iter().map(|url| (*url).to_owned()).collect();
+    let binding = Binding {
+        urls,
+        ..Binding::default()
+    };
+    Approval {
+        bindings: BTreeMap::from([("git".to_owned(), binding)]),
+        ..approval()
+    }
+}
+
+fn http_lines(manifest: &Manifest, approval: &Approval) -> Vec<String> {
+    let lines = Grant::decide(manifest, approval).unwrap().lines(manifest);
+    lines
+        .into_iter()
+        .filter(|line| line.starts_with("http"))
+        .collect()
+}
+
+#[test]
+fn endpoints_are_shown_as_the_urls_that_they_are_bound_to() {
+    let manifest = with_endpoint("default = \"https://git.example.com/api\"");
+    assert_eq!(
+        http_lines(&manifest, &approval()),
+        ["http GET https://git.example.com/api/repos/**"]
+    );
+    let approval = bound_to(&["https://one.example.com", "https://two.example.com:8443/x"]);
+    assert_eq!(
+        http_lines(&manifest, &approval),
+        [
+            "http GET https://one.example.com/repos/**",
+            "http GET https://two.example.com:8443/x/repos/**"
+        ]
+    );
+}
+
+#[test]
+fn endpoint_without_a_url_or_with_a_bad_one_is_refused() {
+    let open = with_endpoint("");
+    let places = |approval: &Approval| -> Vec<String> {
+        Grant::decide(&open, approval)
+            .unwrap_err()
+            .into_iter()
+            .map(|problem| problem.path)
+            .collect()
+    };
+    assert_eq!(places(&approval()), ["/bindings/git"]);
+    assert_eq!(places(&bound_to(&[])), ["/bindings/git/urls"]);
+    let odd = bound_to(&[
+        "https://ok.example.com",
+        "http://plain.example.com",
+        "https://127.1",
+    ]);
+    assert_eq!(
+        places(&odd),
+        ["/bindings/git/urls/1", "/bindings/git/urls/2"]
+    );
+    let denied = Approval {
+        deny: vec!["http GET git /repos/**".to_owned()],
+        ..approval()
+    };
+    assert!(http_lines(&open, &denied).is_empty());
+}
