@@ -1,11 +1,5 @@
 //! The contract as Rust, generated from `wit/`. Nothing outside `host` and `__private` sees it.
 
-#![expect(
-    clippy::allow_attributes,
-    clippy::allow_attributes_without_reason,
-    reason = "generated"
-)]
-
 wit_bindgen::generate!({
     path: "../wit/v0.1",
     world: "action-plugin",
