@@ -146,27 +146,38 @@ impl Events {
         // The run before its log: everything that a run that has ended logged is on disk, so the log is then complete.
         let id = run.clone();
         let found = self.store.read(move |tx| tx.find_run(&id)).await?;
-        let id = run.clone();
-        let (mut events, last) = self
-            .store
-            .read_logs(move |tx| {
-                Ok::<_, Error>((tx.list_events(&id, after, limit)?, tx.find_last_event(&id)?))
-            })
-            .await?;
-        let Some(run) = found.filter(|run| run.state.is_terminal()) else {
+        let (events, last) = self.read(run, after, limit).await?;
+        let Some(ended) = found.filter(|run| run.state.is_terminal()) else {
             return Ok(events);
         };
-        let missing = !last.as_ref().is_some_and(|last| last.body.is_terminal());
-        let newest = last.map_or(0, |last| last.sequence);
-        let shown = events.last().map_or(after, |event| event.sequence);
-        if missing && events.len() < limit && shown >= newest {
-            events.push(RunEvent {
-                sequence: shown + 1,
-                at: run.ended_at.unwrap_or(run.updated_at),
-                body: EventBody::entered(run.state),
-            });
+        if last.is_some_and(|last| last.body.is_terminal() && last.sequence >= after) {
+            return Ok(events);
+        }
+        // A crash took the end of the log, or the worker is about to write it. It is written here instead of made up
+        // for this reader, so that every reader sees it under the same number; whoever comes second writes nothing.
+        let at = ended.ended_at.unwrap_or(ended.updated_at);
+        let body = EventBody::entered(ended.state);
+        self.append(run, ended.created_at, vec![(at, body.clone())])
+            .await;
+        let (mut events, last) = self.read(run, after, limit).await?;
+        if last.is_none_or(|last| last.sequence < after) {
+            // A reader who had seen more than a power cut left of the log learns the end all the same.
+            let sequence = after.saturating_add(1);
+            events.push(RunEvent { sequence, at, body });
         }
         Ok(events)
+    }
+
+    async fn read(
+        &self,
+        run: &RunId,
+        after: u64,
+        limit: usize,
+    ) -> Result<(Vec<RunEvent>, Option<RunEvent>), Error> {
+        let id = run.clone();
+        self.store
+            .read_logs(move |tx| Ok((tx.list_events(&id, after, limit)?, tx.find_last_event(&id)?)))
+            .await
     }
 
     async fn wait_for_change(&self, run: &RunId, seen: u64) -> u64 {

@@ -20,7 +20,7 @@ const MAX_CREDENTIALS_BYTES: u64 = 64 * 1024;
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Server")]
 pub struct Connection {
-    /// URL of the server [default: the one of the credentials file, else http://127.0.0.1:4000]
+    /// URL of the server [default: the one of the credentials file, else `http://127.0.0.1:4000`]
     #[arg(long, env = "GOLDENPATH_URL", value_name = "URL")]
     pub url: Option<String>,
 

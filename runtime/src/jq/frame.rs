@@ -47,7 +47,7 @@ pub(super) enum Answer {
 }
 
 impl Answer {
-    /// Reads what [`encode`] wrote. `None` where a worker does not answer as one.
+    /// Reads the answer of a worker. `None` where a worker does not answer as one.
     pub(super) fn decode(frame: &[u8]) -> Option<Result<&[u8], JqError>> {
         let (kind, rest) = frame.split_first()?;
         let message = || String::from_utf8_lossy(rest).into_owned();

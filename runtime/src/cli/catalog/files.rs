@@ -141,6 +141,10 @@ fn read_bounded(dir: &Dir, name: &str) -> io::Result<Vec<u8>> {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test makes its files as any other program would"
+)]
 mod tests {
     use super::*;
 
