@@ -1,11 +1,8 @@
 //! Documents of several kinds in one transaction, and the approval of a plugin together with what it ships.
 
-use serde::de::DeserializeOwned;
-use serde_json::Value;
-
 use super::App;
-use crate::action;
-use crate::catalog::Applied;
+use crate::action::{self, parse_action};
+use crate::catalog::{Applied, parse_blueprint};
 use crate::model::{
     Action, Actor, Approval, Blueprint, BlueprintId, EntityDraft, PluginName, PluginVersion,
     Violation,
@@ -67,6 +64,16 @@ impl App {
         for action in &documents.actions {
             self.actions.check(action).await?;
         }
+        self.put(actor, documents, mode).await
+    }
+
+    /// As [`Self::apply`], without what is asked of plugins.
+    async fn put(
+        &self,
+        actor: &Actor,
+        documents: Documents,
+        mode: ApplyMode,
+    ) -> Result<Applied, action::Error> {
         let (catalog, actions) = (self.catalog.clone(), self.actions.clone());
         let actor = actor.clone();
         let outcome = self
@@ -104,6 +111,10 @@ impl App {
         approval: Approval,
     ) -> Result<PluginVersion, ApproveError> {
         let documents = self.shipped_documents(name, version).await?;
+        // Whether the actions fit their plugin can be asked only once it is active; all else is known before.
+        self.put(actor, documents.clone(), ApplyMode::DryRun)
+            .await
+            .map_err(ApproveError::Documents)?;
         let approved = self.plugins.approve(actor, name, version, approval).await?;
         self.apply(actor, documents, ApplyMode::Commit)
             .await
@@ -119,8 +130,15 @@ impl App {
         let mut documents = Documents::default();
         for (path, value) in self.plugins.find_resources(name, version).await? {
             match path.split_once('/') {
-                Some(("blueprints", _)) => documents.blueprints.push(parse(&path, value)?),
-                Some(("actions", _)) => documents.actions.push(parse(&path, value)?),
+                Some(("blueprints", _)) => {
+                    let blueprint = parse_blueprint(value).map_err(action::Error::from);
+                    let blueprint = blueprint.map_err(ApproveError::Documents)?;
+                    documents.blueprints.push(blueprint);
+                }
+                Some(("actions", _)) => {
+                    let action = parse_action(value).map_err(ApproveError::Documents)?;
+                    documents.actions.push(action);
+                }
                 _ => {
                     return Err(refused(
                         &path,
@@ -131,10 +149,6 @@ impl App {
         }
         Ok(documents)
     }
-}
-
-fn parse<T: DeserializeOwned>(path: &str, value: Value) -> Result<T, ApproveError> {
-    serde_json::from_value(value).map_err(|error| refused(path, &error.to_string()))
 }
 
 fn refused(path: &str, message: &str) -> ApproveError {

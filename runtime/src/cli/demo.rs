@@ -8,7 +8,7 @@ use super::client::text;
 use super::exit::{Exit, Failure, chain};
 use super::output::Output;
 use super::plugin::{Built, DEMO, build};
-use super::serve::{Portal, block_on, print_credential, start_logging};
+use super::serve::{Portal, block_on, listen, print_credential, start_logging};
 use crate::app::{App, ApplyMode, Documents};
 use crate::catalog::{DocumentKind, parse_blueprint, parse_documents, parse_draft};
 use crate::config::{self, Config, Settings};
@@ -61,6 +61,8 @@ pub(super) fn run(arguments: DemoArguments, output: &Output) -> Result<Exit, Fai
     };
     let config = Config::load(None, settings).map_err(|error| Failure::usage(chain(&error)))?;
     let data = config.data.clone();
+    // Minutes of building for nothing would be worse; the port is taken for good only afterwards.
+    drop(listen(config.listen)?);
     let folders = find_plugins(arguments.plugins.as_deref())?;
     let built = folders
         .iter()
@@ -251,7 +253,7 @@ The demo's credential is in {credentials}. In another terminal, here:
 
   {program} actions list
   {program} run hello --input name=Ada --follow
-  {program} run scaffold-service --input name=orders-api --input system=Cart --follow
+  {program} run scaffold-service --input name=orders-api --input system=Cart --input owner=orders --follow
   {program} entity get Component orders-api
   {program} entity get Component CartService
 

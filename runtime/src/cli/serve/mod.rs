@@ -244,7 +244,7 @@ async fn stop_on_signal(handle: Handle<SocketAddr>, mut signals: Signals) {
     handle.shutdown();
 }
 
-fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {
+pub(super) fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {
     let listener = TcpListener::bind(address).map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => Failure::failed(format!(
             "listen on {address}: another process has that address; stop it, or choose another with --listen \
