@@ -1,3 +1,38 @@
 //! Everything that crosses a door: HTTP, the command line, the sandbox's edge, the SDK's promises, the house's rules.
 
+mod api;
+mod cli;
+mod sandbox;
+mod sdk;
 mod tidy;
+
+use std::path::{Path, PathBuf};
+
+use goldenpath_tests::{Guest, component, guests_dir, plugins_dir};
+
+/// The program under test.
+fn program() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_goldenpath-under-test"))
+}
+
+/// Where guests are compiled: beside the tests' own target folder, which cargo holds.
+fn guest_target() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("guests")
+}
+
+/// The component of the misbehaving guests.
+fn misbehaving_component() -> Vec<u8> {
+    component(&guest_target(), &guests_dir(), None)
+}
+
+/// The component of a first-party plugin.
+fn plugin_component(name: &str) -> Vec<u8> {
+    component(&guest_target(), &plugins_dir().join(name), None)
+}
+
+/// The `hello` plugin under its own name, with its action.
+fn hello() -> Guest {
+    let component = plugin_component("hello");
+    let description = Guest::describe(&component);
+    Guest::new("hello", component, &description).with_action("hello")
+}

@@ -1,0 +1,172 @@
+//! Packages that must not come in, or that end at their very start.
+
+use goldenpath_tests::{Guest, Portal, Reply, component, guests_dir};
+use serde_json::{Value, json};
+
+use super::{TIGHT, assert_greets, portal};
+use crate::{guest_target, hello, misbehaving_component, plugin_component, program};
+
+/// Sends bytes as a package.
+fn install(portal: &Portal, package: Vec<u8>) -> Reply {
+    let headers = [("content-type", "application/wasm")];
+    portal
+        .admin()
+        .send("POST", "/v1/plugins", &headers, package)
+}
+
+fn assert_refused(reply: &Reply, hint: &str) {
+    assert_eq!(reply.status, 422, "{}", reply.text());
+    reply.error();
+    assert!(reply.text().contains(hint), "{}", reply.text());
+}
+
+/// The same component as if it were built for another track of the contract.
+fn for_track_0_9(bytes: &[u8]) -> Vec<u8> {
+    let mut patched = bytes.to_vec();
+    let (name, version) = (b"goldenpath:plugin/", b"@0.1.0");
+    for at in 0..patched.len() {
+        let rest = &mut patched[at..];
+        if !rest.starts_with(name) {
+            continue;
+        }
+        let most = rest.len().min(48);
+        let found = rest[..most]
+            .windows(version.len())
+            .position(|window| window == version);
+        if let Some(found) = found {
+            rest[found..found + version.len()].copy_from_slice(b"@0.9.0");
+        }
+    }
+    assert_ne!(patched, bytes, "the component names the contract");
+    patched
+}
+
+#[test]
+fn a_file_that_is_no_component_is_refused() {
+    let portal = portal();
+    assert_refused(
+        &install(&portal, b"#!/bin/sh\necho hello\n".to_vec()),
+        "component",
+    );
+    assert_greets(portal.admin());
+}
+
+#[test]
+fn a_core_module_is_refused_as_one() {
+    let module = b"\0asm\x01\0\0\0".to_vec();
+    assert_refused(&install(&portal(), module), "core WebAssembly module");
+}
+
+#[test]
+fn a_cut_off_package_is_refused() {
+    let package = hello().package();
+    let portal = portal();
+    for keep in [8, package.len() / 2, package.len() - 1] {
+        assert_refused(&install(&portal, package[..keep].to_vec()), "");
+    }
+}
+
+#[test]
+fn a_component_without_a_manifest_is_refused() {
+    assert_refused(&install(&portal(), plugin_component("hello")), "manifest");
+}
+
+#[test]
+fn a_component_for_another_version_of_the_contract_is_refused() {
+    let package = for_track_0_9(&hello().package());
+    assert_refused(&install(&portal(), package), "0.9");
+}
+
+#[test]
+fn a_component_that_imports_sockets_is_refused() {
+    let component = component(&guest_target(), &guests_dir(), Some("opens_sockets"));
+    let description = one_action("opens-sockets");
+    let guest = Guest::new("sockets", component, &description).with_action("opens-sockets");
+    let refused = guest
+        .try_package()
+        .expect_err("it is refused when it is built already");
+    assert!(refused.to_string().contains("wasi:sockets"), "{refused}");
+}
+
+#[test]
+fn an_import_without_a_line_is_refused() {
+    let component = misbehaving_component();
+    let description = Guest::describe(&component);
+    let guest = Guest::new("undeclared", component, &description).with_action("panics");
+    let refused = guest
+        .try_package()
+        .expect_err("its manifest has no line at all");
+    assert!(
+        refused.to_string().contains("capabilities.catalog"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn a_manifest_that_asks_what_the_host_does_not_know_is_refused() {
+    for (manifest, key) in [
+        (
+            "[capabilities.teleport]\nreason = \"be elsewhere\"",
+            "teleport",
+        ),
+        ("[limits]\nmemory = \"64MiB\"\nluck = 7", "luck"),
+        ("[limits]\nmemory = \"64MiB\"\nmemory = \"32MiB\"", "memory"),
+    ] {
+        let component = plugin_component("hello");
+        let description = Guest::describe(&component);
+        let refused = Guest::new("asks", component, &description)
+            .with_action("hello")
+            .with_manifest(manifest)
+            .try_package()
+            .expect_err("the key is unknown or twice there");
+        let text = refused.to_string();
+        assert!(text.contains(key) && text.contains("line"), "{text}");
+    }
+}
+
+#[test]
+fn other_bytes_under_a_version_that_exists_are_refused() {
+    let portal = Portal::start(program());
+    portal.install(&hello());
+    let other = hello().with_manifest("[limits]\nlog = \"1KiB\"").package();
+    let reply = install(&portal, other).with_status(409);
+    reply.error();
+}
+
+#[test]
+fn a_guest_that_loops_at_its_start_is_ended_when_it_is_built() {
+    let component = component(&guest_target(), &guests_dir(), Some("loops_at_start"));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let ended = runtime
+        .block_on(goldenpath::plugin::describe(component))
+        .expect_err("it never says what it is");
+    assert_eq!(ended.code(), "cpu_budget", "{ended}");
+}
+
+#[test]
+fn a_guest_that_loops_at_its_start_ends_its_run() {
+    let portal = Portal::start(program());
+    let component = component(&guest_target(), &guests_dir(), Some("loops_at_start"));
+    let limits = TIGHT.split("[[").next().expect("the limits");
+    portal.install(
+        &Guest::new("starts", component, &one_action("loops-at-start"))
+            .with_manifest(limits)
+            .with_action("loops-at-start"),
+    );
+    portal.install(&hello());
+    let run = portal.admin().run("loops-at-start", &json!({}));
+    assert_eq!(run["failure"]["code"], "cpu_budget", "{run}");
+    assert_greets(portal.admin());
+}
+
+/// What a component that cannot say it would have said.
+fn one_action(name: &str) -> Value {
+    let schema = json!({"type": "object"});
+    json!({
+        "sdk": "by hand",
+        "actions": [{"name": name, "description": "", "inputSchema": schema, "outputSchema": schema}],
+    })
+}

@@ -1,0 +1,234 @@
+//! A portal as a process of its own, on a port and in a folder of its own.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Stdio};
+use std::sync::Arc;
+use std::sync::{Mutex, PoisonError, Weak};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::client::Client;
+use crate::guest::Guest;
+use crate::program::{Ended, Program};
+
+/// A running portal; it ends, and its folder goes, when this is dropped.
+#[derive(Debug)]
+pub struct Portal {
+    program: Program,
+    folder: TempDir,
+    arguments: Vec<String>,
+    process: Mutex<Option<Child>>,
+    url: String,
+    client_id: String,
+    client_secret: String,
+    admin: Client,
+}
+
+impl Portal {
+    /// Starts a portal in an empty folder.
+    pub fn start(program: &Path) -> Self {
+        Self::start_with(program, &[])
+    }
+
+    /// Starts a portal in an empty folder with further arguments of `serve`.
+    pub fn start_with(program: &Path, arguments: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let program = Program::new(program, folder.path().join("home"));
+        let arguments: Vec<String> = arguments.iter().map(|a| (*a).to_owned()).collect();
+        let (process, said) = spawn(&program, folder.path(), &arguments);
+        let credential = said
+            .iter()
+            .find(|line| line["event"] == "credential")
+            .expect("the first start prints a credential");
+        let text = |name: &str| credential[name].as_str().expect("a text").to_owned();
+        let (client_id, client_secret) = (text("clientId"), text("clientSecret"));
+        let url = url_of(&said);
+        let admin = Client::log_in(&url, &client_id, &client_secret);
+        Self {
+            program,
+            folder,
+            arguments,
+            process: Mutex::new(Some(process)),
+            url,
+            client_id,
+            client_secret,
+            admin,
+        }
+    }
+
+    /// A portal that tests which leave nothing behind share while they run at the same time.
+    pub fn shared(program: &Path, set_up: impl FnOnce(&Self)) -> Arc<Self> {
+        static SHARED: Mutex<Weak<Portal>> = Mutex::new(Weak::new());
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        // Not for ever: a portal that no test holds is a process that nobody would end.
+        shared.upgrade().unwrap_or_else(|| {
+            let portal = Arc::new(Self::start(program));
+            set_up(&portal);
+            *shared = Arc::downgrade(&portal);
+            portal
+        })
+    }
+
+    /// Where it listens.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Its data folder.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// A folder for the test's own files, gone with the portal.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The administrator.
+    pub fn admin(&self) -> &Client {
+        &self.admin
+    }
+
+    /// Somebody new with a role.
+    pub fn user(&self, email: &str, role: &str) -> Client {
+        let reply = self
+            .admin
+            .post(
+                "/v1/users",
+                &json!({"email": email, "role": role, "teams": []}),
+            )
+            .with_status(201)
+            .json();
+        let find = |name: &str| {
+            let anywhere = [&reply[name], &reply["user"][name]];
+            anywhere
+                .into_iter()
+                .find_map(Value::as_str)
+                .expect("a credential")
+                .to_owned()
+        };
+        Client::log_in(&self.url, &find("clientId"), &find("clientSecret"))
+    }
+
+    /// Runs a command as the administrator.
+    pub fn cli(&self, arguments: &[&str]) -> Ended {
+        self.program
+            .clone()
+            .with("GOLDENPATH_URL", &self.url)
+            .with("GOLDENPATH_CLIENT_ID", &self.client_id)
+            .with("GOLDENPATH_CLIENT_SECRET", &self.client_secret)
+            .run_in(self.folder.path(), arguments)
+    }
+
+    /// Installs a package and allows it all that it asks for.
+    pub fn install(&self, guest: &Guest) {
+        let headers = [("content-type", "application/wasm")];
+        let installed = self
+            .admin
+            .send("POST", "/v1/plugins", &headers, guest.package())
+            .with_status(201)
+            .json();
+        let plugin = &installed["plugin"];
+        if plugin["state"] == "active" {
+            return;
+        }
+        let (name, version) = (&plugin["name"], &plugin["version"]);
+        let path = format!(
+            "/v1/plugins/{}/versions/{}",
+            name.as_str().expect("a name"),
+            version.as_str().expect("a version")
+        );
+        let report = self
+            .admin
+            .get(&format!("{path}/capabilities"))
+            .with_status(200)
+            .json();
+        let approval = json!({
+            "digest": plugin["digest"],
+            "manifestHash": plugin["manifestHash"],
+            "policyRevision": report["policyRevision"],
+        });
+        self.admin
+            .post(&format!("{path}/approve"), &approval)
+            .with_status(200);
+    }
+
+    /// Ends the process as a power cut would.
+    pub fn kill(&self) {
+        let mut process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(mut child) = process.take() {
+            child.kill().expect("the portal can be killed");
+            child.wait().expect("the portal ends");
+        }
+    }
+
+    /// Kills the process where it still lives and starts another over the same folder.
+    pub fn restart(&mut self) {
+        self.kill();
+        let (process, said) = spawn(&self.program, self.folder.path(), &self.arguments);
+        self.url = url_of(&said);
+        self.admin = Client::log_in(&self.url, &self.client_id, &self.client_secret);
+        self.process = Mutex::new(Some(process));
+    }
+
+    /// What the process said on stderr so far.
+    pub fn log(&self) -> String {
+        read(&self.folder.path().join("stderr"))
+    }
+}
+
+impl Drop for Portal {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Starts the process and reads what it says up to the address where it listens.
+fn spawn(program: &Program, folder: &Path, arguments: &[String]) -> (Child, Vec<Value>) {
+    let errors = folder.join("stderr");
+    let mut process = program
+        .command(["serve", "--json", "--listen", "127.0.0.1:0", "--data"])
+        .arg(folder.join("data"))
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .stderr(create(&errors))
+        .spawn()
+        .expect("the portal starts");
+    let stdout = process.stdout.take().expect("its stdout is a pipe");
+    let mut lines = BufReader::new(stdout);
+    let mut said = Vec::new();
+    loop {
+        let mut line = String::new();
+        let read_bytes = lines.read_line(&mut line).expect("its stdout can be read");
+        assert!(read_bytes > 0, "the portal ended: {}", read(&errors));
+        let value: Value = serde_json::from_str(&line).expect("with --json it says JSON");
+        let listens = value["event"] == "listening";
+        said.push(value);
+        if listens {
+            drain(lines);
+            return (process, said);
+        }
+    }
+}
+
+/// A full pipe would stop the portal.
+fn drain(mut lines: BufReader<ChildStdout>) {
+    std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
+}
+
+fn url_of(said: &[Value]) -> String {
+    let last = said.last().expect("it said where it listens");
+    last["url"].as_str().expect("a URL").to_owned()
+}
+
+#[expect(clippy::disallowed_methods, reason = "a file of the test's own")]
+fn create(file: &Path) -> std::fs::File {
+    std::fs::File::create(file).expect("a file for its stderr")
+}
+
+#[expect(clippy::disallowed_methods, reason = "a file of the test's own")]
+fn read(file: &Path) -> String {
+    std::fs::read_to_string(file).unwrap_or_default()
+}
