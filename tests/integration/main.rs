@@ -1,5 +1,10 @@
 //! Everything that crosses a door: HTTP, the command line, the sandbox's edge, the SDK's promises, the house's rules.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a test that meets an answer of another shape has failed, and says so by its panic"
+)]
+
 mod api;
 mod cli;
 mod sandbox;

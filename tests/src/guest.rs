@@ -119,10 +119,15 @@ pub fn plugins_dir() -> PathBuf {
         .join("plugins")
 }
 
-/// A component of one of the project's packages: its library, or one of its examples. Compiled at most once in a
-/// process, and by cargo only where its source changed, in a target folder of its own: the one of the tests is in use.
+/// What this process has compiled, by package and example.
+type Components = HashMap<(PathBuf, Option<String>), Vec<u8>>;
+
+/// A component of one of the project's packages: its library, or one of its examples.
+///
+/// Compiled at most once in a process, and by cargo only where its source changed, in a target folder of its own: the
+/// one of the tests is in use.
 pub fn component(target_dir: &Path, package: &Path, example: Option<&str>) -> Vec<u8> {
-    static BUILT: Mutex<Option<HashMap<(PathBuf, Option<String>), Vec<u8>>>> = Mutex::new(None);
+    static BUILT: Mutex<Option<Components>> = Mutex::new(None);
     // One build at a time: cargo would make the others wait anyway.
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
     let key = (package.to_owned(), example.map(str::to_owned));

@@ -186,6 +186,10 @@ impl Drop for Portal {
 }
 
 /// Starts the process and reads what it says up to the address where it listens.
+#[expect(
+    clippy::zombie_processes,
+    reason = "the portal that is returned waits for it; without one the test has failed and ends"
+)]
 fn spawn(program: &Program, folder: &Path, arguments: &[String]) -> (Child, Vec<Value>) {
     let errors = folder.join("stderr");
     let mut process = program
