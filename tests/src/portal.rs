@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::client::Client;
-use crate::guest::Guest;
+use crate::guest::{Guest, plugins_dir};
 use crate::program::{Ended, Program};
 
 /// A running portal; it ends, and its folder goes, when this is dropped.
@@ -36,7 +36,29 @@ impl Portal {
     pub fn start_with(program: &Path, arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let program = Program::new(program, folder.path().join("home"));
-        let arguments: Vec<String> = arguments.iter().map(|a| (*a).to_owned()).collect();
+        Self::launch(program, folder, "serve", arguments)
+    }
+
+    /// Starts the demo, as `cargo run -- demo` does, with the plugins of this project. They are compiled below
+    /// `target_dir`: the target folder of the tests is in use.
+    pub fn demo(program: &Path, target_dir: &Path) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let program =
+            Program::new(program, folder.path().join("home")).with("CARGO_TARGET_DIR", target_dir);
+        let plugins = plugins_dir();
+        let plugins = plugins.to_str().expect("a path in UTF-8");
+        Self::launch(program, folder, "demo", &["--plugins", plugins])
+    }
+
+    fn launch(
+        program: Program,
+        folder: TempDir,
+        command: &'static str,
+        arguments: &[&str],
+    ) -> Self {
+        let mut all = vec![command.to_owned()];
+        all.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+        let arguments = all;
         let (process, said) = spawn(&program, folder.path(), &arguments);
         let credential = said
             .iter()
@@ -193,9 +215,9 @@ impl Drop for Portal {
 fn spawn(program: &Program, folder: &Path, arguments: &[String]) -> (Child, Vec<Value>) {
     let errors = folder.join("stderr");
     let mut process = program
-        .command(["serve", "--json", "--listen", "127.0.0.1:0", "--data"])
+        .command(arguments)
+        .args(["--json", "--listen", "127.0.0.1:0", "--data"])
         .arg(folder.join("data"))
-        .args(arguments)
         .stdout(Stdio::piped())
         .stderr(create(&errors))
         .spawn()

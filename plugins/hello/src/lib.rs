@@ -8,15 +8,13 @@ pub struct Hello {
 }
 #[output]
 pub struct Greeting {
-    /// The greeting.
     pub greeting: String,
 }
 /// Greets somebody.
 #[action]
 pub fn hello(input: Hello, ctx: &Context) -> Result<Greeting, Failure> {
     ctx.log().info(format!("greets {}", input.name));
-    Ok(Greeting {
-        greeting: format!("Hello, {}!", input.name),
-    })
+    let greeting = format!("Hello, {}!", input.name);
+    Ok(Greeting { greeting })
 }
 goldenpath_sdk::plugin!(hello);

@@ -1,1 +1,4 @@
-//! Filled below.
+//! The command line of a real program.
+
+mod bad_input;
+mod plugin;

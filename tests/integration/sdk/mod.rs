@@ -1,1 +1,65 @@
-//! Filled below.
+//! What the SDK and `plugin build` promise to authors.
+
+use std::path::Path;
+
+use goldenpath_tests::{Program, external, plugins_dir};
+
+use crate::{guest_target, plugin_component, program};
+
+/// What `hello` may weigh: the SDK's share of every plugin.
+const HELLO_BYTES: usize = 180 * 1024;
+
+#[test]
+fn hello_is_twenty_lines_and_small() {
+    let source = include_str!("../../../plugins/hello/src/lib.rs");
+    let lines = source
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .count();
+    assert!(lines <= 20, "{lines} lines");
+    let bytes = plugin_component("hello").len();
+    assert!(bytes <= HELLO_BYTES, "{bytes} bytes");
+}
+
+#[test]
+fn the_same_source_in_two_folders_has_the_same_digest() {
+    if !external("the_same_source_in_two_folders_has_the_same_digest: compiles for minutes") {
+        return;
+    }
+    let first = tempfile::tempdir().expect("a folder");
+    let second = tempfile::tempdir().expect("a folder");
+    let nested = second.path().join("deeper");
+    let digests: Vec<String> = [first.path(), nested.as_path()]
+        .into_iter()
+        .enumerate()
+        .map(|(number, folder)| {
+            copy(&plugins_dir().join(".."), folder);
+            let program = Program::new(program(), folder.join("home")).with(
+                "CARGO_TARGET_DIR",
+                guest_target().join(format!("digest-{number}")),
+            );
+            let built = program
+                .run_in(&folder.join("plugins/hello"), ["plugin", "build", "--json"])
+                .with_code(0)
+                .json();
+            built["digest"].as_str().expect("a digest").to_owned()
+        })
+        .collect();
+    assert_eq!(digests[0], digests[1]);
+}
+
+/// Copies what git tracks, as a clone would be.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "git knows which files belong to the project"
+)]
+fn copy(root: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a folder");
+    let prefix = format!("--prefix={}/", to.display());
+    let status = std::process::Command::new("git")
+        .current_dir(root)
+        .args(["checkout-index", "--all", &prefix])
+        .status()
+        .expect("git runs");
+    assert!(status.success(), "git copies the project");
+}
