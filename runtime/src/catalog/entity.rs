@@ -3,17 +3,18 @@
 use std::collections::{HashMap, HashSet};
 
 use indexmap::IndexMap;
-use serde_json::{Map, Value};
+use serde_json::Map;
 
+use super::change::Change;
 use super::kind::{Kind, Kinds};
 use super::relation::{self, Missing};
 use super::schema::{MAX_DEPTH, is_deeper, join};
 use super::{Dependents, Error, Written};
 use crate::model::{
-    Actor, AuditEntry, BlueprintId, Entity, EntityDraft, EntityId, RelationValue, Stamp, Stamped,
-    Verb, Violation, WriteMode,
+    Actor, BlueprintId, Entity, EntityDraft, EntityId, RelationValue, Stamp, Stamped, Violation,
+    WriteMode,
 };
-use crate::store::{self, EntityKey, EntityRow, ReadTx, Targets, WriteTx};
+use crate::store::{EntityKey, EntityRow, ReadTx, Targets, WriteTx};
 
 /// Characters of a title or an icon.
 const MAX_TEXT: usize = 1_000;
@@ -188,7 +189,7 @@ impl Plan {
         }
     }
 
-    /// Writes the edges and the audit row, after [`Self::save_row`].
+    /// Writes the edges and what goes with the change, after [`Self::save_row`].
     pub(super) fn save_edges(
         &self,
         tx: &WriteTx<'_>,
@@ -199,13 +200,16 @@ impl Plan {
         for (name, targets) in targets {
             tx.replace_targets(key, name, targets)?;
         }
-        let before = self.before.as_ref().map(|(_, before)| &before.value);
-        let verb = if before.is_some() {
-            Verb::Update
-        } else {
-            Verb::Create
-        };
-        audit(tx, actor, verb, before, Some(&self.after))
+        self.change(key).record(tx, actor)
+    }
+
+    fn change(&self, key: EntityKey) -> Change<'_> {
+        Change {
+            key,
+            blueprint: self.kind.key,
+            before: self.value_before(),
+            after: Some(&self.after),
+        }
     }
 
     /// The values before the write, where there were any.
@@ -295,7 +299,13 @@ pub(super) fn insert_bare(
         relations: relation::compose(kind, None, None, &mut Vec::new()),
     };
     let key = tx.insert_entity(kind.key, &entity, &actor.name)?;
-    audit(tx, actor, Verb::Create, None, Some(&entity))?;
+    let change = Change {
+        key,
+        blueprint: kind.key,
+        before: None,
+        after: Some(&entity),
+    };
+    change.record(tx, actor)?;
     Ok(key)
 }
 
@@ -355,9 +365,15 @@ pub(super) fn delete(
         Dependents::Keep => {
             release(tx, kinds, actor, &entity.value, key)?;
             tx.delete_entity(key)?;
-            audit(tx, actor, Verb::Delete, Some(&entity.value), None)
+            let change = Change {
+                key,
+                blueprint: kind.key,
+                before: Some(&entity.value),
+                after: None,
+            };
+            change.record(tx, actor)
         }
-        Dependents::Delete => delete_all(tx, kinds, actor, entity.value, key),
+        Dependents::Delete => delete_all(tx, kinds, actor, &kind, entity.value, key),
     }
 }
 
@@ -413,16 +429,24 @@ fn release(
         sources
             .values()
             .map(|(blueprint, id)| {
-                Ok(find(tx, &kinds.load(tx, blueprint)?, id)?.map(|(_, entity)| entity.value))
+                let kind = kinds.load(tx, blueprint)?;
+                let entity = find(tx, &kind, id)?.map(|(_, entity)| entity.value);
+                Ok((kind.key, entity))
             })
             .collect::<Result<Vec<_>, Error>>()
     };
     let before = read(kinds)?;
     tx.delete_edges_to(key)?;
     let after = read(kinds)?;
-    for ((source, before), after) in sources.keys().zip(before).zip(after) {
+    for ((source, (blueprint, before)), (_, after)) in sources.keys().zip(before).zip(after) {
         tx.touch_entity(*source, &actor.name)?;
-        audit(tx, actor, Verb::Update, before.as_ref(), after.as_ref())?;
+        let change = Change {
+            key: *source,
+            blueprint,
+            before: before.as_ref(),
+            after: after.as_ref(),
+        };
+        change.record(tx, actor)?;
     }
     Ok(())
 }
@@ -432,11 +456,12 @@ fn delete_all(
     tx: &WriteTx<'_>,
     kinds: &Kinds,
     actor: &Actor,
+    kind: &Kind,
     root: Entity,
     key: EntityKey,
 ) -> Result<(), Error> {
     let refused = too_many(&root);
-    let mut doomed: HashMap<EntityKey, Entity> = HashMap::from([(key, root)]);
+    let mut doomed = HashMap::from([(key, (kind.key, root))]);
     let mut order = vec![key];
     let mut next = 0;
     while let Some(target) = order.get(next).copied() {
@@ -450,7 +475,7 @@ fn delete_all(
             }
             let kind = kinds.load(tx, &edge.blueprint)?;
             if let Some((key, entity)) = find(tx, &kind, &edge.identifier)? {
-                doomed.insert(key, entity.value);
+                doomed.insert(key, (kind.key, entity.value));
                 order.push(key);
             }
         }
@@ -461,7 +486,15 @@ fn delete_all(
     // Dependents first, so that whoever reads the audit log backwards can put them back in order.
     for key in order.iter().rev() {
         tx.delete_entity(*key)?;
-        audit(tx, actor, Verb::Delete, doomed.get(key), None)?;
+        if let Some((blueprint, entity)) = doomed.get(key) {
+            let change = Change {
+                key: *key,
+                blueprint: *blueprint,
+                before: Some(entity),
+                after: None,
+            };
+            change.record(tx, actor)?;
+        }
     }
     Ok(())
 }
@@ -475,31 +508,4 @@ fn too_many(target: &Entity) -> Error {
         code: "has_dependents",
         message,
     }
-}
-
-fn audit(
-    tx: &WriteTx<'_>,
-    actor: &Actor,
-    verb: Verb,
-    before: Option<&Entity>,
-    after: Option<&Entity>,
-) -> Result<(), Error> {
-    let Some(entity) = after.or(before) else {
-        return Ok(());
-    };
-    let json = |entity: Option<&Entity>| -> Result<Option<Value>, Error> {
-        Ok(entity
-            .map(serde_json::to_value)
-            .transpose()
-            .map_err(|e| store::Error::corrupt("entity", e))?)
-    };
-    tx.insert_audit(&AuditEntry {
-        actor,
-        verb,
-        resource: "entity",
-        identifier: format!("{}/{}", entity.blueprint, entity.identifier),
-        before: json(before)?,
-        after: json(after)?,
-    })?;
-    Ok(())
 }

@@ -2,6 +2,7 @@
 
 mod apply;
 mod blueprint;
+mod change;
 mod document;
 mod draft;
 mod entity;
