@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::bindings::{Call, Failure};
 use super::budget::Budget;
 use super::capability::log::{LogBook, escape};
+use super::denial::Denials;
 use super::error::CallError;
 use super::grant::{Effective, Grant};
 use super::instance::{self, Caller, Provision};
@@ -16,6 +17,9 @@ use crate::store::{self, StoredPlugin};
 
 /// Broken rules that a guest may name; more help nobody.
 const VIOLATIONS: usize = 100;
+
+/// Missing lines that a failure names; the log and the audit have them all.
+const LINES: usize = 5;
 
 impl PluginHost {
     /// The input schema of one action of the active, or an exact, version.
@@ -70,15 +74,21 @@ impl PluginHost {
             entity: call.entity.map(|entity| entity.to_string()),
             requested_by: call.actor.name.clone(),
         };
+        let caller = Caller {
+            plugin: call.plugin,
+            digest: stored.version.digest,
+            run: call.run,
+            actor: call.actor,
+            at: call.at,
+        };
+        let denials = Arc::new(Denials::new(
+            caller.clone(),
+            Some(self.backend.store.clone()),
+        ));
         let provision = Provision {
             book: LogBook::new(call.sink, power.limits.get(Budget::Log)),
-            caller: Caller {
-                plugin: call.plugin,
-                digest: stored.version.digest,
-                run: call.run,
-                actor: call.actor,
-                at: call.at,
-            },
+            denials: Arc::clone(&denials),
+            caller,
             power: Arc::clone(&power),
             backend: Some(self.backend.clone()),
         };
@@ -88,7 +98,7 @@ impl PluginHost {
             _ = stop.wait_for(|stopped| *stopped) => return Err(CallError::Stopped),
         };
         let answer = instance::run(&pre, provision, &request, stop).await?;
-        let output = answer.map_err(failure)?;
+        let output = answer.map_err(|failed| failure(failed, &denials.missing()))?;
         accept(&output, power.limits.get(Budget::Output), &action.output)
     }
 
@@ -176,8 +186,9 @@ fn accept(output: &str, most: u64, schema: &jsonschema::Validator) -> Result<Val
     }
 }
 
-/// Takes over how a guest says that it failed; it chooses the texts.
-fn failure(failure: Failure) -> CallError {
+/// Takes over how a guest says that it failed; it chooses the texts. `denied` is what the host denied it: some of the
+/// interfaces cannot tell a guest which line is missing, and some guests do not pass it on.
+fn failure(failure: Failure, denied: &[String]) -> CallError {
     match failure {
         Failure::UnknownAction(name) => CallError::Refused(format!(
             "the plugin says that it has no action `{}`",
@@ -202,10 +213,16 @@ fn failure(failure: Failure) -> CallError {
                 code if (1..=64).contains(&code.len()) && code.chars().all(snake) => code,
                 _ => "failed".to_owned(),
             };
-            CallError::Failed {
-                code,
-                message: bounded(&failed.message, 4_000),
+            let mut message = bounded(&failed.message, 4_000);
+            let untold = denied.iter().filter(|line| !failed.message.contains(*line));
+            let untold: Vec<_> = untold
+                .take(LINES)
+                .map(|line| format!("`{}`", bounded(line, 500)))
+                .collect();
+            if !untold.is_empty() {
+                message.push_str(&format!(" (this run was denied {})", untold.join(", ")));
             }
+            CallError::Failed { code, message }
         }
     }
 }

@@ -37,6 +37,12 @@ impl Denials {
         Denial { missing, message }
     }
 
+    /// What was denied so far, sorted.
+    pub(super) fn missing(&self) -> Vec<String> {
+        let audited = self.audited.lock().unwrap_or_else(PoisonError::into_inner);
+        audited.iter().cloned().collect()
+    }
+
     /// Writes that something was asked for which was not granted; once for each line, so that a loop of denied calls
     /// does not become a loop of commits.
     pub(super) async fn audit(&self, missing: &str) {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::capability::log::LogBook;
+use super::denial::Denials;
 use super::engine::Compiler;
 use super::error::{CallError, InstallError};
 use super::grant::Effective;
@@ -110,15 +111,17 @@ pub async fn describe(component: Vec<u8>) -> Result<Value, CallError> {
         .map_err(host)?;
     let pre = loaded::prelink_to_describe(&component).map_err(host)?;
     let power = Arc::new(Effective::nothing());
+    let caller = Caller {
+        plugin: PluginName::parse("describe").map_err(|e| host(e.to_string()))?,
+        digest,
+        run: RunId::parse("r_describe").map_err(|e| host(e.to_string()))?,
+        actor: Actor::system(),
+        at: Timestamp(0),
+    };
     let provision = Provision {
         book: LogBook::new(Arc::new(Nowhere), 0),
-        caller: Caller {
-            plugin: PluginName::parse("describe").map_err(|e| host(e.to_string()))?,
-            digest,
-            run: RunId::parse("r_describe").map_err(|e| host(e.to_string()))?,
-            actor: Actor::system(),
-            at: Timestamp(0),
-        },
+        denials: Arc::new(Denials::new(caller.clone(), None)),
+        caller,
         power,
         backend: None,
     };

@@ -90,6 +90,8 @@ pub(super) struct Provision {
     pub(super) caller: Caller,
     /// What it says goes here.
     pub(super) book: Arc<LogBook>,
+    /// What it is denied goes here.
+    pub(super) denials: Arc<Denials>,
     /// `None`: nothing that needs a floor below is linked.
     pub(super) backend: Option<Backend>,
 }
@@ -121,6 +123,7 @@ impl Guest {
             power,
             caller,
             book,
+            denials,
             backend,
         } = provision;
         let powers = power.powers();
@@ -139,8 +142,6 @@ impl Guest {
         table.set_max_capacity(HOST_OBJECTS);
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(HEADER_BYTES);
-        let store = backend.as_ref().map(|backend| backend.store.clone());
-        let denials = Arc::new(Denials::new(caller.clone(), store));
         let egress = Egress::new(
             power.http.clone(),
             backend.as_ref().map(|backend| Arc::clone(&backend.http)),
