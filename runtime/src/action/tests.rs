@@ -150,6 +150,7 @@ fn open(folder: &tempfile::TempDir) -> Actions {
     let settings = PluginSettings {
         data_dir: folder.path().to_owned(),
         allow_private: false,
+        own_listener: None,
     };
     let plugins = PluginHost::new(store.clone(), catalog.clone(), settings).unwrap();
     let jq = Jq::new("/nowhere/goldenpath".into(), Vec::new());

@@ -8,6 +8,7 @@ pub use access::{Access, AccessError, AccessToken, NewPrincipal};
 pub use apply::{ApplyMode, ApproveError, Documents};
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 
 use crate::action::{self, ActionSettings, Actions};
 use crate::catalog::Catalog;
@@ -51,14 +52,15 @@ pub enum OpenError {
 }
 
 impl App {
-    /// Opens the data folder and starts the workers.
-    pub async fn open(config: &Config) -> Result<Self, OpenError> {
+    /// Opens the data folder and starts the workers. `listener` is where the portal will be reached.
+    pub async fn open(config: &Config, listener: Option<SocketAddr>) -> Result<Self, OpenError> {
         let store = Store::open(&config.data)?;
         let access = Access::open(store.clone()).await?;
         let catalog = Catalog::new(store.clone());
         let settings = PluginSettings {
             data_dir: config.data.clone(),
             allow_private: config.allow_private,
+            own_listener: listener,
         };
         let plugins = PluginHost::new(store.clone(), catalog.clone(), settings)?;
         let jq = Jq::new(

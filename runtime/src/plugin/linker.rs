@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use wasmtime::Engine;
-use wasmtime::component::{HasData, HasSelf, Linker};
+use wasmtime::component::{HasData, HasSelf, Linker, Resource};
+use wasmtime::{Engine, StoreContextMut};
 use wasmtime_wasi::cli::{WasiCli, WasiCliView as _};
 use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView as _};
 use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView as _};
@@ -14,6 +14,7 @@ use wasmtime_wasi_http::{WasiHttp, WasiHttpView as _};
 
 use super::bindings::{catalog, files, log, state, types};
 use super::capability::Power;
+use super::capability::http::error_code;
 use super::instance::Guest;
 use super::limits::Stop;
 
@@ -37,6 +38,7 @@ pub(super) fn link(engine: &Engine, powers: &BTreeSet<Power>) -> wasmtime::Resul
         let options = http::types::LinkOptions::default();
         http::types::add_to_linker::<Guest, WasiHttp>(l, &options, Guest::http)?;
         http::outgoing_handler::add_to_linker::<Guest, WasiHttp>(l, Guest::http)?;
+        why_a_body_broke_off(l)?;
     }
     if powers.contains(&Power::State) {
         state::add_to_linker::<Guest, HasSelf<Guest>>(l, |guest| guest)?;
@@ -69,6 +71,21 @@ fn baseline(l: &mut Linker<Guest>) -> wasmtime::Result<()> {
     filesystem::preopens::add_to_linker::<Guest, WasiFilesystem>(l, Guest::filesystem)?;
     types::add_to_linker::<Guest, HasSelf<Guest>>(l, |guest| guest)?;
     log::add_to_linker::<Guest, HasSelf<Guest>>(l, |guest| guest)
+}
+
+/// Replaces the one function of `wasi:http/types` that this version of the crate gets wrong: it looks for an error of
+/// another type than the one that a body's stream fails with, and so never has an answer.
+fn why_a_body_broke_off(l: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    l.allow_shadowing(true);
+    l.instance("wasi:http/types@0.2.12")?.func_wrap(
+        "http-error-code",
+        |mut store: StoreContextMut<'_, Guest>, (error,): (Resource<wasmtime::Error>,)| {
+            let error = store.data_mut().table.get(&error)?;
+            Ok((error_code(error),))
+        },
+    )?;
+    l.allow_shadowing(false);
+    Ok(())
 }
 
 struct HasIo;

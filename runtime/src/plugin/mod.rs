@@ -66,6 +66,8 @@ pub struct PluginSettings {
     pub data_dir: PathBuf,
     /// Whether a grant may allow private, loopback and link-local addresses at all.
     pub allow_private: bool,
+    /// Where the portal itself listens: no grant can allow that.
+    pub own_listener: Option<SocketAddr>,
 }
 
 /// One call of a plugin's function.
@@ -114,7 +116,10 @@ impl PluginHost {
                 store,
                 catalog,
                 folders: Arc::new(folders),
-                http: Arc::new(HttpClient::new(settings.allow_private)),
+                http: Arc::new(HttpClient::new(
+                    settings.allow_private,
+                    settings.own_listener,
+                )),
             },
             compiler: Compiler::open(&settings.data_dir)?,
             shelf: Arc::default(),
@@ -126,11 +131,6 @@ impl PluginHost {
     /// Whether guests get their memory from a pool, which is faster, or one by one.
     pub fn is_pooled(&self) -> bool {
         self.compiler.is_pooled()
-    }
-
-    /// Refuses plugins' requests to an address of the portal itself: it would be asked with its own trust.
-    pub fn refuse_destination(&self, own: SocketAddr) {
-        self.backend.http.refuse(own);
     }
 
     /// Ends all guests at once and starts none any more.

@@ -41,7 +41,7 @@ impl TestApp {
             data: Some(folder.path().to_owned()),
             ..Settings::default()
         };
-        let app = App::open(&Config::load(None, flags).unwrap())
+        let app = App::open(&Config::load(None, flags).unwrap(), None)
             .await
             .unwrap();
         let router = router(app.clone(), settings);

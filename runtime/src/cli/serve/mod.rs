@@ -109,7 +109,7 @@ pub(super) fn print_credential(output: &Output, client_id: &str, client_secret: 
 }
 
 impl Portal {
-    /// Opens the data folder and takes the port.
+    /// Takes the port and opens the data folder; in that order, since opening it takes up the runs of an earlier life.
     pub(super) async fn open(config: Config) -> Result<Self, Failure> {
         // Fails only where a provider is installed already, which is as good.
         drop(rustls::crypto::ring::default_provider().install_default());
@@ -117,10 +117,10 @@ impl Portal {
             Some(files) => Some(read_tls(files).await?),
             None => None,
         };
-        let app = App::open(&config)
+        let (listener, address) = listen(config.listen)?;
+        let app = App::open(&config, Some(address))
             .await
             .map_err(|error| Failure::failed(super::exit::chain(&error)))?;
-        let (listener, address) = listen(config.listen)?;
         let scheme = if tls.is_some() { "https" } else { "http" };
         let url = format!("{scheme}://{address}");
         Ok(Self {

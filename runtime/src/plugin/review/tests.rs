@@ -25,6 +25,7 @@ impl Place {
         let settings = PluginSettings {
             data_dir: dir.path().to_owned(),
             allow_private: false,
+            own_listener: None,
         };
         let host = PluginHost::new(store.clone(), Catalog::new(store.clone()), settings).unwrap();
         Self {

@@ -1,8 +1,8 @@
 //! Sends one checked request: resolves once, dials only addresses that were checked, follows nothing.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::pin::Pin;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -36,8 +36,8 @@ const HEADER_LINES: usize = 128;
 pub(crate) struct HttpClient {
     /// Whether a grant may allow inside addresses at all.
     allow_private: bool,
-    /// Where this portal itself listens.
-    own: RwLock<Vec<SocketAddr>>,
+    /// Where this portal itself listens: it would be asked with the trust that it has in this machine.
+    own: Option<SocketAddr>,
     tls: OnceCell<TlsSettings>,
 }
 
@@ -60,6 +60,32 @@ pub(super) struct Allowed {
     pub(super) private: bool,
 }
 
+/// Why there is no response.
+#[derive(Debug)]
+pub(super) enum Unsent {
+    /// The host has an address that this request may not go to.
+    Prohibited(Prohibited),
+    /// It did not work.
+    Failed(Error),
+}
+
+impl From<Error> for Unsent {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Why an address may not be connected to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Prohibited {
+    /// It is an inside one, and reviewer and host do not both allow those.
+    Private,
+    /// It is one that no grant can allow.
+    Forbidden,
+    /// It is the portal's own.
+    Own,
+}
+
 /// A response, and what keeps its connection going.
 pub(super) type Answer = (
     Response<WasiBody>,
@@ -67,19 +93,12 @@ pub(super) type Answer = (
 );
 
 impl HttpClient {
-    pub(crate) fn new(allow_private: bool) -> Self {
+    pub(crate) fn new(allow_private: bool, own: Option<SocketAddr>) -> Self {
         Self {
             allow_private,
+            own,
             ..Self::default()
         }
-    }
-
-    /// Refuses connections to an address of the portal itself.
-    pub(crate) fn refuse(&self, own: SocketAddr) {
-        self.own
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(own);
     }
 
     pub(super) async fn send(
@@ -89,7 +108,7 @@ impl HttpClient {
         options: Option<RequestOptions>,
         meter: Arc<Meter>,
         permit: OwnedSemaphorePermit,
-    ) -> Result<Answer, Error> {
+    ) -> Result<Answer, Unsent> {
         let wanted =
             |time: Option<Duration>, most: Duration| time.map_or(most, |time| time.min(most));
         let connect = wanted(options.and_then(|o| o.connect_timeout), LONGEST_CONNECT);
@@ -114,12 +133,14 @@ impl HttpClient {
         builder.max_buf_size(HEADER_BYTES).max_headers(HEADER_LINES);
         let (mut sender, connection) = timeout(connect, builder.handshake(TokioIo::new(stream)))
             .await
-            .map_err(|_| Error::ConnectionTimeout)??;
+            .map_err(|_| Error::ConnectionTimeout)?
+            .map_err(Error::from)?;
         // Ends with the handle, which the response keeps.
         let driver = wasmtime_wasi::runtime::spawn(connection);
         let response = timeout(first, sender.send_request(request))
             .await
-            .map_err(|_| Error::ConnectionReadTimeout)??;
+            .map_err(|_| Error::ConnectionReadTimeout)?
+            .map_err(Error::from)?;
         let response = response.map(|body| {
             Counted::new(body, meter, between, Direction::Response, Some(permit)).boxed_unsync()
         });
@@ -130,21 +151,21 @@ impl HttpClient {
         Ok((response, driven))
     }
 
-    async fn connect(&self, allowed: &Allowed) -> Result<Stream, Error> {
+    async fn connect(&self, allowed: &Allowed) -> Result<Stream, Unsent> {
         let addresses = self.resolve(allowed).await?;
         let mut failed = Error::DestinationUnavailable;
         for address in addresses {
             match TcpStream::connect(address).await {
-                Ok(stream) => return self.secure(allowed, stream).await,
+                Ok(stream) => return Ok(self.secure(allowed, stream).await?),
                 Err(error) => failed = Error::Connect(error),
             }
         }
-        Err(failed)
+        Err(failed.into())
     }
 
     /// The addresses of a host, all of them allowed. One bad one among good ones is how a name is turned around
     /// between check and use: then none is dialled.
-    async fn resolve(&self, allowed: &Allowed) -> Result<Vec<SocketAddr>, Error> {
+    async fn resolve(&self, allowed: &Allowed) -> Result<Vec<SocketAddr>, Unsent> {
         let port = allowed.origin.port;
         let addresses: Vec<SocketAddr> = match &allowed.origin.host {
             Host::Address(address) => vec![SocketAddr::new(*address, port)],
@@ -160,29 +181,24 @@ impl HttpClient {
             }
         };
         if addresses.is_empty() {
-            return Err(Error::DestinationNotFound);
+            return Err(Error::DestinationNotFound.into());
         }
-        if addresses
-            .iter()
-            .any(|address| !self.may_dial(*address, allowed.private))
-        {
-            return Err(Error::DestinationIpProhibited);
+        for address in &addresses {
+            self.check(*address, allowed.private)
+                .map_err(Unsent::Prohibited)?;
         }
         Ok(addresses)
     }
 
-    fn may_dial(&self, address: SocketAddr, private: bool) -> bool {
-        let own = self.own.read().unwrap_or_else(PoisonError::into_inner);
-        let is_own = own.iter().any(|own| {
-            let same =
-                own.ip() == address.ip() || own.ip().is_unspecified() || is_loopback(address.ip());
-            same && own.port() == address.port()
-        });
+    pub(super) fn check(&self, address: SocketAddr, private: bool) -> Result<(), Prohibited> {
+        if self.own.is_some_and(|own| is_same(own, address)) {
+            return Err(Prohibited::Own);
+        }
         match reach(address.ip()) {
-            _ if is_own => false,
-            Reach::Public => true,
-            Reach::Private => private && self.allow_private,
-            Reach::Forbidden => false,
+            Reach::Public => Ok(()),
+            Reach::Private if private && self.allow_private => Ok(()),
+            Reach::Private => Err(Prohibited::Private),
+            Reach::Forbidden => Err(Prohibited::Forbidden),
         }
     }
 
@@ -231,8 +247,31 @@ impl TlsSettings {
     }
 }
 
-fn is_loopback(address: IpAddr) -> bool {
-    address.to_canonical().is_loopback()
+/// Whether a connection to an address ends at a listener.
+fn is_same(listener: SocketAddr, address: SocketAddr) -> bool {
+    let (own, other) = (listener.ip().to_canonical(), address.ip().to_canonical());
+    let reaches = own == other
+        || own.is_loopback() && other.is_loopback()
+        || own.is_unspecified() && is_of_this_machine(other);
+    reaches && listener.port() == address.port()
+}
+
+/// Whether an address is one of this machine's own, whatever its interfaces are just now: to those it speaks with the
+/// address itself. Asks the routing table; nothing is sent.
+fn is_of_this_machine(address: IpAddr) -> bool {
+    if address.is_loopback() || address.is_unspecified() {
+        return true;
+    }
+    let any: IpAddr = match address {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let from = UdpSocket::bind((any, 0)).and_then(|socket| {
+        socket.connect((address, 9))?;
+        socket.local_addr()
+    });
+    // Where there is no route there is nothing to protect.
+    from.is_ok_and(|from| from.ip() == address)
 }
 
 /// A connection, encrypted or not.

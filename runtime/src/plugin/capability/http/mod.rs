@@ -7,17 +7,19 @@ mod tests;
 mod url;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::header::HeaderName;
 use hyper::{Method, Request, Uri};
 use tokio::sync::Semaphore;
+use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
 use wasmtime_wasi_http::{
     DEFAULT_FORBIDDEN_HEADERS, Error, ForbiddenHeaderFilter, RequestOptions, WasiBody,
     WasiHttpHooks,
 };
 
 pub(crate) use self::client::HttpClient;
-use self::client::{Allowed, Answer};
+use self::client::{Allowed, Answer, Prohibited, Unsent};
 pub(crate) use self::url::{BaseUrl, PathPattern};
 use self::url::{Origin, segments};
 use super::log::LogBook;
@@ -30,6 +32,9 @@ pub(crate) const METHODS: [&str; 7] = ["DELETE", "GET", "HEAD", "OPTIONS", "PATC
 
 /// Requests of one guest at a time: `send_all` overlaps a handful, not a flood.
 const AT_A_TIME: usize = 16;
+
+/// How long a request waits for its place among those. A guest that never takes in its answers waits for itself.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// Headers by which some servers take a request for one of another method than the one that was checked.
 const OVERRIDES: [&str; 3] = [
@@ -142,6 +147,43 @@ fn judge(rules: &[HttpRule], method: &Method, uri: &Uri) -> Result<Allowed, Refu
     }
 }
 
+/// Why the stream of a body failed, as the guest is told.
+pub(crate) fn error_code(error: &wasmtime::Error) -> Option<ErrorCode> {
+    if let Some(code) = error.downcast_ref::<ErrorCode>() {
+        return Some(code.clone());
+    }
+    error.downcast_ref::<Error>().map(|error| match error {
+        Error::HttpRequestBodySize(size) => ErrorCode::HttpRequestBodySize(*size),
+        Error::HttpResponseBodySize(size) => ErrorCode::HttpResponseBodySize(*size),
+        Error::ConnectionReadTimeout => ErrorCode::ConnectionReadTimeout,
+        Error::Hyper(broken) if broken.is_incomplete_message() => ErrorCode::HttpResponseIncomplete,
+        _ => ErrorCode::HttpProtocolError,
+    })
+}
+
+/// What was missing, and the sentence about it.
+fn prohibited(why: Prohibited, origin: &str) -> (String, String) {
+    match why {
+        Prohibited::Private => (
+            format!("allowPrivate for {origin}"),
+            format!(
+                "`{origin}` has an inside address; the approval has to allow it (`allowPrivate`), and so has the host \
+                 (`egress-allow-private`)"
+            ),
+        ),
+        Prohibited::Forbidden => (
+            format!("the address of {origin}, which no grant can allow"),
+            format!("`{origin}` has an address that no plugin may reach, whatever its grant says"),
+        ),
+        Prohibited::Own => (
+            format!("the portal's own address {origin}, which no grant can allow"),
+            format!(
+                "`{origin}` is the portal itself, which no plugin may reach over HTTP; use the SDK's `catalog`"
+            ),
+        ),
+    }
+}
+
 impl WasiHttpHooks for Egress {
     fn forbidden_header_filter(&mut self) -> ForbiddenHeaderFilter {
         Arc::new(|name: &HeaderName| {
@@ -166,9 +208,8 @@ impl WasiHttpHooks for Egress {
         );
         Box::new(async move {
             if !paid {
-                return Err(Error::InternalError(Some(
-                    "the budget of requests of this call is used up".to_owned(),
-                )));
+                // The SDK's word for it is `over_budget`; nothing else is refused by this code.
+                return Err(Error::ConnectionLimitReached);
             }
             let allowed = match verdict {
                 Ok(allowed) => allowed,
@@ -184,19 +225,22 @@ impl WasiHttpHooks for Egress {
                 }
             };
             let client = client.ok_or(Error::HttpRequestDenied)?;
-            let place = places
-                .try_acquire_owned()
-                .map_err(|_| Error::ConnectionLimitReached)?;
+            let place = tokio::time::timeout(LONGEST_WAIT, places.acquire_owned())
+                .await
+                .ok()
+                .and_then(Result::ok)
+                .ok_or(Error::ConnectionTimeout)?;
             let origin = allowed.origin.to_string();
-            let sent = client.send(allowed, request, options, meter, place).await;
-            if matches!(sent, Err(Error::DestinationIpProhibited)) {
-                let message = format!(
-                    "`{origin}` has an address that plugins may not reach; a private one has to be allowed by the approval (`allowPrivate`) and by the host's settings"
-                );
-                denials.audit(&format!("allowPrivate for {origin}")).await;
-                book.write(LogLevel::Warn, &message);
+            match client.send(allowed, request, options, meter, place).await {
+                Ok(answer) => Ok(answer),
+                Err(Unsent::Failed(error)) => Err(error),
+                Err(Unsent::Prohibited(why)) => {
+                    let (missing, message) = prohibited(why, &origin);
+                    denials.audit(&missing).await;
+                    book.write(LogLevel::Warn, &message);
+                    Err(Error::DestinationIpProhibited)
+                }
             }
-            sent
         })
     }
 }

@@ -1,3 +1,4 @@
+use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -132,9 +133,8 @@ struct Place {
     _dir: tempfile::TempDir,
     store: Store,
     egress: Egress,
-    client: Arc<HttpClient>,
     log: Arc<Kept>,
-    server: std::net::SocketAddr,
+    server: SocketAddr,
     received: Arc<Mutex<Vec<String>>>,
 }
 
@@ -144,6 +144,17 @@ impl Place {
         host_allows: bool,
         reviewer_allows: bool,
         limits: Limits,
+    ) -> Self {
+        Self::beside(answer, host_allows, reviewer_allows, limits, |_| None).await
+    }
+
+    /// As [`Self::new`], where `own` says where the portal listens, as seen from the server's address.
+    async fn beside(
+        answer: &'static [u8],
+        host_allows: bool,
+        reviewer_allows: bool,
+        limits: Limits,
+        own: fn(SocketAddr) -> Option<SocketAddr>,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let server = listener.local_addr().unwrap();
@@ -174,7 +185,7 @@ impl Place {
             actor: Actor::system(),
             at: Timestamp(0),
         };
-        let client = Arc::new(HttpClient::new(host_allows));
+        let client = Arc::new(HttpClient::new(host_allows, own(server)));
         let egress = Egress::new(
             vec![rule(
                 "GET",
@@ -182,7 +193,7 @@ impl Place {
                 "/ok/**",
                 reviewer_allows,
             )],
-            Some(Arc::clone(&client)),
+            Some(client),
             Arc::new(Meter::start(&limits)),
             LogBook::new(Arc::clone(&log) as Arc<dyn EventSink>, 1 << 20),
             Arc::new(Denials::new(caller, Some(store.clone()))),
@@ -191,7 +202,6 @@ impl Place {
             _dir: dir,
             store,
             egress,
-            client,
             log,
             server,
             received,
@@ -277,14 +287,34 @@ async fn inside_address_needs_reviewer_and_host() {
 
 #[tokio::test]
 async fn portal_itself_is_out_of_reach() {
-    let mut place = Place::new(OK, true, true, Limits::default()).await;
-    place
-        .client
-        .refuse(format!("0.0.0.0:{}", place.server.port()).parse().unwrap());
-    assert!(matches!(
-        place.get("/ok").await,
-        Err(Error::DestinationIpProhibited)
-    ));
+    let everywhere = |server: SocketAddr| Some(SocketAddr::from(([0, 0, 0, 0], server.port())));
+    for own in [Some, everywhere] {
+        let mut place = Place::beside(OK, true, true, Limits::default(), own).await;
+        assert!(matches!(
+            place.get("/ok").await,
+            Err(Error::DestinationIpProhibited)
+        ));
+        assert!(place.log.0.lock().unwrap()[0].contains("the portal itself"));
+        assert!(place.received.lock().unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn port_of_the_portal_is_open_on_other_machines() {
+    let own = Some("0.0.0.0:443".parse().unwrap());
+    let client = HttpClient::new(true, own);
+    let check = |address: &str| client.check(address.parse().unwrap(), true);
+    // An address for documentation: nobody's, so not this machine's.
+    assert_eq!(check("192.0.2.1:443"), Ok(()));
+    assert_eq!(check("127.0.0.1:8443"), Ok(()));
+    for same in ["127.0.0.1:443", "127.9.9.9:443", "[::ffff:127.0.0.1]:443"] {
+        assert_eq!(check(same), Err(Prohibited::Own), "{same}");
+    }
+    let narrow = HttpClient::new(true, Some("10.1.2.3:443".parse().unwrap()));
+    let check = |address: &str| narrow.check(address.parse().unwrap(), true);
+    assert_eq!(check("[::ffff:10.1.2.3]:443"), Err(Prohibited::Own));
+    assert_eq!(check("10.1.2.4:443"), Ok(()));
+    assert_eq!(check("169.254.169.254:80"), Err(Prohibited::Forbidden));
 }
 
 #[tokio::test]
@@ -309,7 +339,7 @@ async fn budgets_of_requests_and_bytes_hold() {
     ));
     assert!(matches!(
         place.get("/ok").await,
-        Err(Error::InternalError(_))
+        Err(Error::ConnectionLimitReached)
     ));
     assert_eq!(place.received.lock().unwrap().len(), 2);
 }
