@@ -43,7 +43,7 @@ impl Http<'_> {
         host::http::send(self.ctx, request)
     }
 
-    /// Sends all requests at once and waits for all responses, in the order of the requests.
+    /// Sends the requests side by side, eight at a time, and waits for all responses, in the order of the requests.
     ///
     /// ```
     /// use goldenpath_sdk::http::Response;
@@ -329,6 +329,8 @@ pub enum Error {
         /// The most that the request allowed, in bytes.
         limit: usize,
     },
+    /// A budget of the whole call is used up: its name under `[limits]` in `plugin.toml`.
+    OverBudget(&'static str),
     /// The connection broke, or the server does not speak HTTP; the request may have had its effect.
     Broken(String),
     /// The server answered, but not with success: from [`Response::error_for_status`].
@@ -351,6 +353,7 @@ impl Error {
             Self::Connect(_) => "connect",
             Self::Timeout => "timeout",
             Self::TooLarge { .. } => "too_large",
+            Self::OverBudget(_) => "over_budget",
             Self::Broken(_) => "broken",
             Self::Status { .. } => "http_status",
             Self::Format(_) => "invalid_body",
@@ -368,6 +371,10 @@ impl fmt::Display for Error {
             | Self::Format(text) => f.write_str(text),
             Self::Timeout => f.write_str("the server did not answer in time"),
             Self::TooLarge { limit } => write!(f, "the response is larger than {limit} bytes"),
+            Self::OverBudget(budget) => write!(
+                f,
+                "the budget of this call is used up: ask for more `{budget}` under `[limits]` in plugin.toml"
+            ),
             Self::Status { status, body } => write!(f, "the server answered {status}: {body}"),
         }
     }

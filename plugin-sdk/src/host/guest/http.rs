@@ -1,5 +1,7 @@
 //! HTTP requests, sent through the component's imports.
 
+use std::collections::VecDeque;
+
 use crate::bindings::wasi::http::outgoing_handler;
 use crate::bindings::wasi::http::types::{
     ErrorCode, Fields, FutureIncomingResponse, IncomingBody, Method, OutgoingBody, OutgoingRequest,
@@ -12,18 +14,35 @@ use crate::{Context, Denial};
 /// How many bytes are asked for in one read of a response's body.
 const READ_BYTES: u64 = 64 * 1024;
 
+/// How many requests are on their way at a time: half of what the host carries for one call.
+const AT_A_TIME: usize = 8;
+
+/// Methods whose requests need not say that they have no body. Of others some servers want to know its length.
+const WITHOUT_BODY: [&str; 2] = ["GET", "HEAD"];
+
 pub(crate) fn send(_: &Context, request: &Request) -> Result<Response, Error> {
     start(request).and_then(|waiting| finish(request, &waiting))
 }
 
 pub(crate) fn send_all(_: &Context, requests: &[Request]) -> Vec<Result<Response, Error>> {
-    // All are on their way before the first is waited for; the host receives them side by side.
-    let waiting: Vec<_> = requests.iter().map(start).collect();
-    let finished = requests
-        .iter()
-        .zip(waiting)
-        .map(|(request, waiting)| finish(request, &waiting?));
-    finished.collect()
+    let mut responses = Vec::with_capacity(requests.len());
+    let mut waiting = VecDeque::with_capacity(AT_A_TIME);
+    for request in requests {
+        // Started before the oldest is waited for; the host receives them side by side.
+        if waiting.len() == AT_A_TIME {
+            responses.extend(waiting.pop_front().map(taken_in));
+        }
+        waiting.push_back((request, start(request)));
+    }
+    responses.extend(waiting.into_iter().map(taken_in));
+    responses
+}
+
+/// A request that was started, or could not be.
+type Started<'a> = (&'a Request, Result<FutureIncomingResponse, Error>);
+
+fn taken_in((request, waiting): Started<'_>) -> Result<Response, Error> {
+    finish(request, &waiting?)
 }
 
 fn start(request: &Request) -> Result<FutureIncomingResponse, Error> {
@@ -41,7 +60,7 @@ fn start(request: &Request) -> Result<FutureIncomingResponse, Error> {
         .iter()
         .map(|(name, value)| (name.clone(), value.clone().into_bytes()));
     let mut headers: Vec<_> = headers.collect();
-    if !request.body_bytes().is_empty() {
+    if !request.body_bytes().is_empty() || !WITHOUT_BODY.contains(&request.method()) {
         headers.push((
             "content-length".to_owned(),
             request.body_bytes().len().to_string().into_bytes(),
@@ -169,10 +188,14 @@ fn error(request: &Request, code: ErrorCode) -> Error {
     let to = |what: &str| format!("`{} {}`: {what}", request.method(), request.url());
     match code {
         ErrorCode::HttpRequestDenied | ErrorCode::DestinationIpProhibited => {
+            // Without the query, which may hold what must not be kept. The host knows the endpoint's name, and says the
+            // line itself in the run's log and failure.
+            let url = request.url().split(['?', '#']).next().unwrap_or_default();
             Error::Denied(Denial {
-                missing: format!("http {} {}", request.method(), request.url()),
-                message: to(
-                    "refused by the host; the run's log names the capability line to ask for in `plugin.toml`",
+                missing: format!("http {} {url}", request.method()),
+                message: format!(
+                    "`{} {url}`: refused by the host, whose log of this run names the capability line to ask for",
+                    request.method()
                 ),
             })
         }
@@ -187,7 +210,11 @@ fn error(request: &Request, code: ErrorCode) -> Error {
         ErrorCode::DestinationUnavailable
         | ErrorCode::DestinationIpUnroutable
         | ErrorCode::ConnectionRefused => Error::Connect(to("no connection")),
-        ErrorCode::ConnectionLimitReached => Error::Connect(to("too many connections at once")),
+        // The host says these two for its budgets, and without a size.
+        ErrorCode::ConnectionLimitReached => Error::OverBudget("http-requests"),
+        ErrorCode::HttpRequestBodySize(None) | ErrorCode::HttpResponseBodySize(None) => {
+            Error::OverBudget("http-bytes")
+        }
         ErrorCode::TlsProtocolError
         | ErrorCode::TlsCertificateError
         | ErrorCode::TlsAlertReceived(_) => Error::Connect(to("no trusted TLS connection")),
