@@ -10,6 +10,7 @@ mod client;
 mod guest;
 mod portal;
 mod program;
+mod server;
 
 pub mod tidy;
 
@@ -17,6 +18,7 @@ pub use client::{Client, Event, Reply};
 pub use guest::{Guest, component, guests_dir, plugins_dir};
 pub use portal::Portal;
 pub use program::{Ended, Program};
+pub use server::{Answer, Received, Server};
 
 /// The one environment variable that switches on what needs more than this machine.
 const EXTERNAL: &str = "GOLDENPATH_TEST_EXTERNAL";

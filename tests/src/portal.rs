@@ -146,6 +146,11 @@ impl Portal {
 
     /// Installs a package and allows it all that it asks for.
     pub fn install(&self, guest: &Guest) {
+        self.install_bound(guest, &json!({}));
+    }
+
+    /// As [`Portal::install`], with its endpoints bound.
+    pub fn install_bound(&self, guest: &Guest, bindings: &Value) {
         let headers = [("content-type", "application/wasm")];
         let installed = self
             .admin
@@ -171,6 +176,7 @@ impl Portal {
             "digest": plugin["digest"],
             "manifestHash": plugin["manifestHash"],
             "policyRevision": report["policyRevision"],
+            "bindings": bindings,
         });
         self.admin
             .post(&format!("{path}/approve"), &approval)

@@ -2,6 +2,7 @@
 
 mod budget;
 mod crash;
+mod egress;
 mod files;
 mod install;
 mod power;

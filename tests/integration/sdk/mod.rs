@@ -1,13 +1,23 @@
 //! What the SDK and `plugin build` promise to authors.
 
+mod http;
+mod state;
+
 use std::path::Path;
 
-use goldenpath_tests::{Program, external, plugins_dir};
+use goldenpath_tests::{Guest, Program, component, external, guests_dir, plugins_dir};
 
 use crate::{guest_target, plugin_component, program};
 
 /// What `hello` may weigh: the SDK's share of every plugin.
 const HELLO_BYTES: usize = 180 * 1024;
+
+/// The guest that uses what the SDK wraps, without its manifest's lines.
+pub(crate) fn user_of_the_sdk(name: &str) -> Guest {
+    let component = component(&guest_target(), &guests_dir(), Some("uses_the_sdk"));
+    let description = Guest::describe(&component);
+    Guest::new(name, component, &description)
+}
 
 #[test]
 fn hello_is_twenty_lines_and_small() {
