@@ -1,12 +1,5 @@
 //! What the macros write calls of. No part of the interface: it changes without notice.
 
-/// Calls a generic function once for each type.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __for_each {
-    ($function:ident; $($action:path),*) => { $($function::<$action>();)* };
-}
-pub use crate::__for_each as for_each;
 pub use crate::schema::{Field, default_text};
 
 #[cfg(target_arch = "wasm32")]

@@ -7,6 +7,11 @@ use serde_json::Value;
 use crate::{Context, Failure, Schema, schema};
 
 /// One function of a plugin; implemented by [`#[action]`](macro@crate::action), seldom by hand.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an action",
+    label = "not an action",
+    note = "put `#[action]` on the function of that name"
+)]
 pub trait Action {
     /// The typed input; the host checks the JSON against its schema before the plugin is called.
     type Input: DeserializeOwned + Schema;

@@ -25,6 +25,12 @@ const MAX_DEPTH: u32 = 32;
 ///     }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be an input or output, or a part of one",
+    label = "no JSON Schema is known for this type",
+    note = "put `#[input]` or `#[output]` on a type of your own; of others, texts, numbers, `bool`, `Option`, `Vec`, maps \
+            with `String` keys and `serde_json::Value` have a schema"
+)]
 pub trait Schema {
     /// Whether a field of this type may be left out.
     const OPTIONAL: bool = false;

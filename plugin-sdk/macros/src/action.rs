@@ -1,6 +1,6 @@
 //! `#[action]`: a type of the function's name that carries its name, texts and types.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{TokenStream, TokenTree};
 use quote::quote;
 use syn::spanned::Spanned as _;
 use syn::{Error, FnArg, GenericArgument, ItemFn, LitStr, PathArguments, Result, ReturnType, Type};
@@ -13,7 +13,10 @@ const SHAPE: &str = "an action is `fn(input: Input) -> Result<Output, Failure>` 
 const MAX_NAME: usize = 63;
 
 pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> {
-    let function: ItemFn = syn::parse2(item)?;
+    let Ok(function) = syn::parse2::<ItemFn>(item.clone()) else {
+        let message = format!("`#[action]` stands on a function; {SHAPE}");
+        return Err(Error::new_spanned(item, message));
+    };
     let signature = &function.sig;
     for (found, what) in [
         (
@@ -74,13 +77,16 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenS
 }
 
 fn parse_name(arguments: TokenStream) -> Result<Option<LitStr>> {
-    if arguments.is_empty() {
-        return Ok(None);
+    const ONLY: &str = "the only argument of an action is `name = \"…\"`";
+    match arguments.clone().into_iter().next() {
+        None => return Ok(None),
+        Some(TokenTree::Ident(_)) => {}
+        Some(other) => return Err(Error::new(other.span(), ONLY)),
     }
     let mut name = None;
     let parser = syn::meta::parser(|meta| {
         if !meta.path.is_ident("name") {
-            return Err(meta.error("unknown argument; the only one is `name = \"…\"`"));
+            return Err(meta.error(ONLY));
         }
         name = Some(meta.value()?.parse()?);
         Ok(())

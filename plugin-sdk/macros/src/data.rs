@@ -1,17 +1,19 @@
 //! `#[input]` and `#[output]`: the serde derives with this crate's paths, and the JSON Schema.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::TokenStream;
 use quote::quote;
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned as _;
 use syn::{
-    Attribute, Data, DataEnum, DeriveInput, Error, Fields, FieldsNamed, Path, Result, Token,
+    Attribute, Data, DataEnum, DeriveInput, Error, Field, Fields, FieldsNamed, Path, Result, Token,
     parse_quote,
 };
 
 use crate::doc::doc_text;
 use crate::field::{FieldKeywords, json_string};
 use crate::naming::{Case, SerdeContainer, SerdeField};
+
+const SHAPE: &str = "an input or output is a struct or an enum";
 
 /// Which way a type travels.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -27,7 +29,9 @@ pub(crate) fn expand(role: Role, arguments: TokenStream, item: TokenStream) -> R
             "this attribute takes no arguments",
         ));
     }
-    let mut item: DeriveInput = syn::parse2(item)?;
+    let Ok(mut item) = syn::parse2::<DeriveInput>(item.clone()) else {
+        return Err(Error::new_spanned(item, SHAPE));
+    };
     if let Some(parameter) = item.generics.params.first() {
         return Err(Error::new(
             parameter.span(),
@@ -44,9 +48,9 @@ pub(crate) fn expand(role: Role, arguments: TokenStream, item: TokenStream) -> R
                 }
                 keywords
             }
-            other => {
+            _ => {
                 return Err(Error::new(
-                    span_or_call(other.span()),
+                    item.ident.span(),
                     "an input or output struct has named fields: they are the JSON object's keys",
                 ));
             }
@@ -59,10 +63,7 @@ pub(crate) fn expand(role: Role, arguments: TokenStream, item: TokenStream) -> R
             enum_keywords(&container, data)?
         }
         Data::Union(data) => {
-            return Err(Error::new(
-                data.union_token.span(),
-                "an input or output is a struct or an enum",
-            ));
+            return Err(Error::new(data.union_token.span(), SHAPE));
         }
     };
 
@@ -96,58 +97,77 @@ fn struct_keywords(
     fields: &mut FieldsNamed,
 ) -> Result<TokenStream> {
     let mut statements = vec![quote!(schema.object();)];
+    let mut wrong: Option<Error> = None;
     for field in &mut fields.named {
-        let Some(ident) = &field.ident else { continue };
-        let serde = SerdeField::read(&field.attrs)?;
-        let name = serde.rename.unwrap_or_else(|| {
-            container
-                .rename_all
-                .unwrap_or(Case::Snake)
-                .field(ident.to_string().trim_start_matches("r#"))
-        });
-        let name = json_string(&name);
-        let mut own = Vec::new();
-        let doc = doc_text(&field.attrs);
-        if !doc.is_empty() {
-            own.push(("description", json_string(&doc)));
+        match field_keywords(role, container, field) {
+            Ok(statement) => statements.push(statement),
+            // All of them at once: each costs its author another build.
+            Err(error) => match &mut wrong {
+                Some(wrong) => wrong.combine(error),
+                None => wrong = Some(error),
+            },
         }
-        let keywords = FieldKeywords::take(&mut field.attrs)?;
-        own.extend(keywords.own);
-        let (own_names, own_values): (Vec<_>, Vec<_>) = own.into_iter().unzip();
-        let (element_names, element_values): (Vec<_>, Vec<_>) =
-            keywords.element.into_iter().unzip();
-
-        let kind = &field.ty;
-        let (optional, default) = match &serde.default {
-            None => (quote!(false), quote!(::core::option::Option::None)),
-            Some(None) => (
-                quote!(true),
-                quote!(::goldenpath_sdk::__private::default_text(&<#kind as ::core::default::Default>::default())),
-            ),
-            Some(Some(path)) => (
-                quote!(true),
-                quote!(::goldenpath_sdk::__private::default_text::<#kind>(&#path())),
-            ),
-        };
-        let required = match role {
-            Role::Input => quote!(!(#optional || <#kind as ::goldenpath_sdk::Schema>::OPTIONAL)),
-            Role::Output if serde.may_be_skipped => quote!(false),
-            Role::Output => quote!(true),
-        };
-        statements.push(quote! {
-            schema.field::<#kind>(::goldenpath_sdk::__private::Field {
-                name: #name,
-                required: #required,
-                default: #default,
-                own: &[#((#own_names, #own_values)),*],
-                element: &[#((#element_names, #element_values)),*],
-            });
-        });
+    }
+    if let Some(wrong) = wrong {
+        return Err(wrong);
     }
     if role == Role::Input || container.deny_unknown_fields {
         statements.push(quote!(schema.set("additionalProperties", "false");));
     }
     Ok(quote!(#(#statements)*))
+}
+
+/// The statement that puts one field into the schema.
+fn field_keywords(
+    role: Role,
+    container: &SerdeContainer,
+    field: &mut Field,
+) -> Result<TokenStream> {
+    let serde = SerdeField::read(&field.attrs)?;
+    let name = serde.rename.unwrap_or_else(|| {
+        let ident = field.ident.as_ref().map(ToString::to_string);
+        container
+            .rename_all
+            .unwrap_or(Case::Snake)
+            .field(ident.unwrap_or_default().trim_start_matches("r#"))
+    });
+    let name = json_string(&name);
+    let mut own = Vec::new();
+    let doc = doc_text(&field.attrs);
+    if !doc.is_empty() {
+        own.push(("description", json_string(&doc)));
+    }
+    let keywords = FieldKeywords::take(field)?;
+    own.extend(keywords.own);
+    let (own_names, own_values): (Vec<_>, Vec<_>) = own.into_iter().unzip();
+    let (element_names, element_values): (Vec<_>, Vec<_>) = keywords.element.into_iter().unzip();
+
+    let kind = &field.ty;
+    let (optional, default) = match &serde.default {
+        None => (quote!(false), quote!(::core::option::Option::None)),
+        Some(None) => (
+            quote!(true),
+            quote!(::goldenpath_sdk::__private::default_text(&<#kind as ::core::default::Default>::default())),
+        ),
+        Some(Some(path)) => (
+            quote!(true),
+            quote!(::goldenpath_sdk::__private::default_text::<#kind>(&#path())),
+        ),
+    };
+    let required = match role {
+        Role::Input => quote!(!(#optional || <#kind as ::goldenpath_sdk::Schema>::OPTIONAL)),
+        Role::Output if serde.may_be_skipped => quote!(false),
+        Role::Output => quote!(true),
+    };
+    Ok(quote! {
+        schema.field::<#kind>(::goldenpath_sdk::__private::Field {
+            name: #name,
+            required: #required,
+            default: #default,
+            own: &[#((#own_names, #own_values)),*],
+            element: &[#((#element_names, #element_values)),*],
+        });
+    })
 }
 
 fn enum_keywords(container: &SerdeContainer, data: &DataEnum) -> Result<TokenStream> {
@@ -211,9 +231,4 @@ fn missing_derives(attributes: &[Attribute]) -> Result<Vec<Path>> {
         .filter(|(name, _)| !derived.iter().any(|known| known == name))
         .map(|(_, path)| path)
         .collect())
-}
-
-/// Nothing has no place of its own.
-fn span_or_call(span: Span) -> Span {
-    span.resolved_at(Span::call_site())
 }

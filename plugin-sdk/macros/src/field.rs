@@ -2,7 +2,8 @@
 
 use syn::meta::ParseNestedMeta;
 use syn::{
-    Attribute, Error, Expr, ExprLit, ExprRange, ExprUnary, Lit, LitStr, RangeLimits, Result, UnOp,
+    Error, Expr, ExprLit, ExprRange, ExprUnary, Field, GenericArgument, Lit, LitStr, PathArguments,
+    RangeLimits, Result, Type, UnOp,
 };
 
 /// Keyword and JSON text.
@@ -19,25 +20,47 @@ pub(crate) struct FieldKeywords {
 
 impl FieldKeywords {
     /// Reads the attributes and takes them off, as the compiler does not know them.
-    pub(crate) fn take(attributes: &mut Vec<Attribute>) -> Result<Self> {
+    pub(crate) fn take(field: &mut Field) -> Result<Self> {
         let mut found = Self::default();
-        for attribute in attributes
+        let shape = Shape::of(&field.ty);
+        for attribute in field
+            .attrs
             .iter()
             .filter(|attribute| attribute.path().is_ident("field"))
         {
-            attribute.parse_nested_meta(|meta| found.read(&meta))?;
+            attribute.parse_nested_meta(|meta| found.read(&meta, &shape))?;
         }
-        attributes.retain(|attribute| !attribute.path().is_ident("field"));
+        field
+            .attrs
+            .retain(|attribute| !attribute.path().is_ident("field"));
         Ok(found)
     }
 
-    fn read(&mut self, meta: &ParseNestedMeta<'_>) -> Result<()> {
+    fn read(&mut self, meta: &ParseNestedMeta<'_>, shape: &Shape) -> Result<()> {
         let name = meta
             .path
             .get_ident()
             .map(ToString::to_string)
             .unwrap_or_default();
-        match name.as_str() {
+        shape.check(&name).map_err(|message| meta.error(message))?;
+        let (own, element) = (self.own.len(), self.element.len());
+        self.read_one(&name, meta)?;
+        let (own_before, own_now) = self.own.split_at(own);
+        let (element_before, element_now) = self.element.split_at(element);
+        let twice = |before: &[Keyword], now: &[Keyword]| {
+            now.iter()
+                .any(|(new, _)| before.iter().any(|(known, _)| known == new))
+        };
+        if twice(own_before, own_now) || twice(element_before, element_now) {
+            return Err(meta.error(format!(
+                "`{name}` says what this field has been told already"
+            )));
+        }
+        Ok(())
+    }
+
+    fn read_one(&mut self, name: &str, meta: &ParseNestedMeta<'_>) -> Result<()> {
+        match name {
             "title" => self.own.push(("title", text(meta)?)),
             "pattern" => self.element.push(("pattern", text(meta)?)),
             "format" => self.element.push(("format", text(meta)?)),
@@ -63,6 +86,73 @@ impl FieldKeywords {
         Ok(())
     }
 }
+
+/// What a field's type is, as far as its text tells: a type of the author's own may be anything.
+#[derive(Default)]
+struct Shape {
+    list: Option<bool>,
+    /// The single value's type, without what wraps it.
+    value: Option<String>,
+}
+
+impl Shape {
+    fn of(kind: &Type) -> Self {
+        let Type::Path(path) = kind else {
+            return Self::default();
+        };
+        let Some(last) = path.path.segments.last() else {
+            return Self::default();
+        };
+        let name = last.ident.to_string();
+        let inner = match &last.arguments {
+            PathArguments::AngleBracketed(generics) => generics.args.first(),
+            _ => None,
+        };
+        match (name.as_str(), inner) {
+            ("Option" | "Box", Some(GenericArgument::Type(inner))) => Self::of(inner),
+            ("Vec", Some(GenericArgument::Type(inner))) => Self {
+                list: Some(true),
+                ..Self::of(inner)
+            },
+            _ => Self {
+                list: TEXTS
+                    .iter()
+                    .chain(&NUMBERS)
+                    .any(|known| name == *known)
+                    .then_some(false),
+                value: Some(name),
+            },
+        }
+    }
+
+    /// Refuses a keyword that says nothing about values of this type: a schema would carry it and check nothing.
+    fn check(&self, keyword: &str) -> std::result::Result<(), String> {
+        let is = |known: &[&str]| self.value.as_deref().is_some_and(|v| known.contains(&v));
+        let misfit = match keyword {
+            "pattern" | "format" | "entity" | "length" => is(&NUMBERS) || is(&["bool"]),
+            "range" => is(&TEXTS),
+            "items" => self.list == Some(false),
+            _ => false,
+        };
+        let wanted = match keyword {
+            "range" => "a number",
+            "items" => "a list",
+            _ => "text",
+        };
+        if misfit {
+            return Err(format!(
+                "`{keyword}` is a rule for {wanted}, which this field does not hold"
+            ));
+        }
+        Ok(())
+    }
+}
+
+const TEXTS: [&str; 3] = ["String", "char", "bool"];
+
+const NUMBERS: [&str; 12] = [
+    "f32", "f64", "i8", "i16", "i32", "i64", "isize", "u8", "u16", "u32", "u64", "usize",
+];
 
 /// A JSON string.
 pub(crate) fn json_string(text: &str) -> String {
@@ -126,13 +216,21 @@ fn bounds(
             found.push((keyword, literal(end, number)?));
         }
     }
-    if found.is_empty() {
-        return Err(Error::new_spanned(
+    let ends: Vec<f64> = found
+        .iter()
+        .filter_map(|(_, end)| end.parse().ok())
+        .collect();
+    match ends[..] {
+        [] => Err(Error::new_spanned(
             &expression,
             "this range has no end on either side",
-        ));
+        )),
+        [least, most] if least > most => Err(Error::new_spanned(
+            &expression,
+            "this range is empty: no value fits it",
+        )),
+        _ => Ok(found),
     }
-    Ok(found)
 }
 
 fn literal(expression: &Expr, number: Number) -> Result<String> {

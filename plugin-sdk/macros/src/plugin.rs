@@ -14,19 +14,14 @@ pub(crate) fn expand(actions: TokenStream) -> Result<TokenStream> {
             "name at least one action: `plugin!(my_action);`",
         ));
     }
-    let actions = actions.iter();
-    let list = quote!(#(#actions),*);
+    let actions: Vec<_> = actions.iter().collect();
     Ok(quote! {
         // Checked on every target, so that a wrong name shows in `cargo test` already.
         const _: () = {
-            fn every_name_is_an_action() {
-                fn is_action<A: ::goldenpath_sdk::Action>() {}
-                let _ = every_name_is_an_action;
-                ::goldenpath_sdk::__private::for_each!(is_action; #list);
-            }
+            #(const _: &str = <#actions as ::goldenpath_sdk::Action>::NAME;)*
         };
 
         #[cfg(target_arch = "wasm32")]
-        ::goldenpath_sdk::__private::export_plugin!(#list);
+        ::goldenpath_sdk::__private::export_plugin!(#(#actions),*);
     })
 }

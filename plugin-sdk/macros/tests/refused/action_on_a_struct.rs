@@ -1,0 +1,8 @@
+use goldenpath_sdk::prelude::*;
+
+#[action]
+struct Hello {
+    name: String,
+}
+
+fn main() {}

@@ -1,0 +1,5 @@
+fn hello() {}
+
+goldenpath_sdk::plugin!(hello);
+
+fn main() {}
