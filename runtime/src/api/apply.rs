@@ -10,7 +10,7 @@ use super::extract::{JsonBody, Params};
 use super::reply::Json;
 use crate::action::parse_action;
 use crate::app::{App, ApplyMode, Documents};
-use crate::catalog::{self, Applied, check_entity_keys, parse_blueprint, parse_draft};
+use crate::catalog::{self, Applied, Placed, check_entity_keys, parse_blueprint, parse_draft};
 use crate::model::{BlueprintId, EntityDraft, Violation};
 
 /// Documents to put in place.
@@ -76,7 +76,17 @@ pub(super) async fn apply_documents(
     } else {
         ApplyMode::Commit
     };
-    let applied = app.apply(&caller, parse(apply.documents)?, mode).await?;
+    let sources: Vec<String> = apply
+        .documents
+        .iter()
+        // The client chooses the name; the message shows only its beginning.
+        .map(|document| document.source.chars().take(200).collect())
+        .collect();
+    let parsed = parse(apply.documents).map_err(|refusal| name_sources(refusal, &sources))?;
+    let applied = app
+        .apply(&caller, parsed, mode)
+        .await
+        .map_err(|error| name_sources(error.into(), &sources))?;
     Ok(Json(ApplyReply {
         ok: true,
         dry_run,
@@ -89,35 +99,48 @@ fn parse(documents: Vec<Document>) -> Result<Documents, ApiError> {
     let mut parsed = Documents::default();
     let mut violations = Vec::new();
     for (index, document) in documents.into_iter().enumerate() {
-        let Document {
-            source,
-            kind,
-            value,
-        } = document;
+        let Document { kind, value, .. } = document;
+        let at = format!("/documents/{index}/value");
         let taken = match kind {
             Kind::Blueprint => parse_blueprint(value)
-                .map(|blueprint| parsed.blueprints.push(blueprint))
+                .map(|value| parsed.blueprints.push(placed(&at, value)))
                 .map_err(ApiError::from),
             Kind::Action => parse_action(value)
-                .map(|action| parsed.actions.push(action))
+                .map(|value| parsed.actions.push(placed(&at, value)))
                 .map_err(ApiError::from),
             Kind::Entity => parse_entity(value)
-                .map(|entity| parsed.entities.push(entity))
+                .map(|value| parsed.entities.push(placed(&at, value)))
                 .map_err(ApiError::from),
         };
         let Err(refusal) = taken else { continue };
-        // The client chooses the name; the message shows only its beginning.
-        let source: String = source.chars().take(200).collect();
         violations.extend(refusal.details.into_iter().map(|violation| Violation {
-            path: format!("/documents/{index}/value{}", violation.path),
-            message: format!("{source}: {}", violation.message),
-            rule: violation.rule,
+            path: format!("{at}{}", violation.path),
+            ..violation
         }));
     }
     if violations.is_empty() {
         return Ok(parsed);
     }
     Err(ApiError::invalid("the apply", violations))
+}
+
+fn placed<T>(at: &str, value: T) -> Placed<T> {
+    Placed {
+        at: at.to_owned(),
+        value,
+    }
+}
+
+/// Puts the name of each document's source before what is wrong with it.
+fn name_sources(mut refusal: ApiError, sources: &[String]) -> ApiError {
+    for violation in &mut refusal.details {
+        let rest = violation.path.strip_prefix("/documents/");
+        let index = rest.and_then(|rest| rest.split('/').next()?.parse::<usize>().ok());
+        if let Some(source) = index.and_then(|index| sources.get(index)) {
+            violation.message = format!("{source}: {}", violation.message);
+        }
+    }
+    refusal
 }
 
 fn parse_entity(value: Value) -> Result<(BlueprintId, EntityDraft), catalog::Error> {
@@ -139,15 +162,25 @@ fn parse_entity(value: Value) -> Result<(BlueprintId, EntityDraft), catalog::Err
             None
         }
     };
-    let draft = parse_draft(value)?;
-    match blueprint {
-        Some(blueprint) if violations.is_empty() => Ok((blueprint, draft)),
-        _ => {
+    let (subject, draft) = match parse_draft(value) {
+        Ok(draft) => {
             let identifier = draft.identifier.as_ref().map_or("", |id| id.as_str());
-            Err(catalog::Error::Invalid {
-                subject: format!("entity `{identifier}`"),
-                violations,
-            })
+            (format!("entity `{identifier}`"), Some(draft))
         }
+        Err(catalog::Error::Invalid {
+            subject,
+            violations: more,
+        }) => {
+            violations.extend(more);
+            (subject, None)
+        }
+        Err(other) => return Err(other),
+    };
+    match (blueprint, draft) {
+        (Some(blueprint), Some(draft)) if violations.is_empty() => Ok((blueprint, draft)),
+        _ => Err(catalog::Error::Invalid {
+            subject,
+            violations,
+        }),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::App;
 use crate::action::{self, parse_action};
-use crate::catalog::{Applied, parse_blueprint};
+use crate::catalog::{self, Applied, Placed, parse_blueprint};
 use crate::model::{
     Action, Actor, Approval, Blueprint, BlueprintId, EntityDraft, PluginName, PluginVersion,
     Violation,
@@ -14,11 +14,11 @@ use crate::store;
 #[derive(Clone, Debug, Default)]
 pub struct Documents {
     /// In any order; they may point at each other.
-    pub blueprints: Vec<Blueprint>,
+    pub blueprints: Vec<Placed<Blueprint>>,
     /// In any order; they may point at each other.
-    pub entities: Vec<(BlueprintId, EntityDraft)>,
+    pub entities: Vec<Placed<(BlueprintId, EntityDraft)>>,
     /// In any order.
-    pub actions: Vec<Action>,
+    pub actions: Vec<Placed<Action>>,
 }
 
 /// Whether an apply is meant.
@@ -61,8 +61,9 @@ impl App {
         documents: Documents,
         mode: ApplyMode,
     ) -> Result<Applied, action::Error> {
-        for action in &documents.actions {
-            self.actions.check(action).await?;
+        for Placed { at, value } in &documents.actions {
+            let checked = self.actions.check(value).await;
+            checked.map_err(|error| placed(error, at))?;
         }
         self.put(actor, documents, mode).await
     }
@@ -82,10 +83,10 @@ impl App {
                 let mut applied = catalog
                     .apply_in(tx, &actor, documents.blueprints, documents.entities)
                     .map_err(|error| Undo::Refused(error.into()))?;
-                for document in documents.actions {
+                for Placed { at, value } in documents.actions {
                     let one = actions
-                        .apply_in(tx, &actor, document)
-                        .map_err(Undo::Refused)?;
+                        .apply_in(tx, &actor, value)
+                        .map_err(|error| Undo::Refused(placed(error, &at)))?;
                     applied.created.extend(one.created);
                     applied.updated.extend(one.updated);
                     applied.unchanged.extend(one.unchanged);
@@ -133,11 +134,11 @@ impl App {
                 Some(("blueprints", _)) => {
                     let blueprint = parse_blueprint(value).map_err(action::Error::from);
                     let blueprint = blueprint.map_err(ApproveError::Documents)?;
-                    documents.blueprints.push(blueprint);
+                    documents.blueprints.push(blueprint.into());
                 }
                 Some(("actions", _)) => {
                     let action = parse_action(value).map_err(ApproveError::Documents)?;
-                    documents.actions.push(action);
+                    documents.actions.push(action.into());
                 }
                 _ => {
                     return Err(refused(
@@ -148,6 +149,34 @@ impl App {
             }
         }
         Ok(documents)
+    }
+}
+
+/// An error about one document, with its place before the paths.
+fn placed(error: action::Error, at: &str) -> action::Error {
+    let before = |violations: Vec<Violation>| {
+        let violations = violations.into_iter().map(|violation| Violation {
+            path: format!("{at}{}", violation.path),
+            ..violation
+        });
+        violations.collect()
+    };
+    match error {
+        action::Error::Invalid {
+            subject,
+            violations,
+        } => action::Error::Invalid {
+            violations: before(violations),
+            subject,
+        },
+        action::Error::Catalog(catalog::Error::Invalid {
+            subject,
+            violations,
+        }) => action::Error::Catalog(catalog::Error::Invalid {
+            violations: before(violations),
+            subject,
+        }),
+        other => other,
     }
 }
 

@@ -15,12 +15,40 @@ const MAX_DOCUMENTS: usize = 10_000;
 /// Violations that one apply tells.
 const MAX_VIOLATIONS: usize = 1_000;
 
+/// A document, and where it stands among all that were sent.
+#[derive(Clone, Debug)]
+pub struct Placed<T> {
+    /// JSON pointer to it, to which the paths of broken rules are added; empty for one that came alone.
+    pub at: String,
+    /// The document.
+    pub value: T,
+}
+
+impl<T> Placed<T> {
+    /// Another document in the same place.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Placed<U> {
+        Placed {
+            at: self.at,
+            value: change(self.value),
+        }
+    }
+}
+
+impl<T> From<T> for Placed<T> {
+    fn from(value: T) -> Self {
+        Self {
+            at: String::new(),
+            value,
+        }
+    }
+}
+
 pub(super) fn apply(
     tx: &WriteTx<'_>,
     kinds: &Kinds,
     actor: &Actor,
-    blueprints: Vec<Blueprint>,
-    entities: Vec<(BlueprintId, EntityDraft)>,
+    blueprints: Vec<Placed<Blueprint>>,
+    entities: Vec<Placed<(BlueprintId, EntityDraft)>>,
 ) -> Result<Applied, Error> {
     let count = blueprints.len() + entities.len();
     if count > MAX_DOCUMENTS {
@@ -49,10 +77,11 @@ struct Refused {
 }
 
 impl Refused {
-    /// Notes what is wrong with one document. Each message names it: paths alone are of no use among many documents.
-    fn add(&mut self, subject: &str, violations: impl IntoIterator<Item = Violation>) {
+    /// Notes what is wrong with the document at a place. Each message names it: paths alone are of no use to a person.
+    fn add(&mut self, at: &str, subject: &str, violations: impl IntoIterator<Item = Violation>) {
         let before = self.violations.len();
         let named = violations.into_iter().map(|violation| Violation {
+            path: format!("{at}{}", violation.path),
             message: format!("{subject}: {}", violation.message),
             ..violation
         });
@@ -82,20 +111,20 @@ impl Refused {
 fn apply_blueprints(
     tx: &WriteTx<'_>,
     actor: &Actor,
-    blueprints: &[Blueprint],
+    blueprints: &[Placed<Blueprint>],
     applied: &mut Applied,
     refused: &mut Refused,
 ) -> Result<(), Error> {
     let incoming: HashSet<&BlueprintId> = blueprints
         .iter()
-        .map(|blueprint| &blueprint.identifier)
+        .map(|blueprint| &blueprint.value.identifier)
         .collect();
     let mut seen = HashSet::new();
-    for after in blueprints {
+    for Placed { at, value: after } in blueprints {
         let id = &after.identifier;
         let subject = format!("blueprint `{id}`");
         if !seen.insert(id) {
-            refused.add(&subject, [duplicate()]);
+            refused.add(at, &subject, [duplicate()]);
             continue;
         }
         let mut found = blueprint::check(after);
@@ -120,7 +149,7 @@ fn apply_blueprints(
             found.extend(blueprint::check_change(tx, row, before, after)?);
         }
         if !found.is_empty() {
-            refused.add(&subject, found);
+            refused.add(at, &subject, found);
             continue;
         }
         // Blueprints know each other by identifier, so the ones whose target is still to come can be written already.
@@ -144,20 +173,22 @@ fn apply_entities(
     tx: &WriteTx<'_>,
     kinds: &Kinds,
     actor: &Actor,
-    entities: Vec<(BlueprintId, EntityDraft)>,
+    entities: Vec<Placed<(BlueprintId, EntityDraft)>>,
     applied: &mut Applied,
     refused: &mut Refused,
 ) -> Result<(), Error> {
     let mut loaded: HashMap<BlueprintId, Option<Kind>> = HashMap::new();
     let mut seen: HashSet<(BlueprintId, EntityId)> = HashSet::new();
-    let mut planned: Vec<(Plan, EntityKey)> = Vec::new();
+    let mut planned: Vec<(String, Plan, EntityKey)> = Vec::new();
     // All rows come before any edge: whatever an entity points at is then there, or does not exist.
-    for (blueprint, draft) in entities {
+    for Placed { at, value } in entities {
+        let (blueprint, draft) = value;
         let Some(id) = draft.identifier.clone() else {
             let message =
                 "`identifier` is required: without one, each apply would make another entity";
             let subject = format!("entity of blueprint `{blueprint}`");
             refused.add(
+                &at,
                 &subject,
                 [Violation::new("/identifier", "required", message)],
             );
@@ -176,19 +207,20 @@ fn apply_entities(
         let Some(kind) = kind else {
             let message = format!("blueprint `{blueprint}` does not exist, here or in the catalog");
             refused.add(
+                &at,
                 &subject,
                 [Violation::new("/blueprint", "relation", message)],
             );
             continue;
         };
         if !seen.insert((blueprint.clone(), id.clone())) {
-            refused.add(&subject, [duplicate()]);
+            refused.add(&at, &subject, [duplicate()]);
             continue;
         }
         let label = format!("entity {blueprint}/{id}");
         let plan = Plan::new(tx, kind, id, draft, WriteMode::Replace)?;
         if !plan.violations.is_empty() {
-            refused.add(&subject, plan.violations);
+            refused.add(&at, &subject, plan.violations);
         } else if plan.is_unchanged() {
             applied.unchanged.push(label);
         } else {
@@ -199,10 +231,10 @@ fn apply_entities(
             };
             labels.push(label);
             let key = plan.save_row(tx, actor)?;
-            planned.push((plan, key));
+            planned.push((at, plan, key));
         }
     }
-    for (plan, key) in &planned {
+    for (at, plan, key) in &planned {
         let write = Write {
             tx,
             kinds,
@@ -212,6 +244,7 @@ fn apply_entities(
         let resolved = relation::resolve(write, &plan.kind, &plan.after, plan.value_before())?;
         let subject = entity::name(&plan.after.blueprint, &plan.after.identifier);
         refused.add(
+            at,
             &subject,
             resolved.missing.iter().map(|target| {
                 let message = format!("{} does not exist, here or in the catalog", target.named());

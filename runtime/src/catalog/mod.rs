@@ -16,6 +16,7 @@ mod tests;
 
 use serde_json::{Map, Value};
 
+pub use apply::Placed;
 pub use document::{Document, DocumentError, DocumentKind, is_document, parse_documents};
 pub use draft::{check_entity_keys, parse_blueprint, parse_draft};
 pub use error::Error;
@@ -262,15 +263,17 @@ impl Catalog {
     /// An `Err` must undo it.
     ///
     /// # Errors
-    /// [`Error::Invalid`] with every rule that any of the documents breaks; each message names its document.
+    /// [`Error::Invalid`] with every rule that any of the documents breaks; each path begins with its document's place,
+    /// and each message names the document.
     pub fn apply_in(
         &self,
         tx: &WriteTx<'_>,
         actor: &Actor,
-        blueprints: Vec<Blueprint>,
-        entities: Vec<(BlueprintId, EntityDraft)>,
+        blueprints: Vec<Placed<Blueprint>>,
+        entities: Vec<Placed<(BlueprintId, EntityDraft)>>,
     ) -> Result<Applied, Error> {
-        let blueprints = blueprints.into_iter().map(blueprint::settle).collect();
+        let settle = |placed: Placed<Blueprint>| placed.map(blueprint::settle);
+        let blueprints = blueprints.into_iter().map(settle).collect();
         apply::apply(tx, &self.kinds, actor, blueprints, entities)
     }
 }

@@ -151,15 +151,17 @@ fn demo_documents() -> Result<Documents, Failure> {
             .map_err(|error| failed(&error))?
         {
             match document.kind {
-                DocumentKind::Blueprint => documents
-                    .blueprints
-                    .push(parse_blueprint(document.value).map_err(|error| failed(&error))?),
+                DocumentKind::Blueprint => documents.blueprints.push(
+                    parse_blueprint(document.value)
+                        .map_err(|error| failed(&error))?
+                        .into(),
+                ),
                 DocumentKind::Entity => {
                     let blueprint = text(&document.value, "/blueprint");
                     let blueprint =
                         BlueprintId::parse(blueprint).map_err(|error| failed(&error))?;
                     let draft = parse_draft(document.value).map_err(|error| failed(&error))?;
-                    documents.entities.push((blueprint, draft));
+                    documents.entities.push((blueprint, draft).into());
                 }
                 DocumentKind::Action => {}
             }
@@ -293,7 +295,8 @@ mod tests {
     fn the_example_catalog_is_whole_and_everything_has_an_owner() {
         let documents = demo_documents().unwrap();
         assert_eq!(documents.blueprints.len(), 6);
-        for (blueprint, entity) in &documents.entities {
+        for placed in &documents.entities {
+            let (blueprint, entity) = &placed.value;
             let owned = entity.team.as_ref().is_some_and(|team| !team.is_empty());
             assert!(owned || blueprint.as_str() == "_team", "{entity:?}");
         }

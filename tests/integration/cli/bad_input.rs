@@ -5,13 +5,8 @@ use std::path::Path;
 
 use goldenpath_tests::{Ended, Portal, Program};
 
+use super::write;
 use crate::program;
-
-#[expect(clippy::disallowed_methods, reason = "the test's own files")]
-fn write(file: &Path, text: &str) {
-    std::fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
-    std::fs::write(file, text).expect("a file");
-}
 
 /// Starts a second `serve` that is expected to end at once.
 fn serve(home: &Path, data: &Path, listen: &str) -> Ended {
@@ -61,7 +56,14 @@ fn an_apply_with_one_broken_document_changes_nothing() {
     );
     let ended = portal.cli(&["catalog", "apply", "catalog"]);
     assert_ne!(ended.code, 0, "{}", ended.stdout);
-    assert_says(&ended, &["entity `a`", "/properties/size"]);
+    assert_says(
+        &ended,
+        &[
+            "catalog/entities/Thing/a.json: /properties/size",
+            "entity `a`",
+            "nothing was applied",
+        ],
+    );
     let thing = portal.admin().get("/v1/blueprints/Thing");
     assert_eq!(thing.status, 404, "{}", thing.text());
 }

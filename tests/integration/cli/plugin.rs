@@ -3,18 +3,14 @@
 use goldenpath_tests::{Portal, Program, external};
 use serde_json::json;
 
+use super::write;
 use crate::{guest_target, hello, program};
-
-#[expect(clippy::disallowed_methods, reason = "the test's own files")]
-fn write(file: &std::path::Path, bytes: &[u8]) {
-    std::fs::write(file, bytes).expect("a file");
-}
 
 #[test]
 fn inspect_shows_all_that_a_reviewer_needs_from_the_file_alone() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("hello.wasm");
-    write(&file, &hello().package());
+    write(&file, hello().package());
     let shown = Program::new(program(), folder.path())
         .run([
             "plugin",
@@ -48,7 +44,7 @@ fn inspect_says_what_is_wrong_with_a_file_that_is_no_package() {
 #[test]
 fn install_with_approve_prints_the_lines_and_the_plugin_runs() {
     let portal = Portal::start(program());
-    write(&portal.folder().join("hello.wasm"), &hello().package());
+    write(&portal.folder().join("hello.wasm"), hello().package());
     portal
         .cli(&["plugin", "install", "hello.wasm", "--approve"])
         .with_code(0);

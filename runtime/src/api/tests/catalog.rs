@@ -225,7 +225,7 @@ async fn apply_is_one_transaction_and_a_dry_run_changes_nothing() {
     let bad = json!({"documents": [
         blueprint("A", "A"),
         entity(json!({"identifier": "a b"})),
-        entity(json!({"identifier": "x", "blueprint": "A", "tilte": 1})),
+        entity(json!({"identifier": "x", "blueprint": "A", "tilte": 1, "properties": []})),
     ]});
     let refused = app.post("/v1/catalog/apply", &token, bad).await;
     refused.refusal(422);
@@ -235,9 +235,27 @@ async fn apply_is_one_transaction_and_a_dry_run_changes_nothing() {
         .iter()
         .map(|one| one["path"].clone())
         .collect();
+    assert_eq!(
+        paths,
+        [
+            "/documents/1/value/blueprint",
+            "/documents/1/value/identifier",
+            "/documents/2/value/tilte",
+            "/documents/2/value/properties",
+        ]
+    );
+    let broken = json!({"documents": [
+        blueprint("A", "A"),
+        entity(json!({"identifier": "x", "blueprint": "A", "relations": {"other": "nobody"}})),
+    ]});
+    let refused = app.post("/v1/catalog/apply", &token, broken).await;
+    refused.refusal(422);
+    let detail = refused.json()["details"][0].clone();
+    assert_eq!(detail["path"], "/documents/1/value/relations/other");
+    let message = detail["message"].as_str().unwrap();
     assert!(
-        paths.contains(&json!("/documents/2/value/tilte")),
-        "{paths:?}"
+        message.starts_with("entities/x.json: entity `x`"),
+        "{message}"
     );
     assert_eq!(
         app.get("/v1/blueprints", &token).await.json()["blueprints"],

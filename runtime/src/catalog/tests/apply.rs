@@ -83,11 +83,11 @@ async fn every_fault_of_every_document_is_told_and_nothing_stays() {
     assert_eq!(
         found,
         pairs(&[
-            ("/blueprint", "relation"),
-            ("/identifier", "required"),
-            ("/identifier", "unique"),
-            ("/properties/type", "enum"),
-            ("/relations/other", "relation"),
+            ("/0/properties/type", "enum"),
+            ("/1/relations/other", "relation"),
+            ("/2/identifier", "unique"),
+            ("/3/blueprint", "relation"),
+            ("/4/identifier", "required"),
         ])
     );
     assert!(fixture.catalog.list_blueprints().await.unwrap().is_empty());

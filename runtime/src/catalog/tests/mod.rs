@@ -127,15 +127,17 @@ impl Fixture {
     async fn apply(&self, blueprints: Vec<Value>, entities: Vec<Value>) -> Result<Applied, Error> {
         let blueprints = blueprints
             .into_iter()
-            .map(|value| parse_blueprint(value).unwrap())
+            .map(|value| parse_blueprint(value).unwrap().into())
             .collect();
         let entities = entities
             .into_iter()
-            .map(|value| {
-                (
+            .enumerate()
+            .map(|(index, value)| Placed {
+                at: format!("/{index}"),
+                value: (
                     id(value["blueprint"].as_str().unwrap()),
                     parse_draft(value).unwrap(),
-                )
+                ),
             })
             .collect();
         let (catalog, actor) = (self.catalog.clone(), self.actor.clone());

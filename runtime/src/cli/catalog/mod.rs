@@ -5,7 +5,7 @@ mod files;
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use serde_json::json;
+use serde_json::{Value, json};
 use ureq::http::Method;
 
 use super::client::{Client, Payload, list, text};
@@ -55,12 +55,13 @@ pub(super) fn run(command: CatalogCommand, output: &Output) -> Result<Exit, Fail
     let answer = client
         .ask(&Method::POST, &path, Payload::Json(&body), &[])
         .map_err(|failure| name_files(failure, &sources))?;
+    let applied = answer.get("applied").unwrap_or(&Value::Null);
     output.result(&answer, |output| {
         for (key, verb, planned) in [
             ("created", "created", "would create"),
             ("updated", "updated", "would update"),
         ] {
-            for document in list(&answer, key) {
+            for document in list(applied, key) {
                 output.line(&format!(
                     "{} {}",
                     if dry_run { planned } else { verb },
@@ -68,7 +69,7 @@ pub(super) fn run(command: CatalogCommand, output: &Output) -> Result<Exit, Fail
                 ));
             }
         }
-        let count = |key| list(&answer, key).len();
+        let count = |key| list(applied, key).len();
         output.line(&format!(
             "{}{} created, {} updated, {} unchanged",
             if dry_run {
@@ -86,6 +87,13 @@ pub(super) fn run(command: CatalogCommand, output: &Output) -> Result<Exit, Fail
 
 /// Puts the file's name where the server names a document by its number.
 fn name_files(mut failure: Failure, sources: &[String]) -> Failure {
+    if failure.violations.is_empty() {
+        return failure;
+    }
+    failure.message = format!(
+        "{} rule(s) are broken; nothing was applied",
+        failure.violations.len()
+    );
     failure.details = failure
         .violations
         .iter()
@@ -102,8 +110,11 @@ fn name_files(mut failure: Failure, sources: &[String]) -> Failure {
                     let message = message
                         .strip_prefix(&format!("{source}: "))
                         .unwrap_or(&message);
-                    let pointer = if pointer.is_empty() { "/" } else { pointer };
-                    format!("{source}: {pointer}: {message}")
+                    if pointer.is_empty() {
+                        format!("{source}: {message}")
+                    } else {
+                        format!("{source}: {pointer}: {message}")
+                    }
                 }
                 None if path.is_empty() => message,
                 None => format!("{path}: {message}"),
@@ -124,13 +135,14 @@ mod tests {
             json!({"path": "/documents/1/value/properties/type", "rule": "enum", "message": "b.json: is not one of"}),
             json!({"path": "/relations/system", "rule": "relation", "message": "there is no such entity"}),
         ];
-        let named = name_files(failure, &["a.json".to_owned(), "b.json".to_owned()]);
+        let failure = name_files(failure, &["a.json".to_owned(), "b.json".to_owned()]);
         assert_eq!(
-            named.details,
+            failure.details,
             [
                 "b.json: /properties/type: is not one of",
                 "/relations/system: there is no such entity"
             ]
         );
+        assert_eq!(failure.message, "2 rule(s) are broken; nothing was applied");
     }
 }
