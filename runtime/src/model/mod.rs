@@ -7,7 +7,9 @@ mod entity;
 mod ident;
 mod plugin;
 mod principal;
+mod query;
 mod run;
+mod scalar;
 mod time;
 mod violation;
 
@@ -20,9 +22,14 @@ pub use plugin::{
     Approval, Binding, CapabilityReport, Digest, Finding, PluginState, PluginVersion,
 };
 pub use principal::{Actor, Origin, Permission, Principal, PrincipalKind, Role};
+pub use query::{
+    Combinator, Compare, ContextValue, Direction, Holder, Identifiers, Meta, Operand, Operator,
+    PathMatch, Period, Query, Related, Rule, SchemaCompare, Step, Subject, Test, Walk,
+};
 pub use run::{
     Claim, EventBody, LogLevel, NewRun, Run, RunEnd, RunEvent, RunFailure, RunFilter, RunState,
     RunStatus,
 };
+pub use scalar::Scalar;
 pub use time::Timestamp;
 pub use violation::Violation;
