@@ -9,6 +9,7 @@ mod entity;
 mod error;
 mod json;
 mod kind;
+mod query;
 mod relation;
 mod schema;
 #[cfg(test)]
@@ -21,6 +22,7 @@ pub use document::{Document, DocumentError, DocumentKind, is_document, parse_doc
 pub use draft::{check_entity_keys, parse_blueprint, parse_draft};
 pub use error::Error;
 pub use json::{JsonError, JsonErrorKind, parse_json};
+pub use query::{Asker, Bound, Subjects, bind, evaluate, parse_conditions, parse_query, passes};
 pub use schema::{MAX_DEPTH, Schema};
 
 use crate::model::{
