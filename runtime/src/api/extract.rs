@@ -62,6 +62,17 @@ impl Params {
             .filter(|value| !value.is_empty())
     }
 
+    /// All values under a name, repeated as `name=a&name=b` or `name[]=a`, or in one as `name=a,b`.
+    pub(super) fn list(&self, name: &str) -> Vec<String> {
+        let fits = |key: &str| key == name || key.strip_suffix("[]") == Some(name);
+        let values = self.0.iter().filter(|(key, _)| fits(key));
+        values
+            .flat_map(|(_, value)| value.split(','))
+            .filter(|value| !value.is_empty())
+            .map(str::to_owned)
+            .collect()
+    }
+
     /// A switch, read leniently: there are clients that send Go's formatting errors. Anything but a clear yes is no.
     pub(super) fn switch(&self, name: &str) -> bool {
         self.text(name).is_some_and(|value| {

@@ -11,6 +11,7 @@ mod blueprint;
 mod edge;
 mod entity;
 mod error;
+mod event;
 mod extract;
 mod health;
 mod host;
@@ -21,6 +22,7 @@ mod principal;
 mod reply;
 mod run;
 mod state;
+mod stream;
 
 #[cfg(test)]
 mod tests;
@@ -57,6 +59,8 @@ fn table() -> OpenApiRouter<ApiState> {
         .routes(routes!(entity::bulk::write_entities))
         .routes(routes!(entity::count_entities))
         .routes(routes!(entity::find_entity, entity::replace_entity, entity::patch_entity, entity::delete_entity))
+        .routes(routes!(entity::history::list_entity_history))
+        .routes(routes!(entity::history::restore_entity))
         .routes(routes!(apply::apply_documents))
         // Actions and runs.
         .routes(routes!(action::list_actions, action::create_action))
@@ -76,6 +80,7 @@ fn table() -> OpenApiRouter<ApiState> {
         .routes(routes!(plugin::review::revoke_version))
         // Operations.
         .routes(routes!(audit::list_audit))
+        .routes(routes!(event::stream_events))
         .routes(routes!(health::find_health))
         .routes(routes!(page::find_contract))
         .routes(routes!(page::find_page))

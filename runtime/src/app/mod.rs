@@ -2,7 +2,6 @@
 
 mod access;
 mod apply;
-mod audit;
 
 pub use access::{Access, AccessError, AccessToken, NewPrincipal};
 pub use apply::{ApplyMode, ApproveError, Documents};
@@ -11,14 +10,18 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 
 use crate::action::{self, ActionSettings, Actions};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, History};
 use crate::config::Config;
 use crate::jq::{self, Jq};
 use crate::plugin::{PluginHost, PluginSettings, StartError};
 use crate::store::{self, Store};
 
-/// What the doors may know of the store: how it fails, and which formats it writes.
-pub use crate::store::{Error as StoreError, FORMATS, Formats};
+/// What the doors may know of the store: how it fails, which way the audit log is read, which formats it writes, and
+/// how a folder is checked that nobody has open.
+pub use crate::store::{
+    Area, AuditMark, AuditOrder, Checkup, Error as StoreError, FORMATS, Formats,
+    OpenError as FolderError, check_folder,
+};
 
 /// The whole portal, as the doors see it. Clones share it.
 #[derive(Clone, Debug)]
@@ -27,6 +30,8 @@ pub struct App {
     pub access: Access,
     /// Blueprints and entities.
     pub catalog: Catalog,
+    /// What was, and what changes.
+    pub history: History,
     /// Plugins and their versions.
     pub plugins: PluginHost,
     /// Actions and their runs.
@@ -81,6 +86,7 @@ impl App {
         actions.spawn().await?;
         Ok(Self {
             access,
+            history: catalog.history(),
             catalog,
             plugins,
             actions,

@@ -1,17 +1,14 @@
 //! What goes with a change of an entity, in the transaction of the change: whatever is kept beside the row itself
 //! learns of it here and nowhere else.
 
-use serde_json::Value;
-
 use super::Error;
-use crate::model::{Actor, AuditEntry, Entity, Verb};
-use crate::store::{self, BlueprintKey, EntityKey, WriteTx};
+use crate::model::{Actor, Entity};
+use crate::store::{BlueprintKey, EntityChange, EntityKey, WriteTx};
 
 /// One entity, before and after. Its row and its edges are written already.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Change<'a> {
     /// Its row; gone already where there is no `after`.
-    #[expect(dead_code, reason = "what is kept per entity is not written yet")]
     pub(super) key: EntityKey,
     /// The row of its blueprint.
     #[expect(dead_code, reason = "what is kept per blueprint is not written yet")]
@@ -29,27 +26,11 @@ impl Change<'_> {
     }
 
     fn audit(&self, tx: &WriteTx<'_>, actor: &Actor) -> Result<(), Error> {
-        let (Some(entity), verb) = (match (self.before, self.after) {
-            (None, after) => (after, Verb::Create),
-            (Some(_), Some(after)) => (Some(after), Verb::Update),
-            (before, None) => (before, Verb::Delete),
-        }) else {
-            return Ok(());
-        };
-        let json = |entity: Option<&Entity>| -> Result<Option<Value>, Error> {
-            Ok(entity
-                .map(serde_json::to_value)
-                .transpose()
-                .map_err(|e| store::Error::corrupt("entity", e))?)
-        };
-        tx.insert_audit(&AuditEntry {
+        Ok(tx.insert_entity_audit(&EntityChange {
             actor,
-            verb,
-            resource: "entity",
-            identifier: format!("{}/{}", entity.blueprint, entity.identifier),
-            before: json(self.before)?,
-            after: json(self.after)?,
-        })?;
-        Ok(())
+            key: self.key,
+            before: self.before,
+            after: self.after,
+        })?)
     }
 }

@@ -7,6 +7,7 @@ mod document;
 mod draft;
 mod entity;
 mod error;
+mod history;
 mod json;
 mod kind;
 mod query;
@@ -21,6 +22,7 @@ pub use apply::Placed;
 pub use document::{Document, DocumentError, DocumentKind, is_document, parse_documents};
 pub use draft::{check_entity_keys, parse_blueprint, parse_draft};
 pub use error::Error;
+pub use history::{Changes, FeedError, History, Lost, Restored, readable};
 pub use json::{JsonError, JsonErrorKind, parse_json};
 pub use query::{Asker, Bound, Subjects, bind, evaluate, parse_conditions, parse_query, passes};
 pub use schema::{MAX_DEPTH, Schema};
@@ -83,6 +85,14 @@ impl Catalog {
         Self {
             store,
             kinds: Kinds::default(),
+        }
+    }
+
+    /// What was, and what changes.
+    pub fn history(&self) -> History {
+        History {
+            store: self.store.clone(),
+            kinds: self.kinds.clone(),
         }
     }
 

@@ -5,6 +5,7 @@ mod action;
 mod catalog;
 mod client;
 mod demo;
+mod doctor;
 mod entity;
 mod exit;
 mod input;
@@ -80,6 +81,8 @@ enum Command {
     /// See what was asked for
     #[command(subcommand)]
     Runs(run::RunsCommand),
+    /// Check the data folder of a portal that is stopped
+    Doctor(doctor::DoctorArguments),
     /// Print a completion script for a shell
     Completions {
         /// Which shell
@@ -136,6 +139,7 @@ fn run(command: Command, output: &Output) -> Result<Exit, Failure> {
         Command::Actions(command) => action::run(command, output),
         Command::Run(arguments) => run::start(&arguments, output),
         Command::Runs(command) => run::run(command, output),
+        Command::Doctor(arguments) => doctor::run(&arguments, output),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "goldenpath", &mut script);

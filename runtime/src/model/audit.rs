@@ -21,6 +21,46 @@ pub enum Verb {
     Deny,
 }
 
+impl Verb {
+    /// Every verb.
+    pub const ALL: [Self; 5] = [
+        Self::Create,
+        Self::Update,
+        Self::Delete,
+        Self::Approve,
+        Self::Deny,
+    ];
+
+    /// The verb as the store and the API write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "CREATE",
+            Self::Update => "UPDATE",
+            Self::Delete => "DELETE",
+            Self::Approve => "APPROVE",
+            Self::Deny => "DENY",
+        }
+    }
+
+    /// Whether what is told was done or refused.
+    pub fn status(self) -> AuditStatus {
+        match self {
+            Self::Deny => AuditStatus::Failure,
+            Self::Create | Self::Update | Self::Delete | Self::Approve => AuditStatus::Success,
+        }
+    }
+}
+
+/// How what a row tells of ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum AuditStatus {
+    /// It was done.
+    Success,
+    /// It was refused.
+    Failure,
+}
+
 /// One row to be written to the audit log, in the same transaction as the change itself.
 #[derive(Clone, Debug)]
 pub struct AuditEntry<'a> {
@@ -39,10 +79,10 @@ pub struct AuditEntry<'a> {
 }
 
 /// One row of the audit log as it is read.
-#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AuditRow {
-    /// Counts up over the whole log.
+    /// Counts up by one over the whole log.
     pub sequence: u64,
     /// When it was done.
     #[schema(value_type = String, format = DateTime)]
@@ -57,14 +97,55 @@ pub struct AuditRow {
     pub run_id: Option<RunId>,
     /// What was done.
     pub action: Verb,
+    /// Whether it was done or refused.
+    pub status: AuditStatus,
     /// Kind of the object.
     pub resource: String,
-    /// The object's identifier.
+    /// The object's identifier; for an entity `blueprint/identifier`.
     pub identifier: String,
+    /// The blueprint, where the object is one or belongs to one.
+    pub blueprint: Option<String>,
+    /// The entity's identifier within its blueprint, where the object is one.
+    pub entity: Option<String>,
     /// The object before the change.
     #[schema(value_type = Option<Object>)]
     pub before: Option<Value>,
     /// The object after the change.
     #[schema(value_type = Option<Object>)]
     pub after: Option<Value>,
+    /// SHA-256 over the row and the hash of the row before it, in hexadecimal digits.
+    pub hash: String,
+}
+
+/// Which rows of the audit log are wanted; all conditions hold at once.
+#[derive(Clone, Debug, Default)]
+pub struct AuditFilter {
+    /// Kinds of objects; empty for all.
+    pub resources: Vec<String>,
+    /// What was done; empty for all.
+    pub verbs: Vec<Verb>,
+    /// Through which doors; empty for all.
+    pub origins: Vec<String>,
+    /// During this run.
+    pub run: Option<RunId>,
+    /// Of this blueprint: it itself and what belongs to it.
+    pub blueprint: Option<String>,
+    /// Of entities that are or were called so.
+    pub entity: Option<String>,
+    /// Of objects that are or were called so; entities also as `blueprint/identifier`.
+    pub identifier: Option<String>,
+    /// Not before.
+    pub from: Option<Timestamp>,
+    /// Not after.
+    pub to: Option<Timestamp>,
+}
+
+/// Some rows of the audit log, and where to go on.
+#[derive(Clone, Debug)]
+pub struct AuditPage {
+    /// In the order that was asked for.
+    pub rows: Vec<AuditRow>,
+    /// Sequence to go on from; absent where there is nothing more. A page may be short and still not be the last: what
+    /// one look costs is bounded.
+    pub next: Option<u64>,
 }

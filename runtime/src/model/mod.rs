@@ -14,7 +14,7 @@ mod time;
 mod violation;
 
 pub use action::{Action, InvocationMethod, Operation, Trigger, UserInputs};
-pub use audit::{AuditEntry, AuditRow, Verb};
+pub use audit::{AuditEntry, AuditFilter, AuditPage, AuditRow, AuditStatus, Verb};
 pub use blueprint::{Blueprint, BlueprintSchema, RelationDefinition, Stamp, Stamped};
 pub use entity::{Entity, EntityDraft, RelationValue, WriteMode};
 pub use ident::{ActionId, BlueprintId, EntityId, IdentError, PluginName, RunId};

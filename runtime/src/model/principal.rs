@@ -150,6 +150,17 @@ pub enum Origin {
     System,
 }
 
+impl Origin {
+    /// The origin as the store and the API write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Api => "API",
+            Self::Plugin => "PLUGIN",
+            Self::System => "SYSTEM",
+        }
+    }
+}
+
 /// On whose behalf something happens, and how it came to be. Every change in the catalog names one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Actor {

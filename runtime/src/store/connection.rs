@@ -1,5 +1,6 @@
 //! One database file: a writer thread, several readers, write-ahead logging.
 
+use std::cell::Cell;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -7,8 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use rusqlite::{Connection, OpenFlags};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
+use super::audit::chain::Tail;
 use super::lock::FolderLock;
 use super::writer::{self, Job, TypedJob};
 use super::{Error, OpenError, migrate};
@@ -42,6 +44,8 @@ pub struct WriteTx<'a> {
     pub(super) read: ReadTx<'a>,
     /// When the transaction began: the time of every row that it writes.
     pub now: Timestamp,
+    /// The newest row of the audit log, where that is known.
+    pub(super) tail: &'a Cell<Option<Tail>>,
 }
 
 impl<'a> Deref for WriteTx<'a> {
@@ -64,6 +68,8 @@ struct Shared {
     jobs: Option<mpsc::Sender<Box<dyn Job>>>,
     writer: Option<JoinHandle<()>>,
     readers: Readers,
+    /// Told of every commit that appended to the audit log.
+    appended: watch::Receiver<u64>,
     /// Declared last: released only after the connections are closed. The writer thread holds it too.
     _lock: FolderLock,
 }
@@ -106,11 +112,12 @@ impl Database {
             .map_err(failed)?;
         migrate::migrate(file, &mut connection, formats)?;
         let (jobs, queue) = mpsc::channel(WRITE_QUEUE);
+        let (tell, appended) = watch::channel(0);
         let held = lock.clone();
         let writer = std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || {
-                writer::write_until_closed(&connection, queue);
+                writer::write_until_closed(&connection, queue, &tell);
                 drop(connection);
                 drop(held);
             })
@@ -127,6 +134,7 @@ impl Database {
             jobs: Some(jobs),
             writer: Some(writer),
             readers,
+            appended,
             _lock: lock.clone(),
         };
         Ok(Self {
@@ -166,6 +174,13 @@ impl Database {
         let jobs = self.shared.jobs.as_ref().ok_or(Error::Closed)?;
         jobs.send(job).await.map_err(|_| Error::Closed)?;
         answer.await.unwrap_or_else(|_| Err(Error::Closed.into()))
+    }
+}
+
+impl Database {
+    /// The newest sequence of the audit log as of the last commit; 0 as long as nothing was appended.
+    pub(super) fn appended(&self) -> watch::Receiver<u64> {
+        self.shared.appended.clone()
     }
 }
 
@@ -228,7 +243,7 @@ impl Readers {
     clippy::disallowed_methods,
     reason = "the one place that opens databases"
 )]
-fn connect(file: &Path, flags: OpenFlags) -> Result<Connection, rusqlite::Error> {
+pub(super) fn connect(file: &Path, flags: OpenFlags) -> Result<Connection, rusqlite::Error> {
     let connection = Connection::open_with_flags(file, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.pragma_update(None, "foreign_keys", true)?;

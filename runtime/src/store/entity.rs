@@ -12,7 +12,7 @@ use crate::model::{BlueprintId, Entity, EntityId, Stamp};
 
 /// Names an entity's row; never used for another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct EntityKey(i64);
+pub struct EntityKey(pub(super) i64);
 
 /// A stored entity without its relations, which are loaded for many entities at once.
 #[derive(Clone, Debug)]

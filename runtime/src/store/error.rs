@@ -61,6 +61,14 @@ pub enum OpenError {
         /// Newest format that this version knows.
         known: u32,
     },
+    /// There is no portal in the folder.
+    #[error("find `{}`; is `{}` the data folder of a portal?", file.display(), file.parent().unwrap_or(file).display())]
+    Missing {
+        /// The file that is not there.
+        file: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
     /// The folder cannot be made, read or locked.
     #[error("open data folder `{}`", folder.display())]
     Folder {

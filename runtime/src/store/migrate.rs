@@ -5,6 +5,10 @@ use std::path::Path;
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::OpenError;
+use super::audit::chain;
+
+/// The format with which the audit log becomes a chain.
+const HISTORY: &str = include_str!("../../migrations/main/0005_history.sql");
 
 /// The formats of `goldenpath.db`, oldest first. Append only: a released one never changes.
 pub(super) const MAIN: &[&str] = &[
@@ -12,6 +16,7 @@ pub(super) const MAIN: &[&str] = &[
     include_str!("../../migrations/main/0002_principal.sql"),
     include_str!("../../migrations/main/0003_plugin.sql"),
     include_str!("../../migrations/main/0004_action.sql"),
+    HISTORY,
 ];
 
 /// The formats of `logs.db`, oldest first.
@@ -67,6 +72,10 @@ pub(super) fn migrate(
     let missing = formats.get(found as usize..).unwrap_or_default();
     for format in missing {
         transaction.execute_batch(format).map_err(failed)?;
+        if *format == HISTORY {
+            // SQLite cannot hash.
+            chain::chain_existing(&transaction).map_err(failed)?;
+        }
     }
     if !missing.is_empty() {
         let known = u32::try_from(formats.len()).unwrap_or(u32::MAX);
@@ -77,7 +86,7 @@ pub(super) fn migrate(
     transaction.commit().map_err(failed)
 }
 
-fn find_format(file: &Path, connection: &Connection) -> Result<u32, OpenError> {
+pub(super) fn find_format(file: &Path, connection: &Connection) -> Result<u32, OpenError> {
     connection
         .query_row("PRAGMA user_version", [], |row| row.get(0))
         .map_err(|source| OpenError::Database {

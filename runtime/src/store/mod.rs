@@ -7,9 +7,11 @@ mod action;
 mod audit;
 mod blueprint;
 mod connection;
+mod doctor;
 mod entity;
 mod error;
 mod event;
+mod history;
 mod lock;
 mod migrate;
 mod plugin;
@@ -22,10 +24,16 @@ mod writer;
 
 use std::path::Path;
 
+use tokio::sync::watch;
+
+pub use audit::verify::{AuditMark, MarkError};
+pub use audit::{AuditOrder, EntityChange};
 pub use blueprint::{BlueprintKey, BlueprintRow};
 pub use connection::{ReadTx, WriteTx};
+pub use doctor::{Area, Checkup, check_folder};
 pub use entity::{Dependent, EntityKey, EntityRow, Targets};
 pub use error::{Error, OpenError};
+pub use history::Life;
 pub use migrate::{FORMATS, Formats};
 pub use plugin::StoredPlugin;
 pub use plugin_state::StateWrite;
@@ -33,6 +41,9 @@ pub use principal::Credential;
 
 use connection::{Database, Durability};
 use lock::FolderLock;
+
+/// The database files of a data folder: what must survive, and what runs print.
+const FILES: [&str; 2] = ["goldenpath.db", "logs.db"];
 
 /// The data folder, opened. Clones share it.
 #[derive(Clone, Debug)]
@@ -48,14 +59,9 @@ impl Store {
     /// Another process holds the folder, a newer version wrote it, or the disk refuses.
     pub fn open(folder: &Path) -> Result<Self, OpenError> {
         let lock = FolderLock::take(folder)?;
-        let file = |name: &str| folder.join(name);
-        let main = Database::open(
-            &file("goldenpath.db"),
-            migrate::MAIN,
-            Durability::Full,
-            &lock,
-        )?;
-        let logs = Database::open(&file("logs.db"), migrate::LOGS, Durability::Normal, &lock)?;
+        let [main, logs] = FILES.map(|name| folder.join(name));
+        let main = Database::open(&main, migrate::MAIN, Durability::Full, &lock)?;
+        let logs = Database::open(&logs, migrate::LOGS, Durability::Normal, &lock)?;
         Ok(Self { main, logs })
     }
 
@@ -78,6 +84,11 @@ impl Store {
         F: FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static,
     {
         self.main.write(work).await
+    }
+
+    /// The newest sequence of the audit log as of the last commit that appended to it; 0 before the first.
+    pub fn appended(&self) -> watch::Receiver<u64> {
+        self.main.appended()
     }
 
     /// As [`Self::read`], on what runs print.

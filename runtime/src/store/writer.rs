@@ -1,12 +1,14 @@
 //! The writer thread: many waiting writes, one commit.
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::Error;
+use super::audit::chain::Tail;
 use super::connection::{ReadTx, WriteTx};
 use crate::model::Timestamp;
 
@@ -70,14 +72,27 @@ where
     }
 }
 
-pub(super) fn write_until_closed(connection: &Connection, mut queue: mpsc::Receiver<Box<dyn Job>>) {
+pub(super) fn write_until_closed(
+    connection: &Connection,
+    mut queue: mpsc::Receiver<Box<dyn Job>>,
+    appended: &watch::Sender<u64>,
+) {
+    let tail = Cell::new(None);
     while let Some(first) = queue.blocking_recv() {
         let mut group = vec![first];
-        let committed = write_group(connection, &mut group, &mut queue);
+        let committed = write_group(connection, &tail, &mut group, &mut queue);
+        if committed.is_err() {
+            // What was appended is gone; the next write reads what there is.
+            tail.set(None);
+        }
         if committed.is_err() && !connection.is_autocommit() {
             // Nothing to report: the callers already hear that the commit failed. If this fails too, the next group
             // cannot begin, is refused, and gets here again.
             drop(connection.execute_batch("ROLLBACK"));
+        }
+        if let Some(tail) = tail.get() {
+            let newest = tail.sequence.unsigned_abs();
+            appended.send_if_modified(|seen| std::mem::replace(seen, newest) != newest);
         }
         for job in group {
             let told = committed.as_ref().copied().map_err(String::as_str);
@@ -95,6 +110,7 @@ pub(super) fn write_until_closed(connection: &Connection, mut queue: mpsc::Recei
 /// refused here, and nobody is told that a lost write was kept.
 fn write_group(
     connection: &Connection,
+    tail: &Cell<Option<Tail>>,
     group: &mut Vec<Box<dyn Job>>,
     queue: &mut mpsc::Receiver<Box<dyn Job>>,
 ) -> Result<(), String> {
@@ -104,11 +120,15 @@ fn write_group(
     let tx = WriteTx {
         read: ReadTx { connection },
         now: Timestamp::now(),
+        tail,
     };
+    let before = tail.get();
     let mut next = 0;
     while let Some(job) = group.get_mut(next) {
         connection.execute_batch("SAVEPOINT job").map_err(told)?;
+        let kept = tail.get();
         if !job.run(&tx) {
+            tail.set(kept);
             connection.execute_batch("ROLLBACK TO job").map_err(told)?;
         }
         connection.execute_batch("RELEASE job").map_err(told)?;
@@ -120,6 +140,9 @@ fn write_group(
         {
             group.push(waiting);
         }
+    }
+    if let Some(after) = tail.get().filter(|_| tail.get() != before) {
+        tx.keep_tail(&after).map_err(told)?;
     }
     connection.execute_batch("COMMIT").map_err(told)
 }

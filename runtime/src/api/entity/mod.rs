@@ -1,6 +1,7 @@
 //! Entities of a blueprint.
 
 pub(super) mod bulk;
+pub(super) mod history;
 pub(super) mod list;
 
 use axum::extract::State;
@@ -14,7 +15,8 @@ use super::reply::{Created, Done, Json};
 use crate::app::App;
 use crate::catalog::{Dependents, WriteOptions, Written, parse_draft};
 use crate::model::{
-    Actor, BlueprintId, Entity, EntityDraft, EntityId, RunId, Stamped, Violation, WriteMode,
+    Actor, BlueprintId, Entity, EntityDraft, EntityId, RunId, Stamped, Timestamp, Violation,
+    WriteMode,
 };
 
 /// One entity.
@@ -35,20 +37,29 @@ pub(super) struct CountReply {
     count: u64,
 }
 
-/// Read an entity.
+/// Read an entity, as it is or as it was.
 #[utoipa::path(
     get, path = "/v1/blueprints/{blueprint}/entities/{entity}", tag = "catalog",
     security(("bearer" = ["catalog:read"])),
     params(
         ("blueprint" = String, Path, description = "Identifier of the blueprint"),
         ("entity" = String, Path, description = "Identifier of the entity"),
+        ("at" = Option<String>, Query, description = "As it was at this time, under the identifier of then or of now"),
     ),
     responses((status = 200, body = EntityReply)),
 )]
 pub(super) async fn find_entity(
     State(app): State<App>,
     InPath((blueprint, id)): InPath<(BlueprintId, EntityId)>,
+    params: Params,
 ) -> Result<Json<EntityReply>, ApiError> {
+    if let Some(at) = params.parsed("at")? {
+        if at > Timestamp::now() {
+            return Err(ApiError::bad_parameter("at", "that time is yet to come"));
+        }
+        let entity = app.history.find_entity_at(&blueprint, &id, at).await?;
+        return Ok(Json(EntityReply { ok: true, entity }));
+    }
     Ok(Json(EntityReply {
         ok: true,
         entity: app.catalog.find_entity(&blueprint, &id).await?,

@@ -1,12 +1,11 @@
 //! What happens in a run, as it happens.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, StatusCode};
-use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::sse::Event;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::stream;
 use serde_json::json;
@@ -15,19 +14,12 @@ use crate::api::auth::{Caller, bearer};
 use crate::api::error::ApiError;
 use crate::api::extract::InPath;
 use crate::api::state::Door;
+use crate::api::stream::{HEARTBEAT, Place, end, last_event_id, send};
 use crate::app::App;
 use crate::model::{EventBody, RunEvent, RunId};
 
 /// Events that are read at a time.
 const CHUNK: usize = 256;
-
-/// How often a silent stream says that it lives, and checks that its reader may still read.
-const HEARTBEAT: Duration = Duration::from_secs(15);
-
-/// Open streams in all, whoever reads them.
-const MOST_STREAMS: usize = 2_000;
-
-static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// Follow a run as server-sent events.
 ///
@@ -52,22 +44,14 @@ pub(in crate::api) async fn stream_run_events(
     InPath(id): InPath<RunId>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let after = match headers.get(&LAST_EVENT_ID).map(|value| value.to_str()) {
-        None | Some(Ok("")) => 0,
-        Some(text) => text
-            .ok()
-            .and_then(|text| text.trim().parse().ok())
-            .ok_or_else(|| {
-                ApiError::bad_parameter("Last-Event-ID", "it is the number of an event")
-            })?,
-    };
+    let after = last_event_id(&headers)?.unwrap_or(0);
     let run = app.actions.find_run(&caller, &id).await?;
     let waiting: VecDeque<_> = app.actions.list_events(&id, after, CHUNK).await?.into();
     if run.state.is_terminal() && waiting.is_empty() {
         // A browser reconnects for ever, unless it is told that there is no more.
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let place = open_place(&door, &caller.name)?;
+    let place = Place::open(&door, &caller.name)?;
     let token = bearer(&headers).unwrap_or_default().to_owned();
     let follower = Follower {
         app,
@@ -84,8 +68,7 @@ pub(in crate::api) async fn stream_run_events(
         let event = follower.next().await?;
         Some((event, follower))
     });
-    let beat = KeepAlive::new().interval(HEARTBEAT);
-    Ok(Sse::new(events).keep_alive(beat).into_response())
+    Ok(send(events))
 }
 
 /// One reader of one run.
@@ -146,11 +129,6 @@ impl Follower {
     }
 }
 
-/// A stream has no status code left to answer with: it ends, the reason was logged, the reader resumes.
-fn end(_: ApiError) -> Option<Result<Event, axum::Error>> {
-    None
-}
-
 fn to_event(event: &RunEvent) -> Result<Event, axum::Error> {
     let at = event.at;
     let (name, data) = match &event.body {
@@ -174,45 +152,4 @@ fn to_event(event: &RunEvent) -> Result<Event, axum::Error> {
         .id(event.sequence.to_string())
         .event(name)
         .json_data(data)
-}
-
-/// One of the streams that a principal may hold open; given back when it is dropped.
-struct Place {
-    door: Arc<Door>,
-    name: String,
-}
-
-fn open_place(door: &Arc<Door>, name: &str) -> Result<Place, ApiError> {
-    let mut streams = door.streams.lock().unwrap_or_else(PoisonError::into_inner);
-    let open: usize = streams.values().sum();
-    let mine = streams.entry(name.to_owned()).or_insert(0);
-    if *mine >= door.settings.streams_per_principal || open >= MOST_STREAMS {
-        let message = format!("`{name}` has {mine} event streams open; close one first");
-        return Err(ApiError::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            "too_many_streams",
-            message,
-        ));
-    }
-    *mine += 1;
-    Ok(Place {
-        door: Arc::clone(door),
-        name: name.to_owned(),
-    })
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut streams = self
-            .door
-            .streams
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(mine) = streams.get_mut(&self.name) {
-            *mine -= 1;
-            if *mine == 0 {
-                streams.remove(&self.name);
-            }
-        }
-    }
 }

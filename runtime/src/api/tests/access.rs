@@ -42,7 +42,7 @@ async fn new_user_comes_in_with_the_credential_shown_once_and_is_shut_out_at_onc
     assert_eq!(audit["audits"][0]["action"], "DELETE");
     let next = audit["next"].as_str().unwrap();
     let more = app
-        .get(&format!("/v1/audit-log?from={next}"), &admin)
+        .get(&format!("/v1/audit-log?next={next}"), &admin)
         .await
         .json();
     assert_eq!(more["audits"][0]["action"], "CREATE");

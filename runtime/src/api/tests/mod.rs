@@ -2,6 +2,7 @@ mod access;
 mod catalog;
 mod contract;
 mod edge;
+mod history;
 mod run;
 
 use axum::Router;

@@ -5,10 +5,11 @@ use serde_json::{Value, json};
 mod apply;
 mod blueprint;
 mod entity;
+mod history;
 mod oracle;
 
 use super::*;
-use crate::model::AuditRow;
+use crate::model::{AuditFilter, AuditRow};
 
 struct Fixture {
     catalog: Catalog,
