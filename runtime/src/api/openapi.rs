@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use axum::http::Method;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -44,29 +44,169 @@ pub(super) fn base() -> OpenApi {
     document
 }
 
-/// The finished document: every operation can be refused in the one error form.
+/// The finished document: every operation with each answer that it may give beside its own.
 pub(super) fn finish(document: &OpenApi) -> Value {
     let mut document = json!(document);
-    let refusal = json!({
-        "description": "Refused.",
-        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorBody"}}},
-    });
+    let named: Map<String, Value> = REFUSALS
+        .iter()
+        .map(|refusal| (refusal.name.to_owned(), refusal.response()))
+        .collect();
+    if let Some(components) = document
+        .get_mut("components")
+        .and_then(Value::as_object_mut)
+    {
+        components.insert("responses".to_owned(), Value::Object(named));
+    }
     let paths = document.get_mut("paths").and_then(Value::as_object_mut);
-    for operations in paths.into_iter().flat_map(|paths| paths.values_mut()) {
-        for operation in operations
-            .as_object_mut()
-            .into_iter()
-            .flat_map(|all| all.values_mut())
-        {
-            if let Some(responses) = operation
+    for (path, operations) in paths.into_iter().flatten() {
+        for (method, operation) in operations.as_object_mut().into_iter().flatten() {
+            let question = Question::read(path, method, operation);
+            let responses = operation
                 .get_mut("responses")
-                .and_then(Value::as_object_mut)
-            {
-                responses.insert("default".to_owned(), refusal.clone());
+                .and_then(Value::as_object_mut);
+            let Some(responses) = responses else { continue };
+            for refusal in REFUSALS.iter().filter(|refusal| (refusal.when)(&question)) {
+                // What an operation says itself is more than what is true of all.
+                responses.entry(refusal.status).or_insert_with(
+                    || json!({"$ref": format!("#/components/responses/{}", refusal.name)}),
+                );
             }
         }
     }
     document
+}
+
+/// An answer that operations have in common, and which of them have it.
+struct Refusal {
+    status: &'static str,
+    name: &'static str,
+    description: &'static str,
+    when: fn(&Question) -> bool,
+}
+
+/// What of an operation decides how it can refuse.
+struct Question {
+    /// Whether it needs a token.
+    closed: bool,
+    /// Whether its path names something that may not be there.
+    names: bool,
+    /// Whether it takes a body.
+    body: bool,
+    /// Whether it may change something.
+    writes: bool,
+    /// Whether its answer is a stream of events.
+    streams: bool,
+}
+
+impl Question {
+    fn read(path: &str, method: &str, operation: &Value) -> Self {
+        let answers = operation.get("responses").and_then(Value::as_object);
+        let streams = answers.into_iter().flatten().any(|(_, answer)| {
+            answer
+                .get("content")
+                .is_some_and(|content| content.get("text/event-stream").is_some())
+        });
+        Self {
+            closed: !matches!(right(operation), Right::Public),
+            names: path.contains('{'),
+            body: operation.get("requestBody").is_some(),
+            writes: method != "get",
+            streams,
+        }
+    }
+}
+
+impl Refusal {
+    fn response(&self) -> Value {
+        json!({
+            "description": self.description,
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorBody"}}},
+        })
+    }
+}
+
+/// How requests are refused, and which. Whatever is not here and not with the operation itself is a fault of the
+/// server: an answer with 500 is one, always.
+const REFUSALS: &[Refusal] = &[
+    Refusal {
+        status: "400",
+        name: "Unreadable",
+        description: "A parameter, a header or the JSON of the body cannot be read.",
+        when: |_| true,
+    },
+    Refusal {
+        status: "401",
+        name: "Unauthorized",
+        description: "No token, or one that is not valid, or a credential that is wrong.",
+        when: |operation| operation.closed || (operation.writes && operation.body),
+    },
+    Refusal {
+        status: "403",
+        name: "Forbidden",
+        description: "The caller's role does not include the permission that the operation needs.",
+        when: |operation| operation.closed,
+    },
+    Refusal {
+        status: "404",
+        name: "NotFound",
+        description: "Something that the path or the body names does not exist.",
+        when: |operation| operation.names || (operation.closed && operation.body),
+    },
+    Refusal {
+        status: "408",
+        name: "TooSlow",
+        description: "The body stopped arriving.",
+        when: |operation| operation.body,
+    },
+    Refusal {
+        status: "409",
+        name: "Conflict",
+        description: "It exists already, was changed meanwhile, is in use, or is in the wrong state.",
+        when: |operation| operation.closed && operation.writes,
+    },
+    Refusal {
+        status: "413",
+        name: "TooLarge",
+        description: "The body is larger than the server takes.",
+        when: |operation| operation.body,
+    },
+    Refusal {
+        status: "415",
+        name: "UnsupportedMediaType",
+        description: "The body's `Content-Type` is not the one that the operation takes.",
+        when: |operation| operation.body,
+    },
+    Refusal {
+        status: "421",
+        name: "Misdirected",
+        description: "The server does not go by the name in `Host`.",
+        when: |_| true,
+    },
+    Refusal {
+        status: "422",
+        name: "Invalid",
+        description: "It can be read, but breaks rules; `details` lists every broken one.",
+        when: |operation| operation.body,
+    },
+    Refusal {
+        status: "429",
+        name: "TooMany",
+        description: "Too many failed logins from this address, or too many open streams; see `Retry-After`.",
+        when: |operation| operation.streams || (!operation.closed && operation.body),
+    },
+    Refusal {
+        status: "503",
+        name: "Unavailable",
+        description: "The server is stopping, or the request took too long.",
+        when: |_| true,
+    },
+];
+
+/// Status and meaning of every refusal that operations have in common.
+pub(super) fn refusals() -> impl Iterator<Item = (&'static str, &'static str)> {
+    REFUSALS
+        .iter()
+        .map(|refusal| (refusal.status, refusal.description))
 }
 
 /// What an operation asks of its caller.

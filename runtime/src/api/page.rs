@@ -70,7 +70,7 @@ pub(super) fn render(document: &Value) -> String {
         let name = text(tag, "/name");
         _ = write!(html, "<a href=\"#{name}\">{name}</a>");
     }
-    html.push_str("<a href=\"#shapes\">shapes</a> <a href=\"openapi.json\">openapi.json</a></nav>");
+    html.push_str("<a href=\"#refusals\">refusals</a> <a href=\"#shapes\">shapes</a> <a href=\"openapi.json\">openapi.json</a></nav>");
     for tag in tags {
         let name = text(tag, "/name");
         _ = write!(
@@ -84,7 +84,11 @@ pub(super) fn render(document: &Value) -> String {
             }
         }
     }
-    html.push_str("<h2 id=\"shapes\">shapes</h2>");
+    html.push_str("<h2 id=\"refusals\">refusals</h2><table>");
+    for (status, description) in super::openapi::refusals() {
+        _ = write!(html, "<tr><td>{status}<td>{}", escape(description));
+    }
+    html.push_str("</table><h2 id=\"shapes\">shapes</h2>");
     let schemas = document
         .pointer("/components/schemas")
         .and_then(Value::as_object);
@@ -150,7 +154,12 @@ fn write_operation(html: &mut String, path: &str, method: &str, operation: &Valu
         );
     }
     let responses = operation.get("responses").and_then(Value::as_object);
+    let mut refusals = Vec::new();
     for (status, response) in responses.into_iter().flatten() {
+        if response.get("$ref").is_some() {
+            refusals.push(escape(status));
+            continue;
+        }
         let shapes: Vec<_> = contents(Some(response))
             .map(|(_, content)| shape(content.get("schema")))
             .collect();
@@ -160,6 +169,13 @@ fn write_operation(html: &mut String, path: &str, method: &str, operation: &Valu
             "<tr><td>{}<td>{}<td>{description}",
             escape(status),
             shapes.join(" ")
+        );
+    }
+    if !refusals.is_empty() {
+        _ = write!(
+            html,
+            "<tr><td>refused<td><a href=\"#shape-ErrorBody\">ErrorBody</a><td><a href=\"#refusals\">{}</a>",
+            refusals.join(", ")
         );
     }
     html.push_str("</table>");
