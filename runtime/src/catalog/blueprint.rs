@@ -228,6 +228,9 @@ pub(super) fn check(blueprint: &Blueprint) -> Vec<Violation> {
             "must have at most 100 characters".to_owned(),
         );
     }
+    let texts = found.len();
+    let mut add =
+        |path: &str, rule: &str, message: String| found.push(Violation::new(path, rule, message));
     let counts = [
         (
             "/schema/properties",
@@ -264,7 +267,8 @@ pub(super) fn check(blueprint: &Blueprint) -> Vec<Violation> {
             format!("is nested deeper than {MAX_DEPTH} levels"),
         );
     }
-    if !found.is_empty() {
+    // Too much of it, or too deep: not to be looked through.
+    if found.len() > texts {
         return found;
     }
     match serde_json::to_string(blueprint) {

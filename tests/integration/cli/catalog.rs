@@ -13,7 +13,7 @@ fn an_apply_says_what_it_would_do_what_it_did_and_what_was_done_already() {
     for (one, other) in [("Component", "API"), ("API", "Component")] {
         write(
             &folder.join(format!("blueprints/{one}.json")),
-            &format!(
+            format!(
                 r#"{{"identifier": "{one}", "title": "{one}", "schema": {{}}, "relations": {{"other": {{"target": "{other}"}}}}}}"#
             ),
         );

@@ -4,7 +4,7 @@ use crate::catalog::blueprint;
 #[test]
 fn a_blueprint_that_breaks_rules_is_told_all_of_them() {
     let blueprint = parse_blueprint(json!({
-        "identifier": "a", "title": "A",
+        "identifier": "a", "title": "",
         "schema": {
             "properties": {
                 "ok": { "type": "string", "icon": "Docs", "enumColors": {}, "spec": "open-api", "strange": 1 },
@@ -33,6 +33,7 @@ fn a_blueprint_that_breaks_rules_is_told_all_of_them() {
     assert_eq!(
         found,
         pairs(&[
+            ("/title", "length"),
             ("/schema/properties/no type", "identifier"),
             ("/schema/properties/untyped/type", "type"),
             ("/schema/properties/integer/type", "type"),
