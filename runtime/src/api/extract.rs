@@ -101,9 +101,9 @@ impl Params {
 
     /// `limit`, between 1 and `most`.
     pub(super) fn limit(&self, default: usize, most: usize) -> Result<usize, ApiError> {
-        match self.parsed::<usize>("limit")? {
+        match self.text("limit").map(str::parse::<usize>) {
             None => Ok(default),
-            Some(limit) if (1..=most).contains(&limit) => Ok(limit),
+            Some(Ok(limit)) if (1..=most).contains(&limit) => Ok(limit),
             Some(_) => Err(ApiError::bad_parameter("limit", format!("use 1 to {most}"))),
         }
     }
@@ -172,6 +172,10 @@ fn check_content_type(
     ))
 }
 
+/// How many times the limit of a body is still taken in, and thrown away, once the body is over it: many clients send
+/// all before they read the answer, and would see a broken connection in place of it.
+const THROWN_AWAY: usize = 4;
+
 /// Reads a whole body, bounded in size and in how long the client may pause.
 async fn read_body(
     request: Request,
@@ -182,9 +186,14 @@ async fn read_body(
         let message = format!("the body is larger than {limit} bytes");
         ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
     };
+    // Such a client asks first, and the answer is no.
+    let asks = request.headers().contains_key(header::EXPECT);
     let mut body: Body = request.into_body();
     let announced = body.size_hint();
     if announced.lower() > limit as u64 {
+        if !asks {
+            throw_away(body, settings, limit).await;
+        }
         return Err(too_large());
     }
     // The client announces this length; what is set aside before the bytes are here stays small.
@@ -208,9 +217,21 @@ async fn read_body(
             continue;
         };
         if whole.len() + data.len() > limit {
+            throw_away(body, settings, limit).await;
             return Err(too_large());
         }
         whole.extend_from_slice(&data);
+    }
+}
+
+/// Takes in what a client still sends of a body that nobody will look at.
+async fn throw_away(mut body: Body, settings: &ApiSettings, limit: usize) {
+    let mut left = limit.saturating_mul(THROWN_AWAY);
+    while let Ok(Some(Ok(frame))) = tokio::time::timeout(settings.body_pause, body.frame()).await {
+        left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+        if left == 0 {
+            return;
+        }
     }
 }
 
