@@ -2,18 +2,20 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
 
 use super::error::ApiError;
 use super::extract::JsonBody;
 use super::host::client_address;
 use super::openapi::Right;
+use super::quota::Quota;
 use super::reply::Json;
 use super::state::{ApiState, Door};
 use crate::app::App;
@@ -75,7 +77,7 @@ pub(super) async fn authorize(
         return Ok(next.run(request).await);
     };
     match door.rights.find(path.as_str(), request.method()) {
-        Ok(Right::Public) => {}
+        Ok(Right::Public) => Ok(next.run(request).await),
         Ok(Right::Needs(permission)) => {
             let token = bearer(request.headers()).ok_or_else(|| {
                 let message =
@@ -83,10 +85,23 @@ pub(super) async fn authorize(
                 ApiError::unauthorized(message)
             })?;
             let actor = app.access.authenticate(token).await?;
-            if !actor.may(permission) {
-                return Err(ApiError::forbidden(actor.role, permission));
+            let quota = door.requests.take(&actor.name, Instant::now());
+            let mut response = match quota {
+                Some(Err(quota)) => {
+                    ApiError::too_many_requests(quota.reset_seconds()).into_response()
+                }
+                _ if !actor.may(permission) => {
+                    ApiError::forbidden(actor.role, permission).into_response()
+                }
+                _ => {
+                    request.extensions_mut().insert(Caller(Arc::new(actor)));
+                    next.run(request).await
+                }
+            };
+            if let Some(Ok(quota) | Err(quota)) = quota {
+                quota.write(response.headers_mut());
             }
-            request.extensions_mut().insert(Caller(Arc::new(actor)));
+            Ok(response)
         }
         Err(allowed) => {
             let message = format!("`{}` is not allowed here; use {allowed}", request.method());
@@ -95,13 +110,12 @@ pub(super) async fn authorize(
                 "method_not_allowed",
                 message,
             );
-            return Err(match HeaderValue::try_from(allowed) {
+            Err(match HeaderValue::try_from(allowed) {
                 Ok(allowed) => refusal.with_header(header::ALLOW, allowed),
                 Err(_) => refusal,
-            });
+            })
         }
     }
-    Ok(next.run(request).await)
 }
 
 /// The token of an `Authorization: Bearer` header.
@@ -141,7 +155,8 @@ pub(super) struct TokenReply {
 
 /// Get a token for a credential.
 ///
-/// Ten failed logins from one address within 15 minutes close the door for that address until they are over.
+/// Ten failed logins from one address within 15 minutes close the door for that address until they are over; the
+/// `x-ratelimit-…` headers of the answer say how many are left, and for how many seconds.
 #[utoipa::path(
     post, path = "/v1/auth/access_token", tag = "access", security(()),
     request_body = Login,
@@ -151,15 +166,21 @@ pub(super) async fn create_access_token(
     State(app): State<App>,
     ClientAddress(address): ClientAddress,
     JsonBody(login): JsonBody<Login>,
-) -> Result<Json<TokenReply>, ApiError> {
-    let token = app
+) -> Response {
+    let issued = app
         .access
         .issue_token(&login.client_id, &login.client_secret, address)
-        .await?;
-    Ok(Json(TokenReply {
-        ok: true,
-        access_token: token.token,
-        expires_in: token.expires_in_seconds,
-        token_type: "Bearer",
-    }))
+        .await;
+    let mut response = match issued {
+        Ok(token) => Json(TokenReply {
+            ok: true,
+            access_token: token.token,
+            expires_in: token.expires_in_seconds,
+            token_type: "Bearer",
+        })
+        .into_response(),
+        Err(error) => ApiError::from(error).into_response(),
+    };
+    Quota::from(app.access.login_quota(address)).write(response.headers_mut());
+    response
 }

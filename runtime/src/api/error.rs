@@ -122,6 +122,13 @@ impl ApiError {
         }
     }
 
+    /// More requests than the operator allows one principal.
+    pub(super) fn too_many_requests(seconds: u64) -> Self {
+        let message =
+            format!("you have sent as many requests as you may; send the next in {seconds} s");
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", message).retry_after(seconds)
+    }
+
     fn retry_after(self, seconds: u64) -> Self {
         self.with_header(header::RETRY_AFTER, seconds.into())
     }

@@ -19,6 +19,7 @@ mod openapi;
 mod page;
 mod plugin;
 mod principal;
+mod quota;
 mod reply;
 mod run;
 mod state;
@@ -41,6 +42,7 @@ use crate::app::App;
 use error::ApiError;
 use host::Hosts;
 use openapi::Rights;
+use quota::Requests;
 use state::{ApiState, Door};
 
 #[rustfmt::skip]
@@ -102,6 +104,7 @@ fn build(app: App, settings: ApiSettings) -> (axum::Router<ApiState>, ApiState) 
         docs: page::render(&document).into(),
         openapi: document.to_string().into(),
         streams: Mutex::new(HashMap::new()),
+        requests: Requests::new(settings.request_limit),
         settings,
     };
     (

@@ -10,6 +10,7 @@ use axum::extract::FromRef;
 
 use super::host::Hosts;
 use super::openapi::Rights;
+use super::quota::Requests;
 use crate::app::App;
 
 /// How the door is set up.
@@ -33,6 +34,8 @@ pub struct ApiSettings {
     pub request_time: Duration,
     /// Event streams that one principal may hold open.
     pub streams_per_principal: usize,
+    /// Requests that one principal may send within five minutes; absent: any number.
+    pub request_limit: Option<u64>,
 }
 
 impl Default for ApiSettings {
@@ -48,6 +51,7 @@ impl Default for ApiSettings {
             // The longest `Prefer: wait` is 60 s; a package on a slow line takes longer.
             request_time: Duration::from_secs(180),
             streams_per_principal: 16,
+            request_limit: None,
         }
     }
 }
@@ -68,6 +72,7 @@ pub(super) struct Door {
     pub(super) docs: Bytes,
     /// Open event streams by the name of their principal.
     pub(super) streams: Mutex<HashMap<String, usize>>,
+    pub(super) requests: Requests,
 }
 
 impl FromRef<ApiState> for App {

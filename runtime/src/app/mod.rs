@@ -3,7 +3,7 @@
 mod access;
 mod apply;
 
-pub use access::{Access, AccessError, AccessToken, NewPrincipal};
+pub use access::{Access, AccessError, AccessToken, LoginQuota, NewPrincipal};
 pub use apply::{ApplyMode, ApproveError, Documents};
 
 use std::ffi::OsString;

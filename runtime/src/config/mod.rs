@@ -90,6 +90,10 @@ pub struct Settings {
     #[arg(long, env = "GOLDENPATH_PLUGIN_LIMIT", value_name = "SIZE")]
     pub plugin_limit: Option<ByteSize>,
 
+    /// Requests that one user or app may send within five minutes [default: any number]
+    #[arg(long, env = "GOLDENPATH_REQUEST_LIMIT", value_name = "N")]
+    pub request_limit: Option<u64>,
+
     /// Let grants allow plugins private, loopback and link-local addresses at all
     #[arg(long, env = "GOLDENPATH_EGRESS_ALLOW_PRIVATE", value_name = "BOOL", num_args = 0..=1, require_equals = true,
           default_missing_value = "true", value_parser = BoolishValueParser::new())]
@@ -154,6 +158,8 @@ pub struct Config {
     pub body_limit: usize,
     /// Largest plugin package in bytes.
     pub plugin_limit: usize,
+    /// Requests of one principal within five minutes; absent: any number.
+    pub request_limit: Option<u64>,
     /// Whether a grant may allow private addresses.
     pub allow_private: bool,
     /// The administrator that the operator brings along.
@@ -231,6 +237,11 @@ impl Config {
         if workers == 0 || max_connections == 0 {
             return contradiction("--workers and --max-connections must be at least 1");
         }
+        if settings.request_limit == Some(0) {
+            return contradiction(
+                "--request-limit must be at least 1; leave it out to set no limit",
+            );
+        }
         Ok(Self {
             data: settings
                 .data
@@ -246,6 +257,7 @@ impl Config {
             max_connections,
             body_limit: settings.body_limit.map_or(8 << 20, ByteSize::bytes),
             plugin_limit: settings.plugin_limit.map_or(32 << 20, ByteSize::bytes),
+            request_limit: settings.request_limit,
             allow_private: settings.egress_allow_private.unwrap_or(false),
             bootstrap,
             jq_worker: std::env::current_exe().unwrap_or_else(|_| PathBuf::from("goldenpath")),
@@ -285,6 +297,7 @@ impl Settings {
             max_connections: self.max_connections.or(other.max_connections),
             body_limit: self.body_limit.or(other.body_limit),
             plugin_limit: self.plugin_limit.or(other.plugin_limit),
+            request_limit: self.request_limit.or(other.request_limit),
             egress_allow_private: self.egress_allow_private.or(other.egress_allow_private),
             client_id,
             client_secret,

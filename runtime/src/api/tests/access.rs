@@ -1,7 +1,7 @@
 use axum::http::Method;
 use serde_json::json;
 
-use super::{TestApp, request};
+use super::{ApiSettings, Reply, TestApp, request};
 use crate::model::Role;
 
 #[tokio::test]
@@ -53,16 +53,55 @@ async fn new_user_comes_in_with_the_credential_shown_once_and_is_shut_out_at_onc
 async fn eleventh_failed_login_is_told_when_to_come_back() {
     let app = TestApp::new().await;
     let wrong = json!({"clientId": "nobody", "clientSecret": "wrong"});
-    for _ in 0..10 {
+    for left in (0..10).rev() {
         let refused = app.post("/v1/auth/access_token", "", wrong.clone()).await;
         assert_eq!(refused.refusal(401).0, "unauthorized");
+        assert_eq!(number(&refused, "x-ratelimit-remaining"), left);
     }
     let refused = app.post("/v1/auth/access_token", "", wrong).await;
+    assert_eq!(number(&refused, "x-ratelimit-remaining"), 0);
+    assert_eq!(number(&refused, "x-ratelimit-limit"), 10);
+    assert_eq!(number(&refused, "x-ratelimit-period"), 900);
+    assert!((1..=901).contains(&number(&refused, "x-ratelimit-reset")));
     assert_eq!(refused.refusal(429).0, "too_many_failed_logins");
-    let wait: u64 = refused.headers["retry-after"]
-        .to_str()
-        .unwrap()
-        .parse()
-        .unwrap();
-    assert!((1..=901).contains(&wait));
+    assert!((1..=901).contains(&number(&refused, "retry-after")));
+}
+
+#[tokio::test]
+async fn requests_over_a_limit_that_the_operator_set_are_told_when_to_come_back() {
+    let settings = ApiSettings {
+        request_limit: Some(2),
+        ..ApiSettings::default()
+    };
+    let app = TestApp::with(settings).await;
+    let ann = app.token_of("ann", Role::Developer).await;
+    let bob = app.token_of("bob", Role::Developer).await;
+    let first = app.get("/v1/blueprints", &ann).await;
+    assert_eq!(
+        (
+            first.status.as_u16(),
+            number(&first, "x-ratelimit-remaining")
+        ),
+        (200, 1)
+    );
+    let forbidden = app.get("/v1/users", &ann).await;
+    forbidden.refusal(403);
+    assert_eq!(number(&forbidden, "x-ratelimit-remaining"), 0);
+    let refused = app.get("/v1/blueprints", &ann).await;
+    assert_eq!(refused.refusal(429).0, "too_many_requests");
+    assert_eq!(number(&refused, "x-ratelimit-limit"), 2);
+    assert_eq!(number(&refused, "x-ratelimit-period"), 300);
+    let wait = number(&refused, "retry-after");
+    assert!((1..=301).contains(&wait));
+    assert_eq!(number(&refused, "x-ratelimit-reset"), wait);
+    assert_eq!(app.get("/v1/blueprints", &bob).await.status, 200);
+
+    let unlimited = TestApp::new().await;
+    let token = unlimited.token(Role::Developer).await;
+    let answer = unlimited.get("/v1/blueprints", &token).await;
+    assert!(!answer.headers.contains_key("x-ratelimit-limit"));
+}
+
+fn number(reply: &Reply, header: &str) -> u64 {
+    reply.headers[header].to_str().unwrap().parse().unwrap()
 }

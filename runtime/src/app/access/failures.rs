@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
-use super::AccessError;
+use super::{AccessError, LoginQuota};
 
 /// Failed logins that an address may have within the window.
 const ALLOWED: u32 = 10;
@@ -38,6 +38,24 @@ impl Failures {
         Err(AccessError::TooManyFailures {
             retry_after_seconds: left.as_secs() + 1,
         })
+    }
+
+    /// What an address has left.
+    pub(super) fn quota(&self, address: IpAddr, now: Instant) -> LoginQuota {
+        let tally = self.by_address.get(&network(address));
+        let left = tally.map_or(Duration::ZERO, |tally| {
+            WINDOW.saturating_sub(now.saturating_duration_since(tally.since))
+        });
+        let (used, reset_seconds) = match tally {
+            Some(tally) if !left.is_zero() => (tally.count, left.as_secs() + 1),
+            _ => (0, 0),
+        };
+        LoginQuota {
+            limit: ALLOWED,
+            remaining: ALLOWED.saturating_sub(used),
+            period_seconds: WINDOW.as_secs(),
+            reset_seconds,
+        }
     }
 
     /// Remembers one more failure.
@@ -107,6 +125,8 @@ mod tests {
                 retry_after_seconds: 901
             }
         ));
+        let quota = failures.quota(ADDRESS, start);
+        assert_eq!((quota.remaining, quota.reset_seconds), (0, 901));
         failures.check(IpAddr::from([192, 0, 2, 2]), start).unwrap();
         failures.check(ADDRESS, start + WINDOW).unwrap();
         failures.count(ADDRESS, start + WINDOW);
@@ -121,6 +141,8 @@ mod tests {
         }
         failures.forget(ADDRESS);
         failures.check(ADDRESS, start).unwrap();
+        let quota = failures.quota(ADDRESS, start);
+        assert_eq!((quota.remaining, quota.reset_seconds), (10, 0));
     }
 
     #[test]

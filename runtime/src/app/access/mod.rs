@@ -57,6 +57,19 @@ struct Inner {
     live: RwLock<HashMap<String, Arc<Credential>>>,
 }
 
+/// How many failed logins an address may still have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoginQuota {
+    /// In one period.
+    pub limit: u32,
+    /// In what is left of this one.
+    pub remaining: u32,
+    /// How long a period is, in seconds.
+    pub period_seconds: u64,
+    /// How long this one still is, in seconds; 0 where none has begun.
+    pub reset_seconds: u64,
+}
+
 /// Somebody who is to get a credential.
 #[derive(Clone, Debug)]
 pub struct NewPrincipal {
@@ -356,6 +369,11 @@ impl Access {
                 Err(AccessError::Unauthorized)
             }
         }
+    }
+
+    /// How many failed logins an address may still have.
+    pub fn login_quota(&self, address: IpAddr) -> LoginQuota {
+        self.failures().quota(address, Instant::now())
     }
 
     /// Who a token was signed for, if they may still come in. Costs one signature check and no query; the role is the

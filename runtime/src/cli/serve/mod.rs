@@ -208,6 +208,7 @@ fn api_settings(config: &Config) -> ApiSettings {
         trusted_proxies: config.trusted_proxies.clone(),
         body_limit: config.body_limit,
         package_limit: config.plugin_limit,
+        request_limit: config.request_limit,
         ..ApiSettings::default()
     }
 }
