@@ -5,9 +5,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use ureq::http::{HeaderMap, Request};
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 /// Long enough for a slow machine, short enough that a hung server fails the test and not the suite.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The authority that signed the certificate in `fixtures/tls`; the clients of these tests trust it alone.
+const AUTHORITY: &[u8] = include_bytes!("../fixtures/tls/authority.pem");
 
 /// Somebody who is let in.
 #[derive(Clone, Debug)]
@@ -42,7 +46,12 @@ pub struct Event {
 impl Client {
     /// A client that has not logged in.
     pub fn stranger(url: &str) -> Self {
+        let authority = Certificate::from_pem(AUTHORITY).expect("a certificate");
+        let tls = TlsConfig::builder()
+            .root_certs(RootCerts::new_with_certs(&[authority]))
+            .build();
         let config = ureq::Agent::config_builder()
+            .tls_config(tls)
             .http_status_as_error(false)
             .timeout_global(Some(PATIENCE))
             .proxy(None)
@@ -67,6 +76,17 @@ impl Client {
         assert!(token.is_some(), "the answer has a token");
         client.token = token;
         client
+    }
+
+    /// What came of a login, whatever that is; `from` is what a proxy says of the client's address.
+    pub fn try_log_in(url: &str, id: &str, secret: &str, from: Option<&str>) -> Reply {
+        let headers: Vec<_> = from.iter().map(|from| ("x-forwarded-for", *from)).collect();
+        Self::stranger(url).send_json(
+            "POST",
+            "/v1/auth/access_token",
+            &headers,
+            &json!({"clientId": id, "clientSecret": secret}),
+        )
     }
 
     /// Its token.

@@ -220,9 +220,12 @@ impl Drop for Portal {
 )]
 fn spawn(program: &Program, folder: &Path, arguments: &[String]) -> (Child, Vec<Value>) {
     let errors = folder.join("stderr");
-    let mut process = program
-        .command(arguments)
-        .args(["--json", "--listen", "127.0.0.1:0", "--data"])
+    let mut command = program.command(arguments);
+    if !arguments.iter().any(|argument| argument == "--listen") {
+        command.args(["--listen", "127.0.0.1:0"]);
+    }
+    let mut process = command
+        .args(["--json", "--data"])
         .arg(folder.join("data"))
         .stdout(Stdio::piped())
         .stderr(create(&errors))

@@ -3,7 +3,7 @@
 mod connection;
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -122,7 +122,7 @@ impl Portal {
             .await
             .map_err(|error| Failure::failed(super::exit::chain(&error)))?;
         let scheme = if tls.is_some() { "https" } else { "http" };
-        let url = format!("{scheme}://{address}");
+        let url = format!("{scheme}://{}", reachable(address));
         Ok(Self {
             app,
             url,
@@ -243,6 +243,18 @@ async fn stop_on_signal(handle: Handle<SocketAddr>, mut signals: Signals) {
     handle.graceful_shutdown(Some(DRAIN));
     signals.next().await;
     handle.shutdown();
+}
+
+/// The address under which this machine reaches its own listener.
+fn reachable(mut listener: SocketAddr) -> SocketAddr {
+    if listener.ip().is_unspecified() {
+        let loopback: IpAddr = match listener.ip() {
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        };
+        listener.set_ip(loopback);
+    }
+    listener
 }
 
 pub(super) fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {

@@ -1,0 +1,150 @@
+//! Who comes in, by which name, from where, and whether anybody can listen.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+
+use goldenpath_tests::{Client, Ended, Portal, Program};
+
+use crate::program;
+
+fn fixture(name: &str) -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/tls");
+    let file: PathBuf = file.join(name);
+    file.to_str().expect("a path in UTF-8").to_owned()
+}
+
+/// What a server answers to bytes as they are; nothing where it closes the connection.
+fn ask(url: &str, request: &str) -> String {
+    let address = url.split("://").nth(1).expect("a URL");
+    let mut stream = TcpStream::connect(address).expect("the portal listens");
+    stream
+        .write_all(request.as_bytes())
+        .expect("it takes bytes");
+    let mut answer = String::new();
+    // A server that has had enough resets the connection.
+    let _ = stream.read_to_string(&mut answer);
+    answer
+}
+
+fn ask_as(url: &str, host: &str) -> String {
+    ask(
+        url,
+        &format!("GET /health HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"),
+    )
+}
+
+/// A `serve` that is expected to end at once.
+fn refused(arguments: &[&str]) -> Ended {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    let mut all = vec!["serve", "--data", data.to_str().expect("a path in UTF-8")];
+    all.extend_from_slice(arguments);
+    let ended = Program::new(program(), folder.path()).run(all);
+    assert!(
+        !data.exists(),
+        "nothing was made for settings that cannot be"
+    );
+    ended
+}
+
+#[test]
+fn with_a_certificate_nothing_is_said_in_clear_text() {
+    let (chain, key) = (fixture("chain.pem"), fixture("key.pem"));
+    let portal = Portal::start_with(program(), &["--tls-cert", &chain, "--tls-key", &key]);
+    assert!(
+        portal.url().starts_with("https://127.0.0.1:"),
+        "{}",
+        portal.url()
+    );
+    portal.admin().get("/v1/blueprints").with_status(200);
+    let clear = ask_as(portal.url(), "localhost");
+    assert!(!clear.contains("HTTP/1.1 200"), "{clear}");
+
+    let authority = fixture("authority.pem");
+    portal
+        .cli(&["actions", "list", "--ca-cert", &authority])
+        .with_code(0);
+    let stranger = portal.cli(&["actions", "list"]).with_code(6);
+    assert!(
+        stranger.stderr.contains("certificate"),
+        "{}",
+        stranger.stderr
+    );
+}
+
+#[test]
+fn half_of_a_certificate_and_clear_text_on_a_network_are_refused() {
+    let chain = fixture("chain.pem");
+    let half = refused(&["--tls-cert", &chain]).with_code(2);
+    assert!(half.stderr.contains("--tls-key"), "{}", half.stderr);
+    let wrong = refused(&["--tls-cert", &chain, "--tls-key", &chain]).with_code(1);
+    assert!(wrong.stderr.contains("chain.pem"), "{}", wrong.stderr);
+    for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0"] {
+        let open = refused(&["--listen", address]).with_code(2);
+        assert!(open.stderr.contains("--behind-proxy"), "{}", open.stderr);
+    }
+}
+
+#[test]
+fn behind_a_proxy_the_public_name_is_known_and_others_are_misdirected() {
+    let portal = Portal::start_with(
+        program(),
+        &[
+            "--listen",
+            "0.0.0.0:0",
+            "--behind-proxy",
+            "--public-url",
+            "https://portal.example.com",
+        ],
+    );
+    for known in [
+        "portal.example.com",
+        "PORTAL.example.com:443",
+        "localhost",
+        "127.0.0.1:1",
+    ] {
+        let answer = ask_as(portal.url(), known).to_ascii_lowercase();
+        assert!(answer.starts_with("http/1.1 200"), "{known}: {answer}");
+        assert!(
+            answer.contains("\r\nstrict-transport-security:"),
+            "{answer}"
+        );
+    }
+    for other in ["evil.example.com", "portal.example.com.evil.com", "0.0.0.0"] {
+        let answer = ask_as(portal.url(), other);
+        assert!(answer.starts_with("HTTP/1.1 421"), "{other}: {answer}");
+        assert!(answer.contains("--public-url"), "{answer}");
+    }
+    let nameless = ask(portal.url(), "GET /health HTTP/1.0\r\n\r\n");
+    assert!(nameless.starts_with("HTTP/1.0 400"), "{nameless}");
+}
+
+#[test]
+fn failed_logins_are_limited_by_the_address_that_a_trusted_proxy_names() {
+    let portal = Portal::start_with(program(), &["--trusted-proxy", "127.0.0.1"]);
+    let fail = |from: &str| Client::try_log_in(portal.url(), "nobody", "nothing", Some(from));
+    for left in (0..10).rev() {
+        let reply = fail("198.51.100.9, 203.0.113.1").with_status(401);
+        assert_eq!(reply.headers["x-ratelimit-remaining"], left.to_string());
+    }
+    let refused = fail("203.0.113.1").with_status(429);
+    assert_eq!(refused.error(), "too_many_failed_logins");
+    assert!(refused.headers.contains_key("retry-after"));
+    fail("203.0.113.2").with_status(401);
+    // Who comes from elsewhere still gets in.
+    portal.admin().get("/v1/blueprints").with_status(200);
+    portal.user("ada@example.com", "developer");
+}
+
+#[test]
+fn nobody_gets_a_new_count_by_claiming_another_address() {
+    let portal = Portal::start(program());
+    for number in 0..10 {
+        let from = format!("203.0.113.{number}");
+        Client::try_log_in(portal.url(), "nobody", "nothing", Some(&from)).with_status(401);
+    }
+    Client::try_log_in(portal.url(), "nobody", "nothing", Some("203.0.113.99")).with_status(429);
+    // A token that was given out before is not a login.
+    portal.admin().get("/v1/blueprints").with_status(200);
+}
