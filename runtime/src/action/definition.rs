@@ -89,20 +89,15 @@ impl Actions {
 
     /// Removes an action; its runs stay, and those that wait still run.
     pub async fn delete(&self, actor: &Actor, id: &ActionId) -> Result<(), Error> {
-        let (actor, id) = (actor.clone(), id.clone());
+        let (actions, actor, id) = (self.clone(), actor.clone(), id.clone());
         self.inner
             .store
-            .write(move |tx| {
-                let before = tx
-                    .find_action(&id)?
-                    .ok_or_else(|| Error::NotFound(name(&id)))?;
-                tx.delete_action(&id)?;
-                audit(tx, &actor, Verb::Delete, &id, Some(&before.value), None)
-            })
+            .write(move |tx| actions.delete_in(tx, &actor, &id))
             .await
     }
 
-    /// Puts one action in place within a caller's transaction; whether it was created, changed or just so already.
+    /// Puts one action in place within a caller's transaction, and notes whether it was created, changed or just so
+    /// already.
     ///
     /// A plugin is not asked whether it fits, because no guest's or compiler's work may hold up a transaction: call
     /// [`Self::check`] before it.
@@ -111,23 +106,41 @@ impl Actions {
         tx: &WriteTx<'_>,
         actor: &Actor,
         action: Action,
-    ) -> Result<Applied, Error> {
+        applied: &mut Applied,
+    ) -> Result<(), Error> {
         let action = rule::check(action)?;
         check_blueprint(tx, &action)?;
-        let mut applied = Applied::default();
-        let document = format!("{RESOURCE} {}", action.identifier);
-        match tx.find_action(&action.identifier)? {
+        let before = tx.find_action(&action.identifier)?;
+        match &before {
             None => {
                 insert(tx, actor, &action)?;
-                applied.created.push(document);
             }
-            Some(before) if before.value == action => applied.unchanged.push(document),
+            Some(before) if before.value == action => {}
             Some(before) => {
-                update(tx, actor, &before, &action)?;
-                applied.updated.push(document);
+                update(tx, actor, before, &action)?;
             }
         }
-        Ok(applied)
+        let document = format!("{RESOURCE} {}", action.identifier);
+        applied.note(
+            document,
+            before.as_ref().map(|before| &before.value),
+            &action,
+        )?;
+        Ok(())
+    }
+
+    /// As [`Self::delete`], within a caller's transaction.
+    pub fn delete_in(&self, tx: &WriteTx<'_>, actor: &Actor, id: &ActionId) -> Result<(), Error> {
+        let before = tx
+            .find_action(id)?
+            .ok_or_else(|| Error::NotFound(name(id)))?;
+        tx.delete_action(id)?;
+        audit(tx, actor, Verb::Delete, id, Some(&before.value), None)
+    }
+
+    /// The actions as they were saved, on a caller's snapshot.
+    pub fn list_in(&self, tx: &ReadTx<'_>) -> Result<Vec<Stamped<Action>>, Error> {
+        Ok(tx.list_actions()?)
     }
 
     /// Checks what no transaction can wait for: that the templates are jq, and that the plugin fits.

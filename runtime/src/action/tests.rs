@@ -2,7 +2,7 @@ use futures_util::FutureExt as _;
 use serde_json::{Map, Value, json};
 
 use super::*;
-use crate::catalog::{WriteOptions, parse_blueprint, parse_draft};
+use crate::catalog::{Applied, WriteOptions, parse_blueprint, parse_draft};
 use crate::model::{
     ActionId, Actor, BlueprintId, EntityId, EventBody, Origin, Role, Run, RunEnd, RunFilter,
     RunState, WriteMode,
@@ -522,12 +522,15 @@ async fn actions_are_saved_replaced_and_deleted_with_an_audit_row_each() {
     ));
     let applied = actions.clone();
     let again = action.clone();
-    let applied = actions
+    let applied: Result<_, Error> = actions
         .inner
         .store
-        .write(move |tx| applied.apply_in(tx, &Actor::system(), again))
+        .write(move |tx| {
+            let mut told = Applied::default();
+            applied.apply_in(tx, &Actor::system(), again, &mut told)?;
+            Ok(told)
+        })
         .await;
-    let applied: Result<_, Error> = applied;
     assert_eq!(applied.unwrap().unchanged, ["action greet"]);
     actions.delete(&admin, &id).await.unwrap();
     assert!(matches!(

@@ -6,19 +6,40 @@ use serde_json::Value;
 
 use super::auth::Caller;
 use super::error::ApiError;
-use super::extract::{JsonBody, Params};
+use super::extract::{LargeJsonBody, Params};
 use super::reply::Json;
-use crate::action::parse_action;
-use crate::app::{App, ApplyMode, Documents};
+use crate::action::{self, parse_action};
+use crate::app::{App, ApplyMode, Documents, Prune};
 use crate::catalog::{self, Applied, Placed, check_entity_keys, parse_blueprint, parse_draft};
-use crate::model::{BlueprintId, EntityDraft, Violation};
+use crate::model::{BlueprintId, EntityDraft, SourceName, Violation};
+
+/// Violations that one answer tells.
+const MAX_VIOLATIONS: usize = 1_000;
 
 /// Documents to put in place.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Apply {
-    /// In whatever order.
+    /// In whatever order, at most 50,000.
     documents: Vec<Document>,
+    /// Where the documents are kept: a name of your own choice. They belong to it from then on.
+    #[schema(value_type = Option<String>, max_length = 100)]
+    source: Option<SourceName>,
+    /// Delete what belongs to the source and has no document any more.
+    prune: Option<PruneRequest>,
+}
+
+/// What may be deleted.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct PruneRequest {
+    /// Most that may be deleted, in percent of what the source had; 50 where it is absent.
+    #[serde(default)]
+    #[schema(minimum = 0, maximum = 100)]
+    limit: Option<u8>,
+    /// What a dry run listed as `deleted`: where anything else would be deleted, nothing is done.
+    #[serde(default)]
+    expected: Option<Vec<String>>,
 }
 
 /// One document.
@@ -59,6 +80,9 @@ pub(super) struct ApplyReply {
 }
 
 /// Put many documents in place, all of them or none.
+///
+/// Each document replaces what is there whole. The path of what is refused begins with `/documents/` and the place of
+/// the document; a whole body may be larger than that of other routes, 32 MiB.
 #[utoipa::path(
     post, path = "/v1/catalog/apply", tag = "catalog", security(("bearer" = ["catalog:write"])),
     params(("dry_run" = Option<bool>, Query, description = "Say what would be done and change nothing")),
@@ -68,7 +92,7 @@ pub(super) async fn apply_documents(
     State(app): State<App>,
     caller: Caller,
     params: Params,
-    JsonBody(apply): JsonBody<Apply>,
+    LargeJsonBody(apply): LargeJsonBody<Apply>,
 ) -> Result<Json<ApplyReply>, ApiError> {
     let dry_run = params.switch("dry_run");
     let mode = if dry_run {
@@ -76,6 +100,12 @@ pub(super) async fn apply_documents(
     } else {
         ApplyMode::Commit
     };
+    let (source, prune) = (apply.source, read_prune(apply.prune)?);
+    if prune.is_some() && source.is_none() {
+        let message = "what is to be deleted is told by `source`; name it";
+        let violation = Violation::new("/source", "required", message);
+        return Err(ApiError::invalid("the apply", vec![violation]));
+    }
     let sources: Vec<String> = apply
         .documents
         .iter()
@@ -83,8 +113,13 @@ pub(super) async fn apply_documents(
         .map(|document| document.source.chars().take(200).collect())
         .collect();
     let parsed = parse(apply.documents).map_err(|refusal| name_sources(refusal, &sources))?;
+    let documents = Documents {
+        source,
+        prune,
+        ..parsed
+    };
     let applied = app
-        .apply(&caller, parsed, mode)
+        .apply(&caller, documents, mode)
         .await
         .map_err(|error| name_sources(error.into(), &sources))?;
     Ok(Json(ApplyReply {
@@ -92,6 +127,18 @@ pub(super) async fn apply_documents(
         dry_run,
         applied,
     }))
+}
+
+fn read_prune(request: Option<PruneRequest>) -> Result<Option<Prune>, ApiError> {
+    let Some(PruneRequest { limit, expected }) = request else {
+        return Ok(None);
+    };
+    let limit = limit.unwrap_or(Prune::default().limit);
+    if limit > 100 {
+        let violation = Violation::new("/prune/limit", "maximum", "is in percent: 0 to 100");
+        return Err(ApiError::invalid("the apply", vec![violation]));
+    }
+    Ok(Some(Prune { limit, expected }))
 }
 
 /// Reads all documents before any of them is looked at further, so that every misspelt one is named at once.
@@ -104,19 +151,35 @@ fn parse(documents: Vec<Document>) -> Result<Documents, ApiError> {
         let taken = match kind {
             Kind::Blueprint => parse_blueprint(value)
                 .map(|value| parsed.blueprints.push(placed(&at, value)))
-                .map_err(ApiError::from),
-            Kind::Action => parse_action(value)
-                .map(|value| parsed.actions.push(placed(&at, value)))
-                .map_err(ApiError::from),
+                .map_err(action::Error::from),
+            Kind::Action => {
+                parse_action(value).map(|value| parsed.actions.push(placed(&at, value)))
+            }
             Kind::Entity => parse_entity(value)
                 .map(|value| parsed.entities.push(placed(&at, value)))
-                .map_err(ApiError::from),
+                .map_err(action::Error::from),
         };
-        let Err(refusal) = taken else { continue };
-        violations.extend(refusal.details.into_iter().map(|violation| Violation {
+        let Err(error) = taken else { continue };
+        let (action::Error::Invalid {
+            subject,
+            violations: broken,
+        }
+        | action::Error::Catalog(catalog::Error::Invalid {
+            subject,
+            violations: broken,
+        })) = error
+        else {
+            return Err(error.into());
+        };
+        violations.extend(broken.into_iter().map(|violation| Violation {
             path: format!("{at}{}", violation.path),
+            message: format!("{subject}: {}", violation.message),
             ..violation
         }));
+        if violations.len() >= MAX_VIOLATIONS {
+            violations.truncate(MAX_VIOLATIONS);
+            break;
+        }
     }
     if violations.is_empty() {
         return Ok(parsed);

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::edge;
-use crate::app::{AccessError, ApproveError, StoreError};
+use crate::app::{AccessError, ApproveError, ExportError, StoreError};
 use crate::catalog::JsonError;
 use crate::model::{IdentError, Permission, Role, Violation};
 use crate::plugin::{InstallError, ReviewError};
@@ -217,6 +217,18 @@ impl From<action::Error> for ApiError {
             action::Error::Catalog(error) => error.into(),
             error @ action::Error::Random(_) => Self::internal(&error),
             action::Error::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ExportError> for ApiError {
+    fn from(error: ExportError) -> Self {
+        let message = error.to_string();
+        match error {
+            ExportError::Busy => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", message).retry_after(10)
+            }
+            ExportError::Catalog(error) => error.into(),
         }
     }
 }

@@ -99,6 +99,23 @@ impl Params {
         self.text(name).map(parse).transpose()
     }
 
+    /// Every value under a name, each of a type of its own.
+    pub(super) fn all<T: FromStr<Err: std::fmt::Display>>(
+        &self,
+        name: &str,
+    ) -> Result<Vec<T>, ApiError> {
+        let values = self
+            .0
+            .iter()
+            .filter(|(key, value)| key == name && !value.is_empty());
+        values
+            .map(|(_, text)| {
+                text.parse()
+                    .map_err(|error: T::Err| ApiError::bad_parameter(name, error.to_string()))
+            })
+            .collect()
+    }
+
     /// `limit`, between 1 and `most`.
     pub(super) fn limit(&self, default: usize, most: usize) -> Result<usize, ApiError> {
         match self.text("limit").map(str::parse::<usize>) {
@@ -117,12 +134,35 @@ impl<T: DeserializeOwned> FromRequest<ApiState> for JsonBody<T> {
 
     async fn from_request(request: Request, state: &ApiState) -> Result<Self, ApiError> {
         let settings = &state.door.settings;
-        check_content_type(request.headers(), is_json, "application/json")?;
-        let bytes = read_body(request, settings, settings.body_limit).await?;
-        let parsed = from_json(parse(bytes).await?)
-            .map_err(|violation| ApiError::invalid("the body", vec![violation]))?;
-        Ok(Self(parsed))
+        read_json(request, settings, settings.body_limit)
+            .await
+            .map(Self)
     }
+}
+
+/// A JSON body that holds a whole catalog, or much of one.
+pub(super) struct LargeJsonBody<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequest<ApiState> for LargeJsonBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &ApiState) -> Result<Self, ApiError> {
+        let settings = &state.door.settings;
+        read_json(request, settings, settings.apply_limit)
+            .await
+            .map(Self)
+    }
+}
+
+async fn read_json<T: DeserializeOwned>(
+    request: Request,
+    settings: &ApiSettings,
+    limit: usize,
+) -> Result<T, ApiError> {
+    check_content_type(request.headers(), is_json, "application/json")?;
+    let bytes = read_body(request, settings, limit).await?;
+    from_json(parse(bytes).await?)
+        .map_err(|violation| ApiError::invalid("the body", vec![violation]))
 }
 
 /// The bytes of a plugin package.

@@ -12,6 +12,7 @@ mod edge;
 mod entity;
 mod error;
 mod event;
+mod export;
 mod extract;
 mod health;
 mod host;
@@ -64,6 +65,7 @@ fn table() -> OpenApiRouter<ApiState> {
         .routes(routes!(entity::history::list_entity_history))
         .routes(routes!(entity::history::restore_entity))
         .routes(routes!(apply::apply_documents))
+        .routes(routes!(export::export_documents))
         // Actions and runs.
         .routes(routes!(action::list_actions, action::create_action))
         .routes(routes!(action::find_action, action::replace_action, action::delete_action))

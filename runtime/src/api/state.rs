@@ -12,6 +12,7 @@ use super::host::Hosts;
 use super::openapi::Rights;
 use super::quota::Requests;
 use crate::app::App;
+use crate::catalog::MAX_BYTES;
 
 /// How the door is set up.
 #[derive(Clone, Debug)]
@@ -26,6 +27,8 @@ pub struct ApiSettings {
     pub trusted_proxies: Vec<IpAddr>,
     /// Longest JSON body, in bytes.
     pub body_limit: usize,
+    /// Longest JSON body of an apply, in bytes.
+    pub apply_limit: usize,
     /// Longest plugin package, in bytes.
     pub package_limit: usize,
     /// How long a client may pause while it sends a body.
@@ -46,6 +49,7 @@ impl Default for ApiSettings {
             allowed_hosts: Vec::new(),
             trusted_proxies: Vec::new(),
             body_limit: 8 << 20,
+            apply_limit: MAX_BYTES,
             package_limit: 32 << 20,
             body_pause: Duration::from_secs(15),
             // The longest `Prefer: wait` is 60 s; a package on a slow line takes longer.

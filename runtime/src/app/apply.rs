@@ -1,11 +1,12 @@
 //! Documents of several kinds in one transaction, and the approval of a plugin together with what it ships.
 
 use super::App;
+use super::prune::{Named, Prune, Settlement};
 use crate::action::{self, parse_action};
 use crate::catalog::{self, Applied, Placed, parse_blueprint};
 use crate::model::{
     Action, Actor, Approval, Blueprint, BlueprintId, EntityDraft, PluginName, PluginVersion,
-    Violation,
+    SourceName, Violation,
 };
 use crate::plugin::ReviewError;
 use crate::store;
@@ -19,6 +20,10 @@ pub struct Documents {
     pub entities: Vec<Placed<(BlueprintId, EntityDraft)>>,
     /// In any order.
     pub actions: Vec<Placed<Action>>,
+    /// Where they are kept. They belong to it from then on.
+    pub source: Option<SourceName>,
+    /// That what the source has no document for any more is to be deleted. Without a source it means nothing.
+    pub prune: Option<Prune>,
 }
 
 /// Whether an apply is meant.
@@ -43,7 +48,7 @@ pub enum ApproveError {
 
 /// How the transaction of an apply ends without being kept.
 enum Undo {
-    DryRun(Applied),
+    DryRun(Box<Applied>),
     Refused(action::Error),
 }
 
@@ -75,30 +80,41 @@ impl App {
         documents: Documents,
         mode: ApplyMode,
     ) -> Result<Applied, action::Error> {
-        let (catalog, actions) = (self.catalog.clone(), self.actions.clone());
+        let (catalog, actions) = self.parts();
         let actor = actor.clone();
         let outcome = self
             .store
             .write(move |tx| {
+                let named = Named::read(&documents);
                 let mut applied = catalog
                     .apply_in(tx, &actor, documents.blueprints, documents.entities)
                     .map_err(|error| Undo::Refused(error.into()))?;
                 for Placed { at, value } in documents.actions {
-                    let one = actions
-                        .apply_in(tx, &actor, value)
+                    actions
+                        .apply_in(tx, &actor, value, &mut applied)
                         .map_err(|error| Undo::Refused(placed(error, &at)))?;
-                    applied.created.extend(one.created);
-                    applied.updated.extend(one.updated);
-                    applied.unchanged.extend(one.unchanged);
+                }
+                if let Some(source) = &documents.source {
+                    let settlement = Settlement {
+                        catalog: &catalog,
+                        actions: &actions,
+                        actor: &actor,
+                        source,
+                        prune: documents.prune.as_ref(),
+                    };
+                    settlement
+                        .settle(tx, &named, &mut applied)
+                        .map_err(Undo::Refused)?;
                 }
                 match mode {
                     ApplyMode::Commit => Ok(applied),
-                    ApplyMode::DryRun => Err(Undo::DryRun(applied)),
+                    ApplyMode::DryRun => Err(Undo::DryRun(Box::new(applied))),
                 }
             })
             .await;
         match outcome {
-            Ok(applied) | Err(Undo::DryRun(applied)) => Ok(applied),
+            Ok(applied) => Ok(applied),
+            Err(Undo::DryRun(applied)) => Ok(*applied),
             Err(Undo::Refused(error)) => Err(error),
         }
     }

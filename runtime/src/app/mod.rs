@@ -2,12 +2,19 @@
 
 mod access;
 mod apply;
+mod export;
+mod prune;
 
 pub use access::{Access, AccessError, AccessToken, LoginQuota, NewPrincipal};
 pub use apply::{ApplyMode, ApproveError, Documents};
+pub use export::{Export, ExportError};
+pub use prune::Prune;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
 
 use crate::action::{self, ActionSettings, Actions};
 use crate::catalog::{Catalog, History};
@@ -36,6 +43,7 @@ pub struct App {
     pub plugins: PluginHost,
     /// Actions and their runs.
     pub actions: Actions,
+    exports: Arc<Semaphore>,
     store: Store,
 }
 
@@ -90,6 +98,7 @@ impl App {
             catalog,
             plugins,
             actions,
+            exports: Arc::new(Semaphore::new(export::AT_ONCE)),
             store,
         })
     }

@@ -9,8 +9,11 @@ use super::{Applied, Error, blueprint};
 use crate::model::{Actor, Blueprint, BlueprintId, EntityDraft, EntityId, Violation, WriteMode};
 use crate::store::{EntityKey, WriteTx};
 
-/// Documents of one apply. It is one transaction, and everybody waits for it.
-const MAX_DOCUMENTS: usize = 10_000;
+/// Documents of one apply. It is one transaction, and every other write waits for it: some seconds at most.
+pub const MAX_DOCUMENTS: usize = 50_000;
+
+/// Bytes of JSON of one apply, as a door takes it.
+pub const MAX_BYTES: usize = 32 << 20;
 
 /// Violations that one apply tells.
 const MAX_VIOLATIONS: usize = 1_000;
@@ -85,7 +88,8 @@ impl Refused {
             message: format!("{subject}: {}", violation.message),
             ..violation
         });
-        self.violations.extend(named);
+        let room = MAX_VIOLATIONS.saturating_sub(before);
+        self.violations.extend(named.take(room));
         if self.violations.len() > before && !self.subjects.iter().any(|known| known == subject) {
             self.subjects.push(subject.to_owned());
         }
@@ -99,8 +103,7 @@ impl Refused {
             [one] => one.clone(),
             _ => "the apply".to_owned(),
         };
-        let mut violations = std::mem::take(&mut self.violations);
-        violations.truncate(MAX_VIOLATIONS);
+        let violations = std::mem::take(&mut self.violations);
         Err(Error::Invalid {
             subject,
             violations,
@@ -154,17 +157,16 @@ fn apply_blueprints(
         }
         // Blueprints know each other by identifier, so the ones whose target is still to come can be written already.
         let label = format!("blueprint {id}");
-        match before {
+        match &before {
             None => {
                 blueprint::insert(tx, actor, after)?;
-                applied.created.push(label);
             }
-            Some((_, before)) if before == *after => applied.unchanged.push(label),
+            Some((_, before)) if before == after => {}
             Some((row, before)) => {
-                blueprint::update(tx, actor, row, &before, after)?;
-                applied.updated.push(label);
+                blueprint::update(tx, actor, row, before, after)?;
             }
         }
+        applied.note(label, before.as_ref().map(|(_, before)| before), after)?;
     }
     Ok(())
 }
@@ -221,15 +223,10 @@ fn apply_entities(
         let plan = Plan::new(tx, kind, id, draft, WriteMode::Replace)?;
         if !plan.violations.is_empty() {
             refused.add(&at, &subject, plan.violations);
-        } else if plan.is_unchanged() {
-            applied.unchanged.push(label);
-        } else {
-            let labels = if plan.before.is_some() {
-                &mut applied.updated
-            } else {
-                &mut applied.created
-            };
-            labels.push(label);
+            continue;
+        }
+        applied.note(label, plan.value_before(), &plan.after)?;
+        if !plan.is_unchanged() {
             let key = plan.save_row(tx, actor)?;
             planned.push((at, plan, key));
         }

@@ -476,7 +476,7 @@ fn merge(into: &mut Value, patch: Value) {
     }
 }
 
-fn audit(
+pub(super) fn audit(
     tx: &WriteTx<'_>,
     actor: &Actor,
     verb: Verb,

@@ -1,8 +1,11 @@
 //! The rules of the catalog. Knows no SQL, no HTTP and no sandbox.
 
+mod applied;
 mod apply;
 mod blueprint;
+mod canonical;
 mod change;
+mod difference;
 mod document;
 mod draft;
 mod entity;
@@ -10,6 +13,7 @@ mod error;
 mod history;
 mod json;
 mod kind;
+mod prune;
 mod query;
 mod relation;
 mod schema;
@@ -18,7 +22,10 @@ mod tests;
 
 use serde_json::{Map, Value};
 
-pub use apply::Placed;
+pub use applied::{Applied, DocumentChange, TakenOver};
+pub use apply::{MAX_BYTES, MAX_DOCUMENTS, Placed};
+pub use canonical::{blueprint_document, entity_document};
+pub use difference::{Difference, find_differences};
 pub use document::{Document, DocumentError, DocumentKind, is_document, parse_documents};
 pub use draft::{check_entity_keys, parse_blueprint, parse_draft};
 pub use error::Error;
@@ -66,17 +73,6 @@ pub enum Dependents {
     Keep,
     /// Delete them too.
     Delete,
-}
-
-/// What an apply did, or would do.
-#[derive(Clone, Debug, Default, serde::Serialize, utoipa::ToSchema)]
-pub struct Applied {
-    /// Documents that were not there before, as `kind identifier`.
-    pub created: Vec<String>,
-    /// Documents that differ from what was there.
-    pub updated: Vec<String>,
-    /// Documents that are just as they were.
-    pub unchanged: Vec<String>,
 }
 
 impl Catalog {
@@ -287,6 +283,44 @@ impl Catalog {
         let settle = |placed: Placed<Blueprint>| placed.map(blueprint::settle);
         let blueprints = blueprints.into_iter().map(settle).collect();
         apply::apply(tx, &self.kinds, actor, blueprints, entities)
+    }
+}
+
+impl Catalog {
+    /// Every blueprint by identifier, on a caller's snapshot.
+    pub fn list_blueprints_in(&self, tx: &ReadTx<'_>) -> Result<Vec<Blueprint>, Error> {
+        let rows = tx.list_blueprints()?;
+        rows.iter()
+            .map(|row| Ok(blueprint::read(row)?.value))
+            .collect()
+    }
+
+    /// As [`Self::list_entities`], on a caller's snapshot, and without their stamps.
+    pub fn list_entities_in(
+        &self,
+        tx: &ReadTx<'_>,
+        blueprint: &BlueprintId,
+        after: Option<&EntityId>,
+        limit: usize,
+    ) -> Result<Vec<Entity>, Error> {
+        let kind = self.kinds.load(tx, blueprint)?;
+        let found = entity::list(tx, &kind, after, limit)?;
+        Ok(found.into_iter().map(|entity| entity.value).collect())
+    }
+
+    /// Removes entities and blueprints that may point at each other, in a caller's transaction: an `Err` must undo it.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] where something that stays needs something that would go.
+    pub fn prune_in(
+        &self,
+        tx: &WriteTx<'_>,
+        actor: &Actor,
+        blueprints: &[BlueprintId],
+        entities: &[(BlueprintId, EntityId)],
+    ) -> Result<(), Error> {
+        prune::delete_entities(tx, &self.kinds, actor, entities)?;
+        prune::delete_blueprints(tx, actor, blueprints)
     }
 }
 

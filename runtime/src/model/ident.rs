@@ -101,6 +101,13 @@ identifier!(
     run_rule,
     "it is `r_` and 1 to 40 letters and digits"
 );
+identifier!(
+    /// Names where documents of the catalog are kept.
+    SourceName,
+    "source",
+    blueprint_rule,
+    "use 1 to 100 letters, digits and @ _ . + : \\ / -, not `.` or `..`"
+);
 
 fn portal_rule(text: &str, longest: usize, extra: &str) -> bool {
     let allowed = |c: char| {

@@ -17,7 +17,7 @@ pub use action::{Action, InvocationMethod, Operation, Trigger, UserInputs};
 pub use audit::{AuditEntry, AuditFilter, AuditPage, AuditRow, AuditStatus, Verb};
 pub use blueprint::{Blueprint, BlueprintSchema, RelationDefinition, Stamp, Stamped};
 pub use entity::{Entity, EntityDraft, RelationValue, WriteMode};
-pub use ident::{ActionId, BlueprintId, EntityId, IdentError, PluginName, RunId};
+pub use ident::{ActionId, BlueprintId, EntityId, IdentError, PluginName, RunId, SourceName};
 pub use plugin::{
     Approval, Binding, CapabilityReport, Digest, Finding, PluginState, PluginVersion,
 };

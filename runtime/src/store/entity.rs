@@ -14,6 +14,13 @@ use crate::model::{BlueprintId, Entity, EntityId, Stamp};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EntityKey(pub(super) i64);
 
+impl EntityKey {
+    /// The row's number, for the tables of other files.
+    pub(super) fn number(self) -> i64 {
+        self.0
+    }
+}
+
 /// A stored entity without its relations, which are loaded for many entities at once.
 #[derive(Clone, Debug)]
 pub struct EntityRow {

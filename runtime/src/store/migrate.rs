@@ -17,6 +17,7 @@ pub(super) const MAIN: &[&str] = &[
     include_str!("../../migrations/main/0003_plugin.sql"),
     include_str!("../../migrations/main/0004_action.sql"),
     HISTORY,
+    include_str!("../../migrations/main/0006_source.sql"),
 ];
 
 /// The formats of `logs.db`, oldest first.

@@ -18,6 +18,7 @@ mod plugin;
 mod plugin_state;
 mod principal;
 mod run;
+mod source;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -38,6 +39,7 @@ pub use migrate::{FORMATS, Formats};
 pub use plugin::StoredPlugin;
 pub use plugin_state::StateWrite;
 pub use principal::Credential;
+pub use source::{Owned, SourceKey};
 
 use connection::{Database, Durability};
 use lock::FolderLock;

@@ -80,6 +80,7 @@ const TABLE: &[(&str, &str, Option<Permission>)] = {
             "/v1/blueprints/{blueprint}/entities/{entity}/restore",
             Some(P::WriteCatalog),
         ),
+        ("GET", "/v1/catalog/export", Some(P::ReadCatalog)),
         ("POST", "/v1/catalog/apply", Some(P::WriteCatalog)),
         ("GET", "/v1/actions", Some(P::ReadCatalog)),
         ("POST", "/v1/actions", Some(P::WriteCatalog)),

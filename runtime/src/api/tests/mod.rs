@@ -1,6 +1,7 @@
 mod access;
 mod catalog;
 mod contract;
+mod document;
 mod edge;
 mod history;
 mod run;

@@ -115,7 +115,7 @@ async fn a_wrong_blueprint_stops_all() {
 #[tokio::test]
 async fn too_many_documents_are_refused() {
     let fixture = Fixture::new();
-    let entities = vec![json!({ "identifier": "a", "blueprint": "A" }); 10_001];
+    let entities = vec![json!({ "identifier": "a", "blueprint": "A" }); MAX_DOCUMENTS + 1];
     assert_eq!(
         violations(fixture.apply(vec![], entities).await),
         pairs(&[("", "maxItems")])
