@@ -26,7 +26,10 @@ pub use applied::{Applied, DocumentChange, TakenOver};
 pub use apply::{MAX_BYTES, MAX_DOCUMENTS, Placed};
 pub use canonical::{blueprint_document, entity_document};
 pub use difference::{Difference, find_differences};
-pub use document::{Document, DocumentError, DocumentKind, is_document, parse_documents};
+pub use document::{
+    Converted, Document, DocumentError, DocumentKind, Lacking, convert_backstage, find_lacking,
+    is_document, locate, origin, parse_documents, write_document,
+};
 pub use draft::{check_entity_keys, parse_blueprint, parse_draft};
 pub use error::Error;
 pub use history::{Changes, FeedError, History, Lost, Restored, readable};

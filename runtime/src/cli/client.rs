@@ -118,21 +118,29 @@ impl Client {
         path: &str,
         last_id: &str,
     ) -> Result<BufReader<BodyReader<'static>>, Failure> {
-        let bearer = format!("Bearer {}", self.token()?);
-        let mut headers = vec![
-            ("authorization", bearer.as_str()),
-            ("accept", "text/event-stream"),
-        ];
+        let mut headers = vec![("accept", "text/event-stream")];
         if !last_id.is_empty() {
             headers.push(("last-event-id", last_id));
         }
-        let response = self.send(&Method::GET, path, Payload::Nothing, &headers)?;
+        self.open(path, &headers)
+    }
+
+    /// Opens an answer that is read as it comes; what is bounded is each part, where it is read.
+    pub(super) fn open(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<BufReader<BodyReader<'static>>, Failure> {
+        let bearer = format!("Bearer {}", self.token()?);
+        let mut all = vec![("authorization", bearer.as_str())];
+        all.extend_from_slice(headers);
+        let response = self.send(&Method::GET, path, Payload::Nothing, &all)?;
         if !response.status().is_success() {
             return Err(self.read(response).err().unwrap_or_else(|| {
-                Failure::failed(format!("{} did not open the event stream", self.url()))
+                Failure::failed(format!("{} did not open the stream", self.url()))
             }));
         }
-        // A run may go on for hours; what is bounded is each event, where it is read.
+        // A run may go on for hours, and a catalog has no size that is too large.
         let body = response.into_body().into_with_config().limit(u64::MAX);
         Ok(BufReader::new(body.reader()))
     }

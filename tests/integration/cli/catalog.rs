@@ -1,9 +1,41 @@
-//! `goldenpath catalog apply`, from files to the catalog.
+//! `goldenpath catalog …`: the catalog as files, from folder to portal and back.
+
+use std::collections::BTreeMap;
+use std::path::Path;
 
 use goldenpath_tests::Portal;
+use serde_json::json;
 
 use super::write;
 use crate::program;
+
+/// Every file below a folder, with what it holds.
+#[expect(clippy::disallowed_methods, reason = "the test's own files")]
+fn files(folder: &Path) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(place) = open.pop() {
+        for entry in place.read_dir().expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                let name = path
+                    .strip_prefix(folder)
+                    .expect("below it")
+                    .display()
+                    .to_string();
+                found.insert(name, std::fs::read_to_string(&path).expect("a text"));
+            }
+        }
+    }
+    found
+}
+
+fn demo() -> String {
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../runtime/demo");
+    demo.to_str().expect("a path in UTF-8").to_owned()
+}
 
 #[test]
 fn an_apply_says_what_it_would_do_what_it_did_and_what_was_done_already() {
@@ -59,4 +91,145 @@ fn an_apply_says_what_it_would_do_what_it_did_and_what_was_done_already() {
         .json();
     let unchanged = last["applied"]["unchanged"].as_array().map(Vec::len);
     assert_eq!(unchanged, Some(5), "{last}");
+}
+
+#[test]
+fn an_export_is_byte_for_byte_the_same_after_a_round_through_another_portal() {
+    let (one, other) = (Portal::start(program()), Portal::start(program()));
+    one.cli(&["catalog", "apply", &demo()]).with_code(0);
+    let strange = json!({"documents": [
+        {"source": "x", "kind": "entity", "value": {"identifier": "a/../b", "blueprint": "Domain", "title": "no"}},
+        {"source": "x", "kind": "entity", "value": {"identifier": "ORDERS", "blueprint": "Domain", "title": "1.0"}},
+        {"source": "x", "kind": "entity", "value": {"identifier": "ö".repeat(999), "blueprint": "Domain", "title": "a\nb: c"}},
+    ]});
+    one.admin()
+        .post("/v1/catalog/apply", &strange)
+        .with_status(200);
+    for format in ["json", "yaml"] {
+        one.cli(&["catalog", "export", format, "--format", format])
+            .with_code(0);
+        let first = files(&one.folder().join(format));
+        assert_eq!(first.len(), 22, "{:?}", first.keys());
+        let folder = one.folder().join(format);
+        let folder = folder.to_str().expect("a path in UTF-8");
+        one.cli(&["catalog", "diff", folder]).with_code(0);
+        other.cli(&["catalog", "apply", folder]).with_code(0);
+        other
+            .cli(&["catalog", "export", format, "--format", format])
+            .with_code(0);
+        assert_eq!(first, files(&other.folder().join(format)));
+    }
+}
+
+#[test]
+fn a_diff_tells_by_its_exit_code_whether_anything_would_change() {
+    let portal = Portal::start(program());
+    let file = portal.folder().join("catalog/entities/Service/cart.yaml");
+    write(
+        &portal.folder().join("catalog/blueprints/service.yaml"),
+        "identifier: Service\ntitle: Service\nschema:\n  properties:\n    language: {type: string, enum: [go, rust]}\n",
+    );
+    write(&file, "identifier: cart\nproperties:\n  language: go\n");
+    let diff = |code| portal.cli(&["catalog", "diff", "catalog"]).with_code(code);
+    assert!(
+        diff(1)
+            .stdout
+            .contains("+ entity Service/cart (catalog/entities/Service/cart.yaml)")
+    );
+    portal
+        .cli(&["catalog", "apply", "catalog", "--source", "here"])
+        .with_code(0);
+    diff(0);
+    write(&file, "identifier: cart\nproperties:\n  language: rust\n");
+    let told = diff(1).stdout;
+    assert!(
+        told.contains("/properties/language: \"go\" → \"rust\""),
+        "{told}"
+    );
+    let told = portal
+        .cli(&["catalog", "diff", "catalog", "--json"])
+        .with_code(1)
+        .json();
+    assert_eq!(told["documents"][1]["change"], "updated");
+    assert_eq!(told["documents"][1]["fields"][0]["before"], "go");
+    write(&file, "identifier: cart\nproperties:\n  language: cobol\n");
+    let told = diff(2).stderr;
+    assert!(
+        told.contains("catalog/entities/Service/cart.yaml:3: /properties/language"),
+        "{told}"
+    );
+    // Without an answer there is none to the question either.
+    portal.kill();
+    diff(2);
+}
+
+#[test]
+fn a_prune_is_shown_and_agreed_to_first() {
+    let portal = Portal::start(program());
+    write(
+        &portal.folder().join("catalog/blueprints/service.yaml"),
+        "identifier: Service\ntitle: Service\nschema: {properties: {}}\n",
+    );
+    write(
+        &portal.folder().join("catalog/entities/Service/all.yaml"),
+        "identifier: a\n---\nidentifier: b\n",
+    );
+    portal
+        .cli(&["catalog", "apply", "catalog", "--source", "here"])
+        .with_code(0);
+    write(
+        &portal.folder().join("catalog/entities/Service/all.yaml"),
+        "identifier: a\n",
+    );
+    let prune = ["catalog", "apply", "catalog", "--source", "here", "--prune"];
+    let told = portal.cli(&prune).with_code(2).stderr;
+    assert!(
+        told.contains("delete entity Service/b") && told.contains("--yes"),
+        "{told}"
+    );
+    portal
+        .admin()
+        .get("/v1/blueprints/Service/entities/b")
+        .with_status(200);
+    portal.cli(&[&prune[..], &["--yes"]].concat()).with_code(0);
+    portal
+        .admin()
+        .get("/v1/blueprints/Service/entities/b")
+        .with_status(404);
+    portal
+        .cli(&["catalog", "apply", "catalog", "--prune"])
+        .with_code(2);
+}
+
+#[test]
+fn files_of_backstage_are_read_as_they_are() {
+    let portal = Portal::start(program());
+    write(
+        &portal.folder().join("repository/catalog-info.yaml"),
+        "apiVersion: backstage.io/v1alpha1\nkind: Component\nmetadata:\n  name: cart\n  tags: [go]\n\
+         spec:\n  type: service\n  lifecycle: production\n  owner: orders\n  system: shop\n---\n\
+         apiVersion: backstage.io/v1alpha1\nkind: System\nmetadata: {name: shop}\nspec: {owner: orders}\n---\n\
+         apiVersion: backstage.io/v1alpha1\nkind: Group\nmetadata: {name: orders}\nspec: {type: team, children: []}\n---\n\
+         apiVersion: backstage.io/v1alpha1\nkind: Location\nmetadata: {name: more}\nspec: {targets: [x.yaml]}\n",
+    );
+    let refused = portal
+        .cli(&["catalog", "apply", "repository"])
+        .with_code(1)
+        .stderr;
+    assert!(
+        refused.contains("missing: blueprint `Component`"),
+        "{refused}"
+    );
+    assert!(refused.contains("Location is skipped"), "{refused}");
+    portal
+        .cli(&["catalog", "apply", "repository", "--with-blueprints"])
+        .with_code(0);
+    let cart = portal
+        .admin()
+        .get("/v1/blueprints/Component/entities/cart")
+        .with_status(200)
+        .json();
+    assert_eq!(cart["entity"]["relations"]["system"], "shop");
+    assert_eq!(cart["entity"]["team"], json!(["orders"]));
+    portal.cli(&["catalog", "diff", "repository"]).with_code(0);
 }

@@ -5,69 +5,104 @@ use std::path::Path;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use serde_json::{Value, json};
 
 use super::super::exit::Failure;
-use crate::catalog::{DocumentKind, is_document, parse_documents};
+use crate::catalog::{Document, MAX_DOCUMENTS, is_document, locate, parse_documents};
 use crate::config;
 
 /// One document; the server's own limit for a body.
 const MAX_FILE_BYTES: u64 = 8 * 1024 * 1024;
 
-/// A catalog beyond this is not one apply.
-const MAX_FILES: usize = 20_000;
-
 /// Deeper folders are a mistake, or a trap.
 const MAX_DEPTH: usize = 16;
 
 /// As many broken files as a person reads.
-const MAX_ERRORS: usize = 100;
+pub(super) const MAX_ERRORS: usize = 100;
 
-/// The documents of a folder or of one file, as the server takes them.
-pub(super) fn read_documents(path: &Path) -> Result<Vec<Value>, Failure> {
-    // `.` and `..` have no name of their own, and the name of the folder says what lies in it.
-    let absolute = path
-        .canonicalize()
-        .map_err(|error| Failure::of(format!("read `{}`", path.display()), &error))?;
-    let name = absolute
-        .file_name()
-        .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    let mut found = Found::default();
-    if absolute.is_dir() {
-        let dir = Dir::open_ambient_dir(&absolute, ambient_authority())
+/// The documents of a folder or of one file, and where they were found.
+#[derive(Debug)]
+pub(super) struct Files {
+    pub(super) documents: Vec<Document>,
+    place: Place,
+    /// The name of the folder or file, with which every source begins.
+    name: String,
+}
+
+#[derive(Debug)]
+enum Place {
+    Folder(Dir),
+    File(std::path::PathBuf),
+}
+
+impl Files {
+    /// Reads all documents.
+    pub(super) fn read(path: &Path) -> Result<Self, Failure> {
+        // `.` and `..` have no name of their own, and the name of the folder says what lies in it.
+        let absolute = path
+            .canonicalize()
             .map_err(|error| Failure::of(format!("read `{}`", path.display()), &error))?;
-        found.walk(&dir, &name, 0)?;
-    } else if is_document(&name) {
-        found.count = 1;
-        match config::read_file(&absolute, MAX_FILE_BYTES) {
-            Ok(bytes) => found.parse(&name, &bytes),
-            Err(error) => found.errors.push(format!("{name}: {error}")),
+        let name = absolute
+            .file_name()
+            .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        let mut found = Found::default();
+        let place = if absolute.is_dir() {
+            let dir = Dir::open_ambient_dir(&absolute, ambient_authority())
+                .map_err(|error| Failure::of(format!("read `{}`", path.display()), &error))?;
+            found.walk(&dir, &name, 0)?;
+            Place::Folder(dir)
+        } else if is_document(&name) {
+            found.count = 1;
+            match config::read_file(&absolute, MAX_FILE_BYTES) {
+                Ok(bytes) => found.parse(&name, &bytes),
+                Err(error) => found.errors.push(format!("{name}: {error}")),
+            }
+            Place::File(absolute)
+        } else {
+            return Err(Failure::usage(format!(
+                "`{name}` is neither a folder nor a .json or .yaml file"
+            )));
+        };
+        if !found.errors.is_empty() {
+            let count = found.errors.len();
+            let failure = Failure::failed(format!(
+                "{count} file(s) cannot be read as documents; nothing was applied"
+            ));
+            found.errors.truncate(MAX_ERRORS);
+            return Err(failure.with_details(found.errors));
         }
-    } else {
-        return Err(Failure::usage(format!(
-            "`{name}` is neither a folder nor a .json or .yaml file"
-        )));
+        if found.documents.is_empty() {
+            return Err(Failure::usage(format!(
+                "`{}` has no .json or .yaml document",
+                path.display()
+            )));
+        }
+        Ok(Self {
+            documents: found.documents,
+            place,
+            name,
+        })
     }
-    if !found.errors.is_empty() {
-        let count = found.errors.len();
-        let failure = Failure::failed(format!(
-            "{count} file(s) cannot be read as documents; nothing was applied"
-        ));
-        found.errors.truncate(MAX_ERRORS);
-        return Err(failure.with_details(found.errors));
+
+    /// The line of a place in a document, where the file still tells it.
+    pub(super) fn line(&self, document: &Document, pointer: &str) -> Option<usize> {
+        let source = document.source.as_str();
+        let path = source
+            .split_once(" (document ")
+            .map_or(source, |(path, _)| path);
+        let bytes = match &self.place {
+            Place::File(file) => config::read_file(file, MAX_FILE_BYTES).ok()?,
+            Place::Folder(dir) => {
+                let below = path.strip_prefix(&self.name)?.strip_prefix('/')?;
+                read_bounded(dir, below).ok()?
+            }
+        };
+        locate(std::str::from_utf8(&bytes).ok()?, document.number, pointer)
     }
-    if found.documents.is_empty() {
-        return Err(Failure::usage(format!(
-            "`{}` has no .json or .yaml document",
-            path.display()
-        )));
-    }
-    Ok(found.documents)
 }
 
 #[derive(Default)]
 struct Found {
-    documents: Vec<Value>,
+    documents: Vec<Document>,
     errors: Vec<String>,
     count: usize,
 }
@@ -97,9 +132,9 @@ impl Found {
                 self.walk(&entry.open_dir().map_err(reading)?, &below, depth + 1)?;
             } else if is_document(&name) {
                 self.count += 1;
-                if self.count > MAX_FILES {
+                if self.count > MAX_DOCUMENTS {
                     return Err(Failure::failed(format!(
-                        "more than {MAX_FILES} files; apply the folders one by one"
+                        "more than {MAX_DOCUMENTS} files; apply the folders one by one"
                     )));
                 }
                 match read_bounded(dir, &name) {
@@ -113,14 +148,7 @@ impl Found {
 
     fn parse(&mut self, path: &str, bytes: &[u8]) {
         match parse_documents(path, bytes) {
-            Ok(documents) => self.documents.extend(documents.into_iter().map(|document| {
-                let kind = match document.kind {
-                    DocumentKind::Blueprint => "blueprint",
-                    DocumentKind::Entity => "entity",
-                    DocumentKind::Action => "action",
-                };
-                json!({"source": document.source, "kind": kind, "value": document.value})
-            })),
+            Ok(documents) => self.documents.extend(documents),
             Err(error) => self.errors.push(error.to_string()),
         }
     }
@@ -147,6 +175,7 @@ fn read_bounded(dir: &Dir, name: &str) -> io::Result<Vec<u8>> {
 )]
 mod tests {
     use super::*;
+    use crate::catalog::DocumentKind;
 
     fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
@@ -169,13 +198,10 @@ mod tests {
             ("README.md", "not a document"),
             (".git/x.json", "broken"),
         ]);
-        let documents = read_documents(folder.path()).unwrap();
-        let kinds: Vec<_> = documents
-            .iter()
-            .map(|one| one["kind"].as_str().unwrap())
-            .collect();
-        assert_eq!(kinds, ["blueprint", "entity"]);
-        assert_eq!(documents[1]["value"]["blueprint"], "System");
+        let files = Files::read(folder.path()).unwrap();
+        let kinds: Vec<_> = files.documents.iter().map(|one| one.kind).collect();
+        assert_eq!(kinds, [DocumentKind::Blueprint, DocumentKind::Entity]);
+        assert_eq!(files.documents[1].value["blueprint"], "System");
     }
 
     #[test]
@@ -185,7 +211,7 @@ mod tests {
             ("entities/A/b.json", "[]"),
             ("entities/A/c.json", "{}"),
         ]);
-        let refused = read_documents(folder.path()).unwrap_err();
+        let refused = Files::read(folder.path()).unwrap_err();
         assert_eq!(refused.details.len(), 2);
         assert!(
             refused.details[0].contains("entities/A/a.json"),
@@ -207,16 +233,39 @@ mod tests {
         )
         .unwrap();
         std::os::unix::fs::symlink(outside.path(), inside.path().join("entities/B")).unwrap();
-        let refused = read_documents(inside.path()).unwrap_err();
+        let refused = Files::read(inside.path()).unwrap_err();
         assert_eq!(refused.details.len(), 1);
         assert!(refused.details[0].contains("b.json"));
     }
 
     #[test]
+    fn a_place_in_a_document_is_told_with_its_line() {
+        let folder = folder(&[
+            (
+                "entities/A/a.json",
+                "{\n  \"identifier\": \"a\",\n  \"properties\": {\n    \"x\": 1}}",
+            ),
+            (
+                "entities/A/b.yaml",
+                "identifier: b\n---\nidentifier: c\nproperties:\n  x: 2\n",
+            ),
+        ]);
+        let files = Files::read(folder.path()).unwrap();
+        let lines = files
+            .documents
+            .iter()
+            .map(|one| files.line(one, "/properties/x"));
+        assert_eq!(lines.collect::<Vec<_>>(), [Some(4), Some(1), Some(5)]);
+        let one = Files::read(&folder.path().join("entities/A/a.json"));
+        // Without its folder the file does not say what it holds.
+        assert!(one.is_err());
+    }
+
+    #[test]
     fn an_empty_folder_and_another_file_are_refused() {
         let folder = folder(&[("README.md", "text")]);
-        assert!(read_documents(folder.path()).is_err());
-        assert!(read_documents(&folder.path().join("README.md")).is_err());
-        assert!(read_documents(&folder.path().join("absent.json")).is_err());
+        assert!(Files::read(folder.path()).is_err());
+        assert!(Files::read(&folder.path().join("README.md")).is_err());
+        assert!(Files::read(&folder.path().join("absent.json")).is_err());
     }
 }

@@ -1,6 +1,14 @@
 //! From files to documents: what a file holds is told by the folder it lies in, else by its shape. No I/O here.
 
+mod backstage;
+mod locate;
+mod write;
+
 use serde_json::Value;
+
+pub use backstage::{Converted, Lacking, convert_backstage, find_lacking, origin};
+pub use locate::locate;
+pub use write::write_document;
 
 use super::json::{JsonError, JsonErrorKind, is_typographic, parse_json};
 use super::schema::{MAX_DEPTH, is_deeper, shorten};
@@ -15,7 +23,7 @@ const MAX_DOCUMENTS: usize = 10_000;
 const MAX_REPLAYED: usize = 10_000;
 
 /// Folders whose documents a later version takes.
-const LATER: &[&str] = &["integrations", "scorecards", "teams", "webhooks"];
+const LATER: &[&str] = &["integrations", "scorecards", "webhooks"];
 
 /// What a document is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +34,8 @@ pub enum DocumentKind {
     Entity,
     /// A self-service action.
     Action,
+    /// A descriptor as Backstage has them; see [`convert_backstage`].
+    Backstage,
 }
 
 /// One document out of a file.
@@ -33,8 +43,12 @@ pub enum DocumentKind {
 pub struct Document {
     /// The file's path as it was given, with the number of the document where a file has several.
     pub source: String,
+    /// Its number in the file, the first one is 0.
+    pub number: usize,
     /// What it is.
     pub kind: DocumentKind,
+    /// Whether it was a descriptor of Backstage before it became what it is.
+    pub from_backstage: bool,
     /// Its content: always an object.
     pub value: Value,
 }
@@ -105,7 +119,9 @@ pub fn parse_documents(path: &str, text: &[u8]) -> Result<Vec<Document>, Documen
         Format::Yaml => parse_yaml(path, text)?,
     };
     let place = Place::of(path);
-    if let Place::Later(folder) = place {
+    if let Place::Later(folder) = place
+        && !values.iter().all(backstage::is_descriptor)
+    {
         return Err(content(format!(
             "lies in `{folder}/`, whose documents this version does not know yet; leave that folder out"
         )));
@@ -121,17 +137,31 @@ pub fn parse_documents(path: &str, text: &[u8]) -> Result<Vec<Document>, Documen
     values
         .into_iter()
         .enumerate()
-        .map(|(index, value)| document(sourced(index), place, value))
+        .map(|(index, value)| document(sourced(index), index, place, value))
         .collect()
 }
 
-fn document(source: String, place: Place<'_>, mut value: Value) -> Result<Document, DocumentError> {
+fn document(
+    source: String,
+    number: usize,
+    place: Place<'_>,
+    mut value: Value,
+) -> Result<Document, DocumentError> {
     let refused = |message: String| {
         Err(DocumentError::Content {
             source_path: source.clone(),
             message,
         })
     };
+    if backstage::is_descriptor(&value) {
+        return Ok(Document {
+            source,
+            number,
+            kind: DocumentKind::Backstage,
+            from_backstage: true,
+            value,
+        });
+    }
     let Value::Object(fields) = &mut value else {
         return refused("must be an object with an `identifier`".to_owned());
     };
@@ -167,7 +197,9 @@ fn document(source: String, place: Place<'_>, mut value: Value) -> Result<Docume
     }
     Ok(Document {
         source,
+        number,
         kind,
+        from_backstage: false,
         value,
     })
 }
@@ -193,7 +225,7 @@ impl Format {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place<'a> {
     Kind(DocumentKind),
-    /// Under `entities/`, and the folder right below that, if any.
+    /// Under `entities/`, and the folder right below that, if any; or under `teams/` or `users/`.
     Entities(Option<&'a str>),
     Later(&'a str),
     Nowhere,
@@ -211,6 +243,8 @@ impl<'a> Place<'a> {
                 "blueprints" => return Self::Kind(DocumentKind::Blueprint),
                 "actions" => return Self::Kind(DocumentKind::Action),
                 "entities" => return Self::Entities(folders.get(index + 1).copied()),
+                "teams" => return Self::Entities(Some("_team")),
+                "users" => return Self::Entities(Some("_user")),
                 later if LATER.contains(&later) => return Self::Later(later),
                 _ => {}
             }
