@@ -8,14 +8,17 @@
 
 mod client;
 mod guest;
+mod load;
 mod portal;
 mod program;
 mod server;
 
+pub mod generator;
 pub mod tidy;
 
 pub use client::{Client, Event, Reply};
 pub use guest::{Guest, component, guests_dir, plugins_dir};
+pub use load::{LoadSettings, Loaded, load};
 pub use portal::Portal;
 pub use program::{Ended, Program};
 pub use server::{Answer, Received, Server};

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use goldenpath_tests::Portal;
+use goldenpath_tests::generator::{Generator, Kind};
+use goldenpath_tests::{LoadSettings, Portal, load};
 use serde_json::json;
 
 use super::write;
@@ -32,9 +33,9 @@ fn files(folder: &Path) -> BTreeMap<String, String> {
     found
 }
 
-fn demo() -> String {
-    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../runtime/demo");
-    demo.to_str().expect("a path in UTF-8").to_owned()
+fn project(below: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(below);
+    path.to_str().expect("a path in UTF-8").to_owned()
 }
 
 #[test]
@@ -96,7 +97,8 @@ fn an_apply_says_what_it_would_do_what_it_did_and_what_was_done_already() {
 #[test]
 fn an_export_is_byte_for_byte_the_same_after_a_round_through_another_portal() {
     let (one, other) = (Portal::start(program()), Portal::start(program()));
-    one.cli(&["catalog", "apply", &demo()]).with_code(0);
+    one.cli(&["catalog", "apply", &project("runtime/demo")])
+        .with_code(0);
     let strange = json!({"documents": [
         {"source": "x", "kind": "entity", "value": {"identifier": "a/../b", "blueprint": "Domain", "title": "no"}},
         {"source": "x", "kind": "entity", "value": {"identifier": "ORDERS", "blueprint": "Domain", "title": "1.0"}},
@@ -204,32 +206,74 @@ fn a_prune_is_shown_and_agreed_to_first() {
 #[test]
 fn files_of_backstage_are_read_as_they_are() {
     let portal = Portal::start(program());
-    write(
-        &portal.folder().join("repository/catalog-info.yaml"),
-        "apiVersion: backstage.io/v1alpha1\nkind: Component\nmetadata:\n  name: cart\n  tags: [go]\n\
-         spec:\n  type: service\n  lifecycle: production\n  owner: orders\n  system: shop\n---\n\
-         apiVersion: backstage.io/v1alpha1\nkind: System\nmetadata: {name: shop}\nspec: {owner: orders}\n---\n\
-         apiVersion: backstage.io/v1alpha1\nkind: Group\nmetadata: {name: orders}\nspec: {type: team, children: []}\n---\n\
-         apiVersion: backstage.io/v1alpha1\nkind: Location\nmetadata: {name: more}\nspec: {targets: [x.yaml]}\n",
-    );
-    let refused = portal
-        .cli(&["catalog", "apply", "repository"])
-        .with_code(1)
-        .stderr;
+    let shop = project("tests/fixtures/backstage");
+    let refused = portal.cli(&["catalog", "apply", &shop]).with_code(1).stderr;
     assert!(
         refused.contains("missing: blueprint `Component`"),
         "{refused}"
     );
     assert!(refused.contains("Location is skipped"), "{refused}");
     portal
-        .cli(&["catalog", "apply", "repository", "--with-blueprints"])
+        .cli(&["catalog", "apply", &shop, "--with-blueprints"])
         .with_code(0);
-    let cart = portal
-        .admin()
-        .get("/v1/blueprints/Component/entities/cart")
-        .with_status(200)
-        .json();
-    assert_eq!(cart["entity"]["relations"]["system"], "shop");
-    assert_eq!(cart["entity"]["team"], json!(["orders"]));
-    portal.cli(&["catalog", "diff", "repository"]).with_code(0);
+    let find = |path: &str| {
+        let path = format!("/v1/blueprints/{path}");
+        portal.admin().get(&path).with_status(200).json()["entity"].clone()
+    };
+    let basket = find("Component/entities/basket");
+    assert_eq!(basket["team"], json!(["shop-core"]));
+    assert_eq!(
+        basket["relations"]["consumesApis"],
+        json!(["prices/price-api"])
+    );
+    assert_eq!(basket["relations"]["dependsOn"], json!(["money"]));
+    assert_eq!(
+        find("Component/entities/basket-jobs")["properties"]["owner"],
+        "grace@example.com"
+    );
+    assert_eq!(
+        find("_team/entities/shop-core")["relations"]["parent"],
+        "engineering"
+    );
+    assert_eq!(find("_user/entities/linus")["team"], json!(["shop-core"]));
+    portal.cli(&["catalog", "diff", &shop]).with_code(0);
+}
+
+#[test]
+fn a_catalog_of_services_goes_in_and_comes_out_whole() {
+    let portal = Portal::start(program());
+    let catalog = project("tests/fixtures/catalog");
+    portal.cli(&["catalog", "apply", &catalog]).with_code(0);
+    portal.cli(&["catalog", "diff", &catalog]).with_code(0);
+    portal
+        .cli(&["catalog", "export", "out", "--format", "yaml"])
+        .with_code(0);
+    portal.cli(&["catalog", "diff", "out"]).with_code(0);
+    assert_eq!(files(&portal.folder().join("out")).len(), 20);
+}
+
+#[test]
+fn a_generated_catalog_is_taken_whole() {
+    let portal = Portal::start(program());
+    let generator = Generator::new(1, 1_000);
+    let settings = LoadSettings {
+        batch: 100,
+        connections: 2,
+    };
+    let loaded = load(
+        portal.admin(),
+        &generator,
+        &generator.blueprints(),
+        settings,
+    );
+    assert_eq!(loaded.entities, generator.count());
+    let path = format!(
+        "/v1/blueprints/Component/entities/{}",
+        generator.identifier(Kind::Service, 7)
+    );
+    let service = portal.admin().get(&path).with_status(200).json();
+    assert_eq!(
+        service["entity"]["properties"],
+        generator.entity(Kind::Service, 7)["properties"]
+    );
 }
