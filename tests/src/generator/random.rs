@@ -15,7 +15,7 @@ impl Random {
         random
     }
 
-    /// Steele, Lea and Flood's SplitMix64.
+    /// Steele, Lea and Flood's `SplitMix64`.
     pub(super) fn next(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.state;
