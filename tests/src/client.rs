@@ -89,6 +89,13 @@ impl Client {
         )
     }
 
+    /// A client with a token that it was given elsewhere.
+    pub fn with_token(url: &str, token: &str) -> Self {
+        let mut client = Self::stranger(url);
+        client.token = Some(token.to_owned());
+        client
+    }
+
     /// Its token.
     pub fn token(&self) -> &str {
         self.token.as_deref().unwrap_or_default()
@@ -107,6 +114,25 @@ impl Client {
     /// Sends JSON.
     pub fn post(&self, path: &str, body: &Value) -> Reply {
         self.send_json("POST", path, &[], body)
+    }
+
+    /// Sends JSON to a server that may be killed meanwhile; nothing where no whole answer arrived.
+    pub fn try_post(&self, path: &str, body: &Value) -> Option<Reply> {
+        let request = Request::builder()
+            .method("POST")
+            .uri(format!("{}{path}", self.url))
+            .header("content-type", "application/json")
+            .header("authorization", format!("Bearer {}", self.token()))
+            .body(body.to_string())
+            .expect("a request");
+        let (parts, body) = self.agent.run(request).ok()?.into_parts();
+        let mut bytes = Vec::new();
+        body.into_reader().read_to_end(&mut bytes).ok()?;
+        Some(Reply {
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            body: bytes,
+        })
     }
 
     /// Sends JSON by any method with further headers.

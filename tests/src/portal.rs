@@ -201,6 +201,30 @@ impl Portal {
         self.process = Mutex::new(Some(process));
     }
 
+    /// Restores a backup of this portal into a folder of its own and serves it, with the credentials of this one.
+    pub fn restored(&self, backup: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let data = folder.path().join("data");
+        let data = data.to_str().expect("a path in UTF-8");
+        self.program
+            .run(["restore", backup, "--data", data])
+            .with_code(0);
+        let arguments = vec!["serve".to_owned()];
+        let (process, said) = spawn(&self.program, folder.path(), &arguments);
+        let url = url_of(&said);
+        let admin = Client::log_in(&url, &self.client_id, &self.client_secret);
+        Self {
+            program: self.program.clone(),
+            folder,
+            arguments,
+            process: Mutex::new(Some(process)),
+            url,
+            client_id: self.client_id.clone(),
+            client_secret: self.client_secret.clone(),
+            admin,
+        }
+    }
+
     /// What the process said on stderr so far.
     pub fn log(&self) -> String {
         read(&self.folder.path().join("stderr"))

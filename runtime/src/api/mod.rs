@@ -7,6 +7,7 @@ mod action;
 mod apply;
 mod audit;
 mod auth;
+mod backup;
 mod blueprint;
 mod edge;
 mod entity;
@@ -85,6 +86,7 @@ fn table() -> OpenApiRouter<ApiState> {
         // Operations.
         .routes(routes!(audit::list_audit))
         .routes(routes!(event::stream_events))
+        .routes(routes!(backup::take_backup))
         .routes(routes!(health::find_health))
         .routes(routes!(page::find_contract))
         .routes(routes!(page::find_page))

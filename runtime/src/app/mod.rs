@@ -2,11 +2,13 @@
 
 mod access;
 mod apply;
+mod backup;
 mod export;
 mod prune;
 
 pub use access::{Access, AccessError, AccessToken, LoginQuota, NewPrincipal};
 pub use apply::{ApplyMode, ApproveError, Documents};
+pub use backup::{Backup, BackupError, Backups, Manifest, RestoreError, restore, verify_archive};
 pub use export::{Export, ExportError};
 pub use prune::Prune;
 
@@ -39,6 +41,8 @@ pub struct App {
     pub catalog: Catalog,
     /// What was, and what changes.
     pub history: History,
+    /// Copies of everything.
+    pub backups: Backups,
     /// Plugins and their versions.
     pub plugins: PluginHost,
     /// Actions and their runs.
@@ -53,6 +57,9 @@ pub enum OpenError {
     /// The data folder refuses; it says itself why and what to do.
     #[error(transparent)]
     Store(#[from] store::OpenError),
+    /// What an interrupted backup left cannot be removed.
+    #[error("tidy up after a backup")]
+    Backups(#[from] BackupError),
     /// The credentials cannot be read.
     #[error("open the credentials")]
     Access(#[from] AccessError),
@@ -69,6 +76,7 @@ impl App {
     pub async fn open(config: &Config, listener: Option<SocketAddr>) -> Result<Self, OpenError> {
         let store = Store::open(&config.data)?;
         let access = Access::open(store.clone()).await?;
+        let backups = Backups::open(store.clone(), &config.data)?;
         let catalog = Catalog::new(store.clone());
         let settings = PluginSettings {
             data_dir: config.data.clone(),
@@ -95,6 +103,7 @@ impl App {
         Ok(Self {
             access,
             history: catalog.history(),
+            backups,
             catalog,
             plugins,
             actions,

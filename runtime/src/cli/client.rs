@@ -19,6 +19,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longer than the longest `Prefer: wait`, so that the server's answer comes first.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(90);
 
+/// How long the server may take to make a file before it sends the first byte.
+const DOWNLOAD_TIMEOUT: Duration = Duration::from_secs(600);
+
 /// Streams have a heartbeat every 15 s; three missed ones mean that the connection is dead.
 const SILENCE: Duration = Duration::from_secs(60);
 
@@ -143,6 +146,36 @@ impl Client {
         // A run may go on for hours, and a catalog has no size that is too large.
         let body = response.into_body().into_with_config().limit(u64::MAX);
         Ok(BufReader::new(body.reader()))
+    }
+
+    /// Opens what a route sends as a file.
+    pub(super) fn download(&self, path: &str) -> Result<BodyReader<'static>, Failure> {
+        let bearer = format!("Bearer {}", self.token()?);
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(format!("{}{path}", self.endpoint.url))
+            .header("authorization", bearer)
+            .body(())
+            .map_err(|error| Failure::of("build the request", &error))?;
+        // The server makes the file before it answers.
+        let request = self
+            .agent
+            .configure_request(request)
+            .timeout_recv_response(Some(DOWNLOAD_TIMEOUT))
+            .timeout_per_read(Some(DOWNLOAD_TIMEOUT))
+            .build();
+        let response = self
+            .agent
+            .run(request)
+            .map_err(|error| self.unreachable(&error))?;
+        if !response.status().is_success() {
+            return Err(self
+                .read(response)
+                .err()
+                .unwrap_or_else(|| Failure::failed(format!("{} sent no file", self.url()))));
+        }
+        let body = response.into_body().into_with_config().limit(u64::MAX);
+        Ok(body.reader())
     }
 
     /// Signs in, unless that was done.

@@ -2,6 +2,7 @@
 //! machine; all else talks to a server.
 
 mod action;
+mod backup;
 mod catalog;
 mod client;
 mod demo;
@@ -13,6 +14,7 @@ mod login;
 mod output;
 mod plugin;
 mod principal;
+mod restore;
 mod run;
 mod serve;
 mod sse;
@@ -81,6 +83,10 @@ enum Command {
     /// See what was asked for
     #[command(subcommand)]
     Runs(run::RunsCommand),
+    /// Copy everything that a server holds into a file
+    Backup(backup::BackupArguments),
+    /// Put a backup into an empty data folder
+    Restore(restore::RestoreArguments),
     /// Check the data folder of a portal that is stopped
     Doctor(doctor::DoctorArguments),
     /// Print a completion script for a shell
@@ -139,6 +145,8 @@ fn run(command: Command, output: &Output) -> Result<Exit, Failure> {
         Command::Actions(command) => action::run(command, output),
         Command::Run(arguments) => run::start(&arguments, output),
         Command::Runs(command) => run::run(command, output),
+        Command::Backup(arguments) => backup::run(&arguments, output),
+        Command::Restore(arguments) => restore::run(&arguments, output),
         Command::Doctor(arguments) => doctor::run(&arguments, output),
         Command::Completions { shell } => {
             let mut script = Vec::new();

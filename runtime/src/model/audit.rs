@@ -19,16 +19,19 @@ pub enum Verb {
     Approve,
     /// A plugin asked for what it was not granted.
     Deny,
+    /// A backup was put in place.
+    Restore,
 }
 
 impl Verb {
     /// Every verb.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Create,
         Self::Update,
         Self::Delete,
         Self::Approve,
         Self::Deny,
+        Self::Restore,
     ];
 
     /// The verb as the store and the API write it.
@@ -39,6 +42,7 @@ impl Verb {
             Self::Delete => "DELETE",
             Self::Approve => "APPROVE",
             Self::Deny => "DENY",
+            Self::Restore => "RESTORE",
         }
     }
 
@@ -46,7 +50,9 @@ impl Verb {
     pub fn status(self) -> AuditStatus {
         match self {
             Self::Deny => AuditStatus::Failure,
-            Self::Create | Self::Update | Self::Delete | Self::Approve => AuditStatus::Success,
+            Self::Create | Self::Update | Self::Delete | Self::Approve | Self::Restore => {
+                AuditStatus::Success
+            }
         }
     }
 }

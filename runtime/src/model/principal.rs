@@ -37,6 +37,8 @@ pub enum Permission {
     ReviewPlugins,
     /// Manage users and apps.
     ManageUsers,
+    /// Take backups, which hold everything, the keys too.
+    TakeBackups,
 }
 
 impl Role {
@@ -83,7 +85,7 @@ impl Role {
 
 impl Permission {
     /// Every permission.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::ReadCatalog,
         Self::WriteCatalog,
         Self::RunActions,
@@ -92,6 +94,7 @@ impl Permission {
         Self::InstallPlugins,
         Self::ReviewPlugins,
         Self::ManageUsers,
+        Self::TakeBackups,
     ];
 
     /// The permission's name in the `OpenAPI` document and in refusals.
@@ -105,6 +108,7 @@ impl Permission {
             Self::InstallPlugins => "plugins:install",
             Self::ReviewPlugins => "plugins:review",
             Self::ManageUsers => "users:manage",
+            Self::TakeBackups => "backups:take",
         }
     }
 }

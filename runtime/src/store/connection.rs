@@ -178,6 +178,14 @@ impl Database {
 }
 
 impl Database {
+    /// A connection of its own that sees the database as it is now for as long as it lives.
+    pub(super) fn pin(&self) -> Result<Connection, Error> {
+        let pinned = self.shared.readers.connect()?;
+        // A snapshot begins with the first look.
+        pinned.execute_batch("BEGIN; SELECT 1 FROM sqlite_schema")?;
+        Ok(pinned)
+    }
+
     /// The newest sequence of the audit log as of the last commit; 0 as long as nothing was appended.
     pub(super) fn appended(&self) -> watch::Receiver<u64> {
         self.shared.appended.clone()

@@ -16,13 +16,13 @@ const LOCK_FILE: &str = "goldenpath.lock";
 
 /// Held while the data folder is open. The kernel releases it when the process ends, however it ends.
 #[derive(Clone, Debug)]
-pub(super) struct FolderLock {
+pub struct FolderLock {
     _file: Arc<File>,
 }
 
 impl FolderLock {
     /// Makes the folder where it is missing and takes the lock.
-    pub(super) fn take(folder: &Path) -> Result<Self, OpenError> {
+    pub fn take(folder: &Path) -> Result<Self, OpenError> {
         let failed = |source| OpenError::Folder {
             folder: folder.to_owned(),
             source,

@@ -5,6 +5,7 @@
 
 mod action;
 mod audit;
+mod backup;
 mod blueprint;
 mod connection;
 mod doctor;
@@ -29,12 +30,14 @@ use tokio::sync::watch;
 
 pub use audit::verify::{AuditMark, MarkError};
 pub use audit::{AuditOrder, EntityChange};
+pub use backup::Snapshot;
 pub use blueprint::{BlueprintKey, BlueprintRow};
 pub use connection::{ReadTx, WriteTx};
 pub use doctor::{Area, Checkup, check_folder};
 pub use entity::{Dependent, EntityKey, EntityRow, Targets};
 pub use error::{Error, OpenError};
 pub use history::Life;
+pub use lock::FolderLock;
 pub use migrate::{FORMATS, Formats};
 pub use plugin::StoredPlugin;
 pub use plugin_state::StateWrite;
@@ -42,10 +45,9 @@ pub use principal::Credential;
 pub use source::{Owned, SourceKey};
 
 use connection::{Database, Durability};
-use lock::FolderLock;
 
 /// The database files of a data folder: what must survive, and what runs print.
-const FILES: [&str; 2] = ["goldenpath.db", "logs.db"];
+pub const FILES: [&str; 2] = ["goldenpath.db", "logs.db"];
 
 /// The data folder, opened. Clones share it.
 #[derive(Clone, Debug)]
@@ -86,6 +88,16 @@ impl Store {
         F: FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static,
     {
         self.main.write(work).await
+    }
+
+    /// Pins both databases as they are now, the log never ahead of the catalog. It may block.
+    pub fn snapshot(&self) -> Result<Snapshot, Error> {
+        // What runs print is written after the run itself: in this order no line is without its run.
+        let logs = self.logs.pin()?;
+        Ok(Snapshot {
+            main: self.main.pin()?,
+            logs,
+        })
     }
 
     /// The newest sequence of the audit log as of the last commit that appended to it; 0 before the first.

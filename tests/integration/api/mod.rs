@@ -1,5 +1,6 @@
 //! The HTTP door of a real portal.
 
+mod backup;
 mod bad_input;
 mod door;
 mod golden_path;

@@ -122,6 +122,7 @@ const TABLE: &[(&str, &str, Option<Permission>)] = {
         ),
         ("GET", "/v1/audit-log", Some(P::ReadPlugins)),
         ("GET", "/v1/events", Some(P::ReadCatalog)),
+        ("POST", "/v1/backup", Some(P::TakeBackups)),
     ]
 };
 
