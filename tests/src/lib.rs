@@ -26,16 +26,28 @@ pub use server::{Answer, Received, Server};
 /// The one environment variable that switches on what needs more than this machine.
 const EXTERNAL: &str = "GOLDENPATH_TEST_EXTERNAL";
 
-/// Whether tests that need a network, or minutes, are wanted; prints what is left out where they are not.
+/// The one that switches on what needs minutes and finds little that the short form does not.
+const LONG: &str = "GOLDENPATH_TEST_LONG";
+
+/// Whether tests that need a network are wanted; prints what is left out where they are not.
+pub fn external(what: &str) -> bool {
+    is_on(EXTERNAL, what)
+}
+
+/// Whether tests that need minutes are wanted; prints what is left out where they are not.
+pub fn long(what: &str) -> bool {
+    is_on(LONG, what)
+}
+
 #[expect(
     clippy::disallowed_methods,
     clippy::print_stderr,
-    reason = "the switch of the tests, not a setting of the product"
+    reason = "the switches of the tests, not settings of the product"
 )]
-pub fn external(what: &str) -> bool {
-    let wanted = std::env::var_os(EXTERNAL).is_some();
+fn is_on(switch: &str, what: &str) -> bool {
+    let wanted = std::env::var_os(switch).is_some();
     if !wanted {
-        eprintln!("skipped: {what} (set {EXTERNAL}=1 to run it)");
+        eprintln!("skipped: {what} (set {switch}=1 to run it)");
     }
     wanted
 }

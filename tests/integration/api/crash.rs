@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use goldenpath_tests::{Client, Portal, external};
+use goldenpath_tests::{Client, Portal, long};
 use serde_json::{Value, json};
 
 use crate::program;
@@ -20,7 +20,7 @@ const WHOLE: &str = "apply";
 
 /// The portal is killed that many times in the middle of writing.
 fn rounds() -> usize {
-    if external("42 of 50 rounds of kill -9") {
+    if long("42 of 50 rounds of kill -9") {
         50
     } else {
         8
