@@ -148,7 +148,14 @@ impl ReadTx<'_> {
             );
         }
         if let Some(blueprint) = &filter.blueprint {
-            conditions.add(" AND blueprint = ?", [Parameter::Text(blueprint.clone())]);
+            // An object has few rows and a blueprint may have millions; the plus keeps SQLite from beginning with those.
+            let few = filter.entity.is_some() || filter.identifier.is_some();
+            let sql = if few {
+                " AND +blueprint = ?"
+            } else {
+                " AND blueprint = ?"
+            };
+            conditions.add(sql, [Parameter::Text(blueprint.clone())]);
         }
         if let Some(entity) = &filter.entity {
             let names = self.list_namesakes(filter.blueprint.as_deref(), entity)?;
@@ -201,8 +208,9 @@ impl ReadTx<'_> {
              CROSS JOIN entity ON entity.blueprint_id = blueprint.id AND entity.identifier = ?1
              WHERE ?2 IS NULL OR blueprint.identifier = ?2
              UNION ALL
-             SELECT object_id, 0 FROM (SELECT DISTINCT object_id FROM audit
-               WHERE was = ?1 AND (?2 IS NULL OR blueprint = ?2) ORDER BY sequence DESC LIMIT ?3)",
+             SELECT object_id, 0 FROM (SELECT object_id FROM audit
+               WHERE was = ?1 AND (?2 IS NULL OR blueprint = ?2)
+               GROUP BY object_id ORDER BY max(sequence) DESC LIMIT ?3)",
         )?;
         let most = i64::try_from(MAX_NAMESAKES).unwrap_or(i64::MAX);
         let mut rows = statement.query(rusqlite::params![identifier, blueprint, most])?;

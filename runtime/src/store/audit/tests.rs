@@ -146,6 +146,25 @@ async fn a_chain_made_anew_is_found_by_a_row_that_was_noted_down() {
 }
 
 #[tokio::test]
+async fn a_log_whose_oldest_rows_were_dropped_in_order_is_whole() {
+    let folder = five().await;
+    outside(&folder)
+        .execute_batch(
+            "UPDATE audit_head SET base = 3, base_hash = (SELECT hash FROM audit WHERE sequence = 3);
+             DELETE FROM audit WHERE sequence <= 3",
+        )
+        .unwrap();
+    assert_eq!(problems(&folder), Vec::<String>::new());
+    let store = Store::open(folder.path()).unwrap();
+    store.write(|tx| note(tx, "f")).await.unwrap();
+    let found: Result<_, Error> = store
+        .read(|tx| Ok((tx.find_audit_ends()?, tx.list_audit(None, 10)?)))
+        .await;
+    let (ends, rows) = found.unwrap();
+    assert_eq!((ends, rows.len()), ((3, 6), 3));
+}
+
+#[tokio::test]
 async fn a_log_without_its_head_is_not_appended_to() {
     let folder = five().await;
     outside(&folder)
