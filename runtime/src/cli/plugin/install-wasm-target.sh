@@ -2,8 +2,8 @@
 # Makes sure that the active Rust toolchain can build for wasm32-wasip2.
 #
 # Nothing happens where the target is installed. Else rustup is asked for it; where rustup cannot fetch it, the
-# target's standard library is built once from Debian's packages (rust-src of the same version, wasi-libc). A failure
-# ends with one sentence on standard error that says what to do.
+# target's standard library is built once from Debian's packages (rust-src of the same version, wasi-libc). What is
+# being done goes to standard output; a failure ends with one sentence on standard error that says what to do.
 set -eu
 
 target=wasm32-wasip2
@@ -28,8 +28,22 @@ installed() {
 
 installed && exit 0
 
+# One at a time: two that write the same toolchain get in each other's way. The folder itself is what they wait for,
+# so that nothing is left behind, and nothing needs to be writable.
+if [ -r "$rustlib" ] && command -v flock >/dev/null 2>&1; then
+    exec 9<"$rustlib"
+    flock -n 9 || {
+        echo "waiting for another build that installs the target $target"
+        flock 9
+    }
+    installed && exit 0
+    # Whoever is alone finds only what a killed build could not take along.
+    rm -rf "$rustlib/.$target".* 2>/dev/null || :
+    [ -e "$rustlib/src/rust" ] || rm -f "$rustlib/src/rust" 2>/dev/null || :
+fi
+
 if command -v rustup >/dev/null 2>&1; then
-    echo "asking rustup for the target $target" >&2
+    echo "asking rustup for the target $target"
     limit=
     command -v timeout >/dev/null 2>&1 && limit="timeout 300"
     # shellcheck disable=SC2086 # the limit is two words, or none
@@ -59,7 +73,7 @@ mirror=$(find /etc/apt \( -name '*.list' -o -name '*.sources' \) -exec cat {} + 
         -e 's/^deb (\[[^]]*\] )?([^[:space:]]*debian)\/?[[:space:]].*/\2/p' | head -n 1)
 [ -n "$mirror" ] || give_up "rustup could not add it, and apt knows no Debian mirror to build it from; $by_hand"
 
-echo "rustup cannot fetch $target: building its standard library from Debian's packages, once" >&2
+echo "rustup cannot fetch $target: building its standard library from Debian's packages, once"
 
 # A package list of our own: the machine's stays as it is, and no privilege is needed.
 mkdir -p "$scratch/lists/partial" "$scratch/archives/partial" "$scratch/root"
@@ -69,7 +83,7 @@ done >"$scratch/sources.list"
 set -- -o "Dir::Etc::SourceList=$scratch/sources.list" -o Dir::Etc::SourceParts=- \
     -o "Dir::State::Lists=$scratch/lists" -o "Dir::Cache=$scratch" -o Acquire::Languages=none
 [ "$(id -u)" -ne 0 ] || set -- "$@" -o APT::Sandbox::User=root
-apt-get -qq "$@" update >&2 || give_up "rustup could not add it, and the mirror $mirror does not answer; $by_hand"
+apt-get -qq "$@" update 2>&1 || give_up "rustup could not add it, and the mirror $mirror does not answer; $by_hand"
 candidates() {
     name=$1
     shift
@@ -81,7 +95,7 @@ source=$(candidates rust-src "$@" | grep -m 1 "^$version[+~-]") || source=
     give_up "rustup could not add it, and the mirror $mirror has no rust-src $version with wasi-libc; $by_hand"
 (
     cd "$scratch"
-    apt-get -qq "$@" download "rust-src=$source" "wasi-libc=$libc" >&2
+    apt-get -qq "$@" download "rust-src=$source" "wasi-libc=$libc" 2>&1
     for package in *.deb; do
         dpkg -x "$package" root
     done
@@ -107,10 +121,12 @@ cp "$libc_folder/crt1-command.o" "$libc_folder/crt1-reactor.o" "$libc_folder/lib
     give_up "the package wasi-libc $libc lacks the C library for $target; $by_hand"
 (
     cd "$scratch/std"
+    # The tools of this very toolchain: here, no file of a project says which one is meant.
+    PATH=$rustlib/../../bin:$PATH
     # With its bitcode inside, as rustup ships it: plugins are built with link-time optimisation.
     env -u RUSTFLAGS -u CARGO_ENCODED_RUSTFLAGS -u CARGO_BUILD_TARGET -u RUSTC_WRAPPER \
         RUSTC_BOOTSTRAP=1 CARGO_TARGET_WASM32_WASIP2_RUSTFLAGS=-Cembed-bitcode=yes CARGO_TARGET_DIR="$scratch/out" \
-        cargo build --quiet --release --target "$target" -Zbuild-std=std,panic_abort,panic_unwind,proc_macro,test >&2
+        cargo build --quiet --release --target "$target" -Zbuild-std=std,panic_abort,panic_unwind,proc_macro,test 2>&1
 ) || give_up "its standard library does not build from rust-src $source; $by_hand"
 rm -f "$scratch/out/$target/release/deps"/libonly_std-*
 cp "$scratch/out/$target/release/deps"/*.rlib "$scratch/$target/lib/"
@@ -120,4 +136,4 @@ if ! installed; then
     rm -rf "$rustlib/$target"
     mv "$scratch/$target" "$rustlib/$target"
 fi
-echo "installed $target for rustc $version" >&2
+echo "installed $target for rustc $version"

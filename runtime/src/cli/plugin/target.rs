@@ -1,6 +1,6 @@
 //! The compiler's target for plugins, installed where it is missing.
 
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -22,23 +22,25 @@ pub(super) fn install_target(dir: &Path, output: &Output) -> Result<(), Failure>
         .arg("-s")
         .current_dir(dir)
         .stdin(Stdio::piped())
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .map_err(failed)?;
     if let Some(mut input) = script.stdin.take() {
         input.write_all(SCRIPT.as_bytes()).map_err(failed)?;
     }
-    let mut last = String::new();
-    if let Some(errors) = script.stderr.take() {
-        for line in std::io::BufRead::lines(std::io::BufReader::new(errors)) {
-            let line = line.map_err(failed)?;
-            output.note(&line);
-            last = line;
+    if let Some(said) = script.stdout.take() {
+        for line in BufReader::new(said).lines() {
+            output.note(&line.map_err(failed)?);
         }
     }
-    if script.wait().map_err(failed)?.success() {
+    let ended = script.wait_with_output().map_err(failed)?;
+    if ended.status.success() {
         return Ok(());
     }
-    Err(Failure::failed(last))
+    let reason = String::from_utf8_lossy(&ended.stderr);
+    Err(Failure::failed(match reason.trim() {
+        "" => format!("install the Rust target {GUEST_TARGET}: {}", ended.status),
+        reason => reason.to_owned(),
+    }))
 }
