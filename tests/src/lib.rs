@@ -12,6 +12,7 @@ mod load;
 mod portal;
 mod program;
 mod server;
+mod toolchain;
 
 pub mod generator;
 pub mod tidy;
@@ -22,6 +23,7 @@ pub use load::{LoadSettings, Loaded, load};
 pub use portal::Portal;
 pub use program::{Ended, Program};
 pub use server::{Answer, Received, Server};
+pub use toolchain::{Toolchain, machine_has_target};
 
 /// The one environment variable that switches on what needs more than this machine.
 const EXTERNAL: &str = "GOLDENPATH_TEST_EXTERNAL";

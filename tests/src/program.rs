@@ -12,6 +12,7 @@ pub struct Program {
     file: PathBuf,
     home: PathBuf,
     variables: Vec<(OsString, OsString)>,
+    without: Vec<OsString>,
 }
 
 /// A command that has ended.
@@ -32,6 +33,7 @@ impl Program {
             file: file.into(),
             home: home.into(),
             variables: Vec::new(),
+            without: Vec::new(),
         }
     }
 
@@ -40,6 +42,13 @@ impl Program {
     pub fn with(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.variables
             .push((name.as_ref().to_owned(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// Takes an environment variable of the person who runs the tests away from every command.
+    #[must_use]
+    pub fn without(mut self, name: impl AsRef<OsStr>) -> Self {
+        self.without.push(name.as_ref().to_owned());
         self
     }
 
@@ -62,6 +71,9 @@ impl Program {
             {
                 command.env(name, Path::new(&home).join(below));
             }
+        }
+        for name in &self.without {
+            command.env_remove(name);
         }
         command
             .args(arguments)

@@ -3,6 +3,7 @@
 mod bad_input;
 mod catalog;
 mod plugin;
+mod target;
 
 use std::path::Path;
 
