@@ -13,6 +13,7 @@ pub mod worker;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -21,6 +22,9 @@ use pool::Pool;
 
 /// Inputs and filters of one batch in bytes, all together.
 const MAX_BATCH_BYTES: usize = 32 * 1024 * 1024;
+
+/// How long all attempts at the expressions of one call may take together.
+const TOTAL_TIME: Duration = Duration::from_secs(10);
 
 /// Expressions of one batch.
 const MAX_EXPRESSIONS: usize = 10_000;
@@ -87,11 +91,21 @@ impl Jq {
     /// When a batch has to be killed, the expressions without a value so far are tried one by one, so that only the
     /// bad ones fail.
     pub async fn eval(&self, batch: Vec<Expression>) -> Vec<Result<Value, JqError>> {
+        self.eval_within(batch, TOTAL_TIME).await
+    }
+
+    /// As [`Self::eval`], where all attempts together may take so long.
+    pub async fn eval_within(
+        &self,
+        batch: Vec<Expression>,
+        total: Duration,
+    ) -> Vec<Result<Value, JqError>> {
         let results = batch
             .iter()
             .map(|expression| path::eval(&expression.filter, &expression.input))
             .collect();
-        self.complete(Purpose::Evaluate, &batch, results).await
+        self.complete(Purpose::Evaluate, &batch, results, total)
+            .await
     }
 
     /// Whether each filter is jq and uses only what is available, without running it.
@@ -107,7 +121,9 @@ impl Jq {
         let known =
             |expression: &Expression| path::is_plain(&expression.filter).then_some(Ok(Value::Null));
         let results = batch.iter().map(known).collect();
-        let results = self.complete(Purpose::Compile, &batch, results).await;
+        let results = self
+            .complete(Purpose::Compile, &batch, results, TOTAL_TIME)
+            .await;
         results.into_iter().map(|result| result.map(drop)).collect()
     }
 
@@ -117,6 +133,7 @@ impl Jq {
         purpose: Purpose,
         batch: &[Expression],
         mut results: Vec<Option<Result<Value, JqError>>>,
+        total: Duration,
     ) -> Vec<Result<Value, JqError>> {
         let rest: Vec<usize> = results
             .iter()
@@ -131,7 +148,9 @@ impl Jq {
                 .iter_mut()
                 .for_each(|result| *result = Some(Err(refused.clone())));
         } else if !rest.is_empty() {
-            self.pool.eval(purpose, batch, &rest, &mut results).await;
+            self.pool
+                .eval(purpose, batch, &rest, &mut results, total)
+                .await;
         }
         results
             .into_iter()

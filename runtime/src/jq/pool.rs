@@ -1,5 +1,6 @@
 //! The worker processes: started on demand, kept warm, killed when they take too long.
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -20,9 +21,6 @@ const WORKERS: usize = 2;
 
 /// How long one batch may take. Honest filters take microseconds.
 const BATCH_TIME: Duration = Duration::from_secs(2);
-
-/// How long all attempts at the expressions of one call may take together.
-const TOTAL_TIME: Duration = Duration::from_secs(10);
 
 /// Batches after which a worker is replaced, well before the processor time that it allows itself is used up.
 const BATCHES: u32 = 50;
@@ -63,11 +61,12 @@ impl Pool {
         batch: &[Expression],
         picks: &[usize],
         results: &mut Results,
+        total: Duration,
     ) {
         let Ok(_permit) = self.permits.acquire().await else {
             return;
         };
-        let deadline = Instant::now() + TOTAL_TIME;
+        let deadline = Instant::now() + total;
         let warm = self
             .idle
             .lock()
@@ -207,15 +206,15 @@ fn answered(results: &Results, pick: usize) -> bool {
 /// The frames of a batch: the filters, then each distinct input once.
 fn encode(purpose: Purpose, batch: &[Expression], picks: &[usize]) -> Result<Vec<u8>, JqError> {
     let mut inputs: Vec<&Arc<Value>> = Vec::new();
+    let mut known: HashMap<*const Value, usize> = HashMap::new();
     let mut expressions = Vec::new();
     for expression in picks.iter().filter_map(|pick| batch.get(*pick)) {
-        let known = inputs
-            .iter()
-            .position(|input| Arc::ptr_eq(input, &expression.input));
-        let index = known.unwrap_or_else(|| {
-            inputs.push(&expression.input);
-            inputs.len() - 1
-        });
+        let index = *known
+            .entry(Arc::as_ptr(&expression.input))
+            .or_insert_with(|| {
+                inputs.push(&expression.input);
+                inputs.len() - 1
+            });
         expressions.push((expression.filter.clone(), index));
     }
     let too_large = || {
