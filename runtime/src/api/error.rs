@@ -198,6 +198,9 @@ impl From<catalog::Error> for ApiError {
                 violations,
             } => Self::invalid(&subject, violations),
             error @ catalog::Error::Random(_) => Self::internal(&error),
+            error @ catalog::Error::NoJq(_) => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", error.to_string()).retry_after(2)
+            }
             catalog::Error::Store(error) => error.into(),
         }
     }

@@ -77,17 +77,17 @@ impl App {
         let store = Store::open(&config.data)?;
         let access = Access::open(store.clone()).await?;
         let backups = Backups::open(store.clone(), &config.data)?;
-        let catalog = Catalog::new(store.clone());
         let settings = PluginSettings {
             data_dir: config.data.clone(),
             allow_private: config.allow_private,
             own_listener: listener,
         };
-        let plugins = PluginHost::new(store.clone(), catalog.clone(), settings)?;
         let jq = Jq::new(
             config.jq_worker.clone(),
             vec![OsString::from(jq::worker::ARGUMENT)],
         );
+        let catalog = Catalog::with_jq(store.clone(), Some(jq.clone()));
+        let plugins = PluginHost::new(store.clone(), catalog.clone(), settings)?;
         let settings = ActionSettings {
             workers: config.workers,
             ..ActionSettings::default()
@@ -99,6 +99,7 @@ impl App {
             jq,
             settings,
         );
+        catalog.deriver().spawn().await;
         actions.spawn().await?;
         Ok(Self {
             access,
@@ -115,5 +116,6 @@ impl App {
     /// Ends all guests and lets the workers finish what they are writing.
     pub async fn shutdown(&self) {
         self.actions.shutdown().await;
+        self.catalog.deriver().shutdown().await;
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::derived::Before;
 use super::entity::{self, Plan, Write};
 use super::kind::{Kind, Kinds};
 use super::relation::{self, Missing};
@@ -64,9 +65,19 @@ pub(super) fn apply(
     }
     let mut applied = Applied::default();
     let mut refused = Refused::default();
+    let before = Before::of(tx)?;
     apply_blueprints(tx, actor, &blueprints, &mut applied, &mut refused)?;
+    // Only now that all of them are there can it be told whether what they derive can be made.
+    let changed: Vec<BlueprintId> = blueprints
+        .iter()
+        .map(|blueprint| blueprint.identifier.clone())
+        .collect();
+    for (id, violations) in before.faults(tx, &changed)? {
+        refused.add(&format!("blueprint `{id}`"), violations);
+    }
     // An entity cannot be checked against a blueprint that is wrong.
     refused.stop()?;
+    before.queue(tx)?;
     apply_entities(tx, kinds, actor, entities, &mut applied, &mut refused)?;
     refused.stop()?;
     Ok(applied)

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::Error;
+use super::derived::Before;
 use super::draft::parse_blueprint;
 use super::schema::{MAX_DEPTH, Schema, is_deeper, join, shorten};
 use crate::model::{Actor, AuditEntry, Blueprint, BlueprintId, Stamped, Verb, Violation};
@@ -12,7 +13,7 @@ use crate::store::{self, BlueprintRow, ReadTx, WriteTx};
 const TYPES: &[&str] = &["string", "number", "boolean", "object", "array"];
 
 /// Formats that a property may have. Values are checked against those that [`Schema`] knows.
-const FORMATS: &[&str] = &[
+pub(super) const FORMATS: &[&str] = &[
     "date-time",
     "url",
     "email",
@@ -81,7 +82,11 @@ pub(super) fn create(
     }
     refuse(id, check(blueprint))?;
     check_targets(tx, blueprint)?;
-    read(&insert(tx, actor, blueprint)?)
+    let before = Before::of(tx)?;
+    let row = insert(tx, actor, blueprint)?;
+    before.refuse(tx, id)?;
+    before.queue(tx)?;
+    read(&row)
 }
 
 pub(super) fn replace(
@@ -99,7 +104,11 @@ pub(super) fn replace(
     found.extend(check_change(tx, &row, &before, blueprint)?);
     refuse(id, found)?;
     check_targets(tx, blueprint)?;
-    read(&update(tx, actor, &row, &before, blueprint)?)
+    let derived = Before::of(tx)?;
+    let row = update(tx, actor, &row, &before, blueprint)?;
+    derived.refuse(tx, id)?;
+    derived.queue(tx)?;
+    read(&row)
 }
 
 pub(super) fn patch(
@@ -141,7 +150,11 @@ pub(super) fn delete(tx: &WriteTx<'_>, actor: &Actor, id: &BlueprintId) -> Resul
             pointing.join(", ")
         ));
     }
+    let before = Before::of(tx)?;
     tx.delete_blueprint(row.key)?;
+    if let Some(message) = before.needs(tx)? {
+        return conflict(message);
+    }
     audit(tx, actor, Verb::Delete, id, Some(&read(&row)?.value), None)
 }
 
@@ -372,7 +385,7 @@ fn check_format(path: &str, fields: &Map<String, Value>, found: &mut Vec<Violati
     }
 }
 
-fn check_name(path: &str, name: &str, found: &mut Vec<Violation>) {
+pub(super) fn check_name(path: &str, name: &str, found: &mut Vec<Violation>) {
     let allowed = |c: u8| c.is_ascii_alphanumeric() || b"@_=-".contains(&c);
     if name.is_empty() || name.len() > 100 || !name.bytes().all(allowed) {
         let message = "the name must be 1 to 100 of A-Z a-z 0-9 @ _ = -";

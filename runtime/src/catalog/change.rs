@@ -1,7 +1,7 @@
 //! What goes with a change of an entity, in the transaction of the change: whatever is kept beside the row itself
 //! learns of it here and nowhere else.
 
-use super::Error;
+use super::{Error, derived};
 use crate::model::{Actor, Entity};
 use crate::store::{BlueprintKey, EntityChange, EntityKey, WriteTx};
 
@@ -11,7 +11,6 @@ pub(super) struct Change<'a> {
     /// Its row; gone already where there is no `after`.
     pub(super) key: EntityKey,
     /// The row of its blueprint.
-    #[expect(dead_code, reason = "what is kept per blueprint is not written yet")]
     pub(super) blueprint: BlueprintKey,
     /// Absent where the entity is new.
     pub(super) before: Option<&'a Entity>,
@@ -22,7 +21,8 @@ pub(super) struct Change<'a> {
 impl Change<'_> {
     /// Writes everything that goes with the change.
     pub(super) fn record(&self, tx: &WriteTx<'_>, actor: &Actor) -> Result<(), Error> {
-        self.audit(tx, actor)
+        self.audit(tx, actor)?;
+        derived::record(tx, self)
     }
 
     fn audit(&self, tx: &WriteTx<'_>, actor: &Actor) -> Result<(), Error> {

@@ -9,7 +9,7 @@ use super::change::Change;
 use super::kind::{Kind, Kinds};
 use super::relation::{self, Missing};
 use super::schema::{MAX_DEPTH, is_deeper, join};
-use super::{Dependents, Error, Written};
+use super::{Dependents, Error, Values, Written, derived};
 use crate::model::{
     Actor, BlueprintId, Entity, EntityDraft, EntityId, RelationValue, Stamp, Stamped, Violation,
     WriteMode,
@@ -59,18 +59,24 @@ pub(super) fn list(
     kind: &Kind,
     after: Option<&EntityId>,
     limit: usize,
+    values: Values,
 ) -> Result<Vec<Stamped<Entity>>, Error> {
     let rows = tx.list_entities(kind.key, after, limit)?;
     let keys: Vec<EntityKey> = rows.iter().map(|row| row.key).collect();
     let mut targets = tx.list_targets(&keys)?;
-    Ok(rows
+    let mut entities: Vec<Stamped<Entity>> = rows
         .into_iter()
         .map(|row| assemble(kind, row, &mut targets))
-        .collect())
+        .collect();
+    if values == Values::All {
+        let read = entities.iter_mut().map(|entity| &mut entity.value);
+        derived::attach(tx, kind.key, keys.into_iter().zip(read))?;
+    }
+    Ok(entities)
 }
 
 /// Puts a row and its edges together, each relation in the shape that the blueprint gives it.
-fn assemble(kind: &Kind, row: EntityRow, targets: &mut Targets) -> Stamped<Entity> {
+pub(super) fn assemble(kind: &Kind, row: EntityRow, targets: &mut Targets) -> Stamped<Entity> {
     let mut targets = targets.remove(&row.key).unwrap_or_default();
     let blueprint = kind.blueprint();
     let relations = blueprint.relations.iter().map(|(name, definition)| {
@@ -90,6 +96,7 @@ fn assemble(kind: &Kind, row: EntityRow, targets: &mut Targets) -> Stamped<Entit
         team: row.team,
         properties: row.properties,
         relations: relations.collect(),
+        scorecards: Map::new(),
     };
     Stamped {
         value,
@@ -160,6 +167,7 @@ impl Plan {
             team,
             properties,
             relations,
+            scorecards: Map::new(),
         };
         check(&kind, &after, &mut violations);
         violations.truncate(MAX_VIOLATIONS);
@@ -297,6 +305,7 @@ pub(super) fn insert_bare(
         team: Vec::new(),
         properties: Map::new(),
         relations: relation::compose(kind, None, None, &mut Vec::new()),
+        scorecards: Map::new(),
     };
     let key = tx.insert_entity(kind.key, &entity, &actor.name)?;
     let change = Change {

@@ -28,6 +28,9 @@ pub enum Error {
     /// The system gives no random numbers, which identifiers are made of.
     #[error("make an identifier")]
     Random(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// No worker process of jq can be started; nothing is known about the filters.
+    #[error("check the calculations: {0}")]
+    NoJq(String),
     /// The store failed.
     #[error("store the change")]
     Store(#[from] store::Error),

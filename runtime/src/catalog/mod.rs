@@ -5,6 +5,7 @@ mod apply;
 mod blueprint;
 mod canonical;
 mod change;
+mod derived;
 mod difference;
 mod document;
 mod draft;
@@ -17,6 +18,7 @@ mod prune;
 mod query;
 mod relation;
 mod schema;
+mod scorecard;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +27,7 @@ use serde_json::{Map, Value};
 pub use applied::{Applied, DocumentChange, TakenOver};
 pub use apply::{MAX_BYTES, MAX_DOCUMENTS, Placed};
 pub use canonical::{blueprint_document, entity_document};
+pub use derived::{DerivedState, Deriver};
 pub use difference::{Difference, find_differences};
 pub use document::{
     Converted, Document, DocumentError, DocumentKind, Lacking, convert_backstage, find_lacking,
@@ -36,7 +39,9 @@ pub use history::{Changes, FeedError, History, Lost, Restored, readable};
 pub use json::{JsonError, JsonErrorKind, parse_json};
 pub use query::{Asker, Bound, Subjects, bind, evaluate, parse_conditions, parse_query, passes};
 pub use schema::{MAX_DEPTH, Schema};
+pub use scorecard::parse_scorecard;
 
+use crate::jq::{Jq, JqError};
 use crate::model::{
     Actor, Blueprint, BlueprintId, Entity, EntityDraft, EntityId, Stamped, Violation, WriteMode,
 };
@@ -49,6 +54,7 @@ use relation::Missing;
 pub struct Catalog {
     store: Store,
     kinds: Kinds,
+    deriver: Deriver,
 }
 
 /// What a write of an entity left behind.
@@ -69,6 +75,15 @@ pub struct WriteOptions {
     pub validation_only: bool,
 }
 
+/// Which values of an entity are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Values {
+    /// What was written and what is derived from it.
+    All,
+    /// What was written.
+    Own,
+}
+
 /// What becomes of the entities that point at a deleted one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dependents {
@@ -81,10 +96,62 @@ pub enum Dependents {
 impl Catalog {
     /// The catalog in a store.
     pub fn new(store: Store) -> Self {
+        Self::with_jq(store, None)
+    }
+
+    /// The catalog in a store, with jq for calculations.
+    pub fn with_jq(store: Store, jq: Option<Jq>) -> Self {
+        let kinds = Kinds::default();
         Self {
+            deriver: Deriver::new(store.clone(), kinds.clone(), jq),
             store,
-            kinds: Kinds::default(),
+            kinds,
         }
+    }
+
+    /// What derives values behind the writes.
+    pub fn deriver(&self) -> &Deriver {
+        &self.deriver
+    }
+
+    /// Holds the jq filters of blueprints against what is available: each has to compile.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with every filter that does not.
+    pub async fn check_calculations(&self, blueprints: &[Blueprint]) -> Result<(), Error> {
+        for blueprint in blueprints {
+            self.check_filters(&blueprint.identifier, &blueprint.extra)
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn check_filters(
+        &self,
+        id: &BlueprintId,
+        extra: &Map<String, Value>,
+    ) -> Result<(), Error> {
+        let filters = derived::filters(extra);
+        if filters.is_empty() {
+            return Ok(());
+        }
+        let (paths, filters): (Vec<String>, Vec<String>) = filters.into_iter().unzip();
+        let checked = self.deriver.check(filters).await;
+        let mut violations = Vec::new();
+        for (path, checked) in paths.into_iter().zip(checked) {
+            match checked {
+                Ok(()) => {}
+                Err(JqError::Unavailable(why)) => return Err(Error::NoJq(why)),
+                Err(error) => violations.push(Violation::new(path, "jq", error.to_string())),
+            }
+        }
+        if violations.is_empty() {
+            return Ok(());
+        }
+        Err(Error::Invalid {
+            subject: format!("blueprint `{id}`"),
+            violations,
+        })
     }
 
     /// What was, and what changes.
@@ -117,6 +184,8 @@ impl Catalog {
         blueprint: Blueprint,
     ) -> Result<Stamped<Blueprint>, Error> {
         let (actor, blueprint) = (actor.clone(), blueprint::settle(blueprint));
+        self.check_filters(&blueprint.identifier, &blueprint.extra)
+            .await?;
         self.store
             .write(move |tx| blueprint::create(tx, &actor, &blueprint))
             .await
@@ -131,6 +200,7 @@ impl Catalog {
         blueprint: Blueprint,
     ) -> Result<Stamped<Blueprint>, Error> {
         let (actor, id, blueprint) = (actor.clone(), id.clone(), blueprint::settle(blueprint));
+        self.check_filters(&id, &blueprint.extra).await?;
         self.store
             .write(move |tx| blueprint::replace(tx, &actor, &id, &blueprint))
             .await
@@ -144,6 +214,8 @@ impl Catalog {
         patch: Map<String, Value>,
     ) -> Result<Stamped<Blueprint>, Error> {
         let (actor, id) = (actor.clone(), id.clone());
+        // All other filters of the blueprint were checked when they came.
+        self.check_filters(&id, &patch).await?;
         self.store
             .write(move |tx| blueprint::patch(tx, &actor, &id, patch))
             .await
@@ -164,9 +236,23 @@ impl Catalog {
         after: Option<EntityId>,
         limit: usize,
     ) -> Result<Vec<Stamped<Entity>>, Error> {
+        self.list_values(blueprint, after, limit, Values::All).await
+    }
+
+    /// As [`Self::list_entities`], with derived values or without them.
+    pub async fn list_values(
+        &self,
+        blueprint: &BlueprintId,
+        after: Option<EntityId>,
+        limit: usize,
+        values: Values,
+    ) -> Result<Vec<Stamped<Entity>>, Error> {
         let (kinds, blueprint) = (self.kinds.clone(), blueprint.clone());
         self.store
-            .read(move |tx| entity::list(tx, &kinds.load(tx, &blueprint)?, after.as_ref(), limit))
+            .read(move |tx| {
+                let kind = kinds.load(tx, &blueprint)?;
+                entity::list(tx, &kind, after.as_ref(), limit, values)
+            })
             .await
     }
 
@@ -184,10 +270,47 @@ impl Catalog {
         blueprint: &BlueprintId,
         id: &EntityId,
     ) -> Result<Stamped<Entity>, Error> {
-        let (catalog, blueprint, id) = (self.kinds.clone(), blueprint.clone(), id.clone());
+        self.find_values(blueprint, id, Values::All).await
+    }
+
+    /// As [`Self::find_entity`], with derived values or without them.
+    pub async fn find_values(
+        &self,
+        blueprint: &BlueprintId,
+        id: &EntityId,
+        values: Values,
+    ) -> Result<Stamped<Entity>, Error> {
+        let (kinds, blueprint, id) = (self.kinds.clone(), blueprint.clone(), id.clone());
         self.store
-            .read(move |tx| find_entity(tx, &catalog, &blueprint, &id))
+            .read(move |tx| find_entity(tx, &kinds, &blueprint, &id, values))
             .await
+    }
+
+    /// An entity that was just written, with what is derived from it, for which this waits a second at most.
+    pub async fn settled(&self, written: Written) -> Result<Written, Error> {
+        let entity = &written.entity.value;
+        let (blueprint, id) = (entity.blueprint.clone(), entity.identifier.clone());
+        let derives = self
+            .store
+            .read({
+                let blueprint = blueprint.clone();
+                move |tx| {
+                    let graph = derived::Graph::load(tx)?;
+                    let plan = graph.plan_of(&blueprint);
+                    Ok::<_, Error>(plan.is_some_and(|plan| plan.derives()))
+                }
+            })
+            .await?;
+        if !derives {
+            return Ok(written);
+        }
+        self.deriver.settle(false).await?;
+        match self.find_entity(&blueprint, &id).await {
+            Ok(entity) => Ok(Written { entity, ..written }),
+            // Somebody has deleted it by now.
+            Err(Error::NotFound(_)) => Ok(written),
+            Err(error) => Err(error),
+        }
     }
 
     /// As [`Self::find_entity`], on a caller's snapshot.
@@ -197,7 +320,7 @@ impl Catalog {
         blueprint: &BlueprintId,
         id: &EntityId,
     ) -> Result<Stamped<Entity>, Error> {
-        find_entity(tx, &self.kinds, blueprint, id)
+        find_entity(tx, &self.kinds, blueprint, id, Values::All)
     }
 
     /// Writes one entity. A draft without an identifier gets one, unless the mode asks for an entity that exists.
@@ -350,12 +473,15 @@ fn find_entity(
     kinds: &Kinds,
     blueprint: &BlueprintId,
     id: &EntityId,
+    values: Values,
 ) -> Result<Stamped<Entity>, Error> {
     let kind = kinds.load(tx, blueprint)?;
     let found = entity::find(tx, &kind, id)?;
-    found
-        .map(|(_, entity)| entity)
-        .ok_or_else(|| Error::NotFound(entity::name(blueprint, id)))
+    let (key, mut entity) = found.ok_or_else(|| Error::NotFound(entity::name(blueprint, id)))?;
+    if values == Values::All {
+        derived::attach(tx, kind.key, [(key, &mut entity.value)])?;
+    }
+    Ok(entity)
 }
 
 fn write_entity(

@@ -32,6 +32,10 @@ pub struct Entity {
     #[serde(default)]
     #[schema(value_type = Object)]
     pub relations: IndexMap<String, RelationValue>,
+    /// What the scorecards of the blueprint say of it, where it is read; never part of what is written.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    #[schema(value_type = Object)]
+    pub scorecards: Map<String, Value>,
 }
 
 /// Where a relation points. JSON: `null`, an identifier, or a list of identifiers.

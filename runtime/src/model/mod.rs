@@ -3,6 +3,7 @@
 mod action;
 mod audit;
 mod blueprint;
+mod derived;
 mod entity;
 mod ident;
 mod plugin;
@@ -10,12 +11,17 @@ mod principal;
 mod query;
 mod run;
 mod scalar;
+mod scorecard;
 mod time;
 mod violation;
 
 pub use action::{Action, InvocationMethod, Operation, Trigger, UserInputs};
 pub use audit::{AuditEntry, AuditFilter, AuditPage, AuditRow, AuditStatus, Verb};
 pub use blueprint::{Blueprint, BlueprintSchema, RelationDefinition, Stamp, Stamped};
+pub use derived::{
+    Aggregation, Calculation, DerivedFailure, DerivedProperties, Field, Figure, Function, Mirror,
+    Pace, PropertyType, RelationPath, Span,
+};
 pub use entity::{Entity, EntityDraft, RelationValue, WriteMode};
 pub use ident::{ActionId, BlueprintId, EntityId, IdentError, PluginName, RunId, SourceName};
 pub use plugin::{
@@ -31,5 +37,6 @@ pub use run::{
     RunStatus,
 };
 pub use scalar::Scalar;
+pub use scorecard::{Level, RuleResult, RuleStatus, Scorecard, ScorecardResult, ScorecardRule};
 pub use time::Timestamp;
 pub use violation::Violation;

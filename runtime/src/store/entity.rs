@@ -59,7 +59,7 @@ pub type Targets = HashMap<EntityKey, HashMap<String, Vec<EntityId>>>;
 /// Entities whose relations one statement loads; bounds the statement's argument.
 const BATCH: usize = 1_000;
 
-const COLUMNS: &str =
+pub(super) const COLUMNS: &str =
     "id, identifier, title, icon, team, properties, created_at, created_by, updated_at, updated_by";
 
 impl ReadTx<'_> {
@@ -307,7 +307,7 @@ impl WriteTx<'_> {
     }
 }
 
-fn read_row(row: &Row<'_>) -> Result<EntityRow, Error> {
+pub(super) fn read_row(row: &Row<'_>) -> Result<EntityRow, Error> {
     let team: String = row.get(4)?;
     let properties: String = row.get(5)?;
     Ok(EntityRow {

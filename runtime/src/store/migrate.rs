@@ -18,6 +18,7 @@ pub(super) const MAIN: &[&str] = &[
     include_str!("../../migrations/main/0004_action.sql"),
     HISTORY,
     include_str!("../../migrations/main/0006_source.sql"),
+    include_str!("../../migrations/main/0007_derived.sql"),
 ];
 
 /// The formats of `logs.db`, oldest first.

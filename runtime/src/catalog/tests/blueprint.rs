@@ -94,7 +94,7 @@ async fn a_patch_merges_into_a_blueprint() {
     let fixture = Fixture::with_services().await;
     let patched = fixture
         .patch("Service", json!({
-            "title": "S", "description": "d", "mirrorProperties": { "m": {} },
+            "title": "S", "description": "d", "mirrorProperties": { "m": { "path": "system.$title" } },
             "schema": { "properties": { "tier": null, "site": { "format": null, "title": "Site" } } },
         }))
         .await

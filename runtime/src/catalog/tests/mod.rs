@@ -4,12 +4,21 @@ use serde_json::{Value, json};
 
 mod apply;
 mod blueprint;
+mod derived;
+mod derived_oracle;
 mod entity;
 mod history;
 mod oracle;
+mod scorecard;
 
 use super::*;
 use crate::model::{AuditFilter, AuditRow};
+
+/// A catalog whose jq has no workers: plain paths are all that it can calculate.
+fn open_catalog(store: &Store) -> Catalog {
+    let jq = crate::jq::Jq::new("/nowhere/at/all".into(), Vec::new());
+    Catalog::with_jq(store.clone(), Some(jq))
+}
 
 struct Fixture {
     catalog: Catalog,
@@ -23,7 +32,7 @@ impl Fixture {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
         Self {
-            catalog: Catalog::new(store.clone()),
+            catalog: open_catalog(&store),
             store,
             actor: Actor::system(),
             _folder: folder,

@@ -1,0 +1,365 @@
+//! The worker that empties the queue: read a batch, let jq run, write what came of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::{Mutex, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::super::kind::Kinds;
+use super::calculate::{Calculator, NoWorkers};
+use super::cause::{Cause, Dirty, Rank, queue_pages};
+use super::expand::{self, Batch};
+use super::graph::Graph;
+use super::make;
+use crate::catalog::Error;
+use crate::jq::{Jq, JqError};
+use crate::model::{DerivedFailure, Timestamp};
+use crate::store::{self, QueueState, ReadTx, Store, WriteTx};
+
+/// How long a write waits until what follows from it is derived.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Batches that somebody waits for, before one that nobody waits for gets its turn.
+const TURNS: u32 = 4;
+
+/// How long to wait before a batch that failed is tried again, at first and at most.
+const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
+
+/// How often what changes with nothing but time is made again.
+const REFRESH: Duration = Duration::from_secs(3_600);
+
+/// Entities whose failures are told.
+const MAX_FAILURES: usize = 100;
+
+/// Derives what writes have queued. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Deriver {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    kinds: Kinds,
+    calculator: Calculator,
+    progress: watch::Sender<Progress>,
+    stop: watch::Sender<bool>,
+    worker: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// How far the queue is worked off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Progress {
+    works: bool,
+    /// Every entry up to this one, that somebody waits for, is done with all that followed from it.
+    waited: i64,
+    /// The same for all entries.
+    all: i64,
+}
+
+/// What is still to be derived, and what could not be.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DerivedState {
+    /// What is still to be derived.
+    pub queue: QueueState,
+    /// Entities with a derived property that could not be made.
+    pub failed_entities: u64,
+    /// The failures of the first of them.
+    pub failures: Vec<DerivedFailure>,
+}
+
+enum Fault {
+    Catalog(Error),
+    NoWorkers(NoWorkers),
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Self::Catalog(error)
+    }
+}
+
+impl Deriver {
+    pub(in crate::catalog) fn new(store: Store, kinds: Kinds, jq: Option<Jq>) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                store,
+                kinds,
+                calculator: Calculator::new(jq),
+                progress: watch::Sender::default(),
+                stop: watch::Sender::new(false),
+                worker: Mutex::default(),
+            }),
+        }
+    }
+
+    /// Starts the worker. What an earlier life has left in the queue is taken up.
+    pub async fn spawn(&self) {
+        let mut worker = self.inner.worker.lock().await;
+        if worker.is_none() {
+            self.inner
+                .progress
+                .send_modify(|progress| progress.works = true);
+            *worker = Some(tokio::spawn(self.clone().work()));
+        }
+    }
+
+    /// Ends the worker after the batch that it is at. The queue stays as it is.
+    pub async fn shutdown(&self) {
+        self.inner.stop.send_replace(true);
+        if let Some(worker) = self.inner.worker.lock().await.take()
+            && worker.await.is_err()
+        {
+            tracing::error!("the worker that derives values panicked");
+        }
+        self.inner
+            .progress
+            .send_modify(|progress| progress.works = false);
+    }
+
+    /// Waits until what was queued so far is derived, but not for long. `background` includes what nobody waits for by
+    /// itself. Without a worker there is nothing to wait for.
+    pub async fn settle(&self, background: bool) -> Result<(), Error> {
+        if !self.inner.progress.borrow().works {
+            return Ok(());
+        }
+        let last = self
+            .inner
+            .store
+            .read(|tx| Ok::<_, Error>(tx.find_last_queued()?))
+            .await?;
+        let mut progress = self.inner.progress.subscribe();
+        let passed = progress.wait_for(|progress| {
+            let reached = if background {
+                progress.all
+            } else {
+                progress.waited
+            };
+            !progress.works || reached >= last
+        });
+        // Whoever is not served in time reads what there is so far.
+        drop(timeout(PATIENCE, passed).await);
+        Ok(())
+    }
+
+    /// What is still to be derived, and what could not be.
+    pub async fn state(&self) -> Result<DerivedState, Error> {
+        self.inner
+            .store
+            .read(|tx| {
+                Ok(DerivedState {
+                    queue: tx.find_queue_state()?,
+                    failed_entities: tx.count_failures()?,
+                    failures: tx.list_failures(MAX_FAILURES)?,
+                })
+            })
+            .await
+    }
+
+    /// Whether each filter is jq and uses only what is available.
+    pub(in crate::catalog) async fn check(&self, filters: Vec<String>) -> Vec<Result<(), JqError>> {
+        match self.inner.calculator.jq() {
+            Some(jq) => jq.check(filters).await,
+            None => {
+                let refused = JqError::Unavailable("this program runs no jq".to_owned());
+                vec![Err(refused); filters.len()]
+            }
+        }
+    }
+
+    async fn work(self) {
+        let mut stop = self.inner.stop.subscribe();
+        let mut appended = self.inner.store.appended();
+        let (mut pause, mut turns) = (RETRY.0, 0);
+        let mut refresh = Instant::now();
+        loop {
+            appended.borrow_and_update();
+            if *stop.borrow() {
+                return;
+            }
+            match self.turn(&mut turns, &mut refresh).await {
+                Ok(true) => pause = RETRY.0,
+                Ok(false) => {
+                    pause = RETRY.0;
+                    tokio::select! {
+                        changed = appended.changed() => if changed.is_err() { return },
+                        () = sleep_until(refresh) => {}
+                        _ = stop.wait_for(|stop| *stop) => return,
+                    }
+                }
+                Err(fault) => {
+                    match &fault {
+                        Fault::Catalog(error) => tracing::error!(
+                            error = error as &dyn std::error::Error,
+                            "derived values could not be made; they are tried again"
+                        ),
+                        Fault::NoWorkers(NoWorkers(why)) => tracing::error!(
+                            why,
+                            "calculations could not be made: no worker for jq; they are tried again"
+                        ),
+                    }
+                    tokio::select! {
+                        () = tokio::time::sleep(pause) => {}
+                        _ = stop.wait_for(|stop| *stop) => return,
+                    }
+                    pause = (pause * 2).min(RETRY.1);
+                }
+            }
+        }
+    }
+
+    /// Works off one batch. Whether there was any.
+    async fn turn(&self, turns: &mut u32, refresh: &mut Instant) -> Result<bool, Fault> {
+        if *refresh <= Instant::now() {
+            self.refresh().await?;
+            *refresh = Instant::now() + REFRESH;
+        }
+        if *turns < TURNS && self.step(false).await? {
+            *turns += 1;
+            return Ok(true);
+        }
+        *turns = 0;
+        if self.step(true).await? {
+            return Ok(true);
+        }
+        self.step(false).await
+    }
+
+    /// Makes one batch. Whether there was any.
+    async fn step(&self, background: bool) -> Result<bool, Fault> {
+        let kinds = self.inner.kinds.clone();
+        let read = move |tx: &ReadTx<'_>| -> Result<_, Error> {
+            let batch = expand::read(tx, &kinds, background, Timestamp::now())?;
+            let progress = match &batch {
+                None => Some(progress(tx)?),
+                Some(_) => None,
+            };
+            Ok((batch, progress))
+        };
+        let (batch, progress) = self.inner.store.read(read).await?;
+        if let Some(progress) = progress {
+            self.tell(progress);
+        }
+        let Some(mut batch) = batch else {
+            return Ok(false);
+        };
+        for group in &mut batch.groups {
+            let plan = Arc::clone(&group.plan);
+            let calculated = self.inner.calculator.calculate(&plan, &mut group.subjects);
+            calculated.await.map_err(Fault::NoWorkers)?;
+        }
+        // Scorecards may be many; neither an async thread nor the writer has to wait for them.
+        let concluded = tokio::task::spawn_blocking(move || {
+            for group in &mut batch.groups {
+                make::conclude(&group.plan, &mut group.subjects, batch.now)?;
+            }
+            Ok::<_, Error>(batch)
+        });
+        let batch = concluded
+            .await
+            .map_err(|_| Error::from(store::Error::Panicked))??;
+        let progress = self.inner.store.write(move |tx| write(tx, &batch)).await?;
+        self.tell(progress);
+        Ok(true)
+    }
+
+    fn tell(&self, (waited, all): (i64, i64)) {
+        self.inner.progress.send_modify(|progress| {
+            progress.waited = waited;
+            progress.all = all;
+        });
+    }
+
+    /// Queues what changes with nothing but time.
+    async fn refresh(&self) -> Result<(), Error> {
+        let timely = |tx: &ReadTx<'_>| -> Result<Vec<_>, Error> {
+            let graph = Graph::load(tx)?;
+            let plans = graph.plans.values().filter(|plan| plan.is_timely());
+            Ok(plans.map(|plan| plan.key).collect())
+        };
+        let keys = self.inner.store.read(timely).await?;
+        if keys.is_empty() {
+            return Ok(());
+        }
+        self.inner
+            .store
+            .write(move |tx| {
+                let cause = Cause {
+                    dirty: Dirty::all(),
+                    ..Cause::default()
+                };
+                let rank = Rank {
+                    background: true,
+                    origin: None,
+                };
+                keys.iter()
+                    .try_for_each(|key| cause.queue(tx, *key, None, rank))
+            })
+            .await
+    }
+}
+
+/// Up to which entries the queue is worked off: those that somebody waits for, and all of them.
+fn progress(tx: &ReadTx<'_>) -> Result<(i64, i64), Error> {
+    let last = tx.find_last_queued()?;
+    let before = |first: Option<i64>| first.map_or(last, |first| first - 1);
+    let waited = before(tx.find_first_queued(false)?);
+    let all = waited.min(before(tx.find_first_queued(true)?));
+    Ok((waited, all))
+}
+
+/// Writes what came of a batch and what follows from it, and takes it out of the queue.
+fn write(tx: &WriteTx<'_>, batch: &Batch) -> Result<(i64, i64), Error> {
+    let graph = Graph::load(tx)?;
+    for group in &batch.groups {
+        for subject in &group.subjects {
+            if subject.new == subject.old {
+                continue;
+            }
+            let rank = Rank {
+                background: batch.background,
+                origin: group.origins.get(&subject.key).copied(),
+            };
+            if !tx.replace_derived(subject.key, &subject.new)? {
+                // Written while this was being made, or gone: in the first case, once more.
+                queue_pages(tx, group.plan.key, &[subject.key], &subject.dirty, rank)?;
+                continue;
+            }
+            let mut fields = subject.changed();
+            // The definitions may be others by now; then all is made again anyway.
+            let plan = graph.plan(group.plan.key);
+            fields.retain(|field| plan.is_some_and(|plan| plan.by_field.contains_key(field)));
+            if !fields.is_empty() {
+                let cause = Cause {
+                    fields,
+                    ..Cause::default()
+                };
+                cause.queue(tx, group.plan.key, Some(subject.key), rank)?;
+            }
+        }
+    }
+    for later in &batch.later {
+        let rank = Rank {
+            background: later.background,
+            origin: Some(later.origin),
+        };
+        if later.keys.is_empty() {
+            let cause = Cause {
+                dirty: later.dirty.clone(),
+                ..Cause::default()
+            };
+            cause.queue(tx, later.blueprint, None, rank)?;
+        } else {
+            queue_pages(tx, later.blueprint, &later.keys, &later.dirty, rank)?;
+        }
+    }
+    tx.delete_queued(&batch.done)?;
+    if let Some((sequence, reached)) = &batch.reached {
+        tx.update_queued(*sequence, reached)?;
+    }
+    progress(tx)
+}

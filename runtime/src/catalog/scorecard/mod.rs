@@ -1,0 +1,347 @@
+//! Scorecards: the rules that they have to keep, and what they say of entities.
+
+mod card;
+mod parse;
+
+use std::collections::HashSet;
+
+use super::derived::{Before, Graph};
+use super::schema::shorten;
+use super::{Applied, Catalog, Error, blueprint, query};
+use crate::model::{Actor, AuditEntry, BlueprintId, Scorecard, Stamped, Subject, Verb, Violation};
+use crate::store::{self, BlueprintRow, ReadTx, ScorecardRow, WriteTx};
+
+pub(super) use card::{Card, CardNow, show};
+pub use parse::parse_scorecard;
+
+/// Scorecards of one blueprint.
+const MAX_SCORECARDS: usize = 100;
+
+/// What a write of a scorecard expects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Expect {
+    /// It is not there.
+    Absent,
+    /// It is there.
+    Present,
+    /// Either.
+    Anything,
+}
+
+impl Catalog {
+    /// The scorecards of a blueprint, or of all of them.
+    pub async fn list_scorecards(
+        &self,
+        blueprint: Option<&BlueprintId>,
+    ) -> Result<Vec<Stamped<Scorecard>>, Error> {
+        let blueprint = blueprint.cloned();
+        self.store
+            .read(move |tx| {
+                let key = match blueprint {
+                    Some(id) => Some(blueprint::find(tx, &id)?.key),
+                    None => None,
+                };
+                tx.list_scorecards(key)?.iter().map(read).collect()
+            })
+            .await
+    }
+
+    /// One scorecard.
+    pub async fn find_scorecard(
+        &self,
+        blueprint: &BlueprintId,
+        identifier: &str,
+    ) -> Result<Stamped<Scorecard>, Error> {
+        let (blueprint, identifier) = (blueprint.clone(), identifier.to_owned());
+        self.store
+            .read(move |tx| {
+                let row = blueprint::find(tx, &blueprint)?;
+                read(&find(tx, &row, &blueprint, &identifier)?)
+            })
+            .await
+    }
+
+    /// Adds a scorecard.
+    pub async fn create_scorecard(
+        &self,
+        actor: &Actor,
+        scorecard: Scorecard,
+    ) -> Result<Stamped<Scorecard>, Error> {
+        let actor = actor.clone();
+        self.store
+            .write(move |tx| {
+                let before = Before::of(tx)?;
+                save(tx, &actor, &scorecard, Expect::Absent)?;
+                before.queue(tx)?;
+                reread(tx, &scorecard)
+            })
+            .await
+    }
+
+    /// Puts another scorecard in place of a stored one.
+    pub async fn replace_scorecard(
+        &self,
+        actor: &Actor,
+        scorecard: Scorecard,
+    ) -> Result<Stamped<Scorecard>, Error> {
+        let actor = actor.clone();
+        self.store
+            .write(move |tx| {
+                let before = Before::of(tx)?;
+                save(tx, &actor, &scorecard, Expect::Present)?;
+                before.queue(tx)?;
+                reread(tx, &scorecard)
+            })
+            .await
+    }
+
+    /// Adds or replaces several scorecards of one blueprint, all of them or none.
+    pub async fn put_scorecards(
+        &self,
+        actor: &Actor,
+        blueprint: &BlueprintId,
+        scorecards: Vec<Scorecard>,
+    ) -> Result<Vec<Stamped<Scorecard>>, Error> {
+        let (actor, blueprint) = (actor.clone(), blueprint.clone());
+        self.store
+            .write(move |tx| {
+                let key = blueprint::find(tx, &blueprint)?.key;
+                let before = Before::of(tx)?;
+                for scorecard in &scorecards {
+                    save(tx, &actor, scorecard, Expect::Anything)?;
+                }
+                before.queue(tx)?;
+                tx.list_scorecards(Some(key))?.iter().map(read).collect()
+            })
+            .await
+    }
+
+    /// Removes a scorecard, and its results from the entities.
+    pub async fn delete_scorecard(
+        &self,
+        actor: &Actor,
+        blueprint: &BlueprintId,
+        identifier: &str,
+    ) -> Result<(), Error> {
+        let (actor, blueprint) = (actor.clone(), blueprint.clone());
+        let identifier = identifier.to_owned();
+        self.store
+            .write(move |tx| {
+                let before = Before::of(tx)?;
+                let row = blueprint::find(tx, &blueprint)?;
+                let was = read(&find(tx, &row, &blueprint, &identifier)?)?.value;
+                tx.delete_scorecard(row.key, &identifier)?;
+                audit(tx, &actor, Verb::Delete, Some(&was), None)?;
+                before.queue(tx)
+            })
+            .await
+    }
+}
+
+impl Catalog {
+    /// Puts scorecards in place within a caller's transaction, after the blueprints that they belong to. An `Err` must
+    /// undo it.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with every rule that the first refused one breaks.
+    pub fn apply_scorecards_in(
+        &self,
+        tx: &WriteTx<'_>,
+        actor: &Actor,
+        scorecards: &[Scorecard],
+    ) -> Result<Applied, Error> {
+        let mut applied = Applied::default();
+        if scorecards.is_empty() {
+            return Ok(applied);
+        }
+        let before = Before::of(tx)?;
+        let mut seen = HashSet::new();
+        for scorecard in scorecards {
+            if !seen.insert((&scorecard.blueprint, &scorecard.identifier)) {
+                let message = "another document is the same scorecard; keep one of them";
+                return Err(Error::Invalid {
+                    subject: name(&scorecard.blueprint, &scorecard.identifier),
+                    violations: vec![Violation::new("/identifier", "unique", message)],
+                });
+            }
+            let label = format!("scorecard {}/{}", scorecard.blueprint, scorecard.identifier);
+            match save(tx, actor, scorecard, Expect::Anything)? {
+                Saved::Created => applied.created.push(label),
+                Saved::Updated => applied.updated.push(label),
+                Saved::Unchanged => applied.unchanged.push(label),
+            }
+        }
+        before.queue(tx)?;
+        Ok(applied)
+    }
+}
+
+/// What a save did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Saved {
+    Created,
+    Updated,
+    Unchanged,
+}
+
+/// Adds or replaces a scorecard. Whoever calls has the blueprint's entities queued.
+pub(super) fn save(
+    tx: &WriteTx<'_>,
+    actor: &Actor,
+    scorecard: &Scorecard,
+    expect: Expect,
+) -> Result<Saved, Error> {
+    let row = blueprint::find(tx, &scorecard.blueprint)?;
+    let known = tx.list_scorecards(Some(row.key))?;
+    let known: Vec<Scorecard> = known
+        .iter()
+        .map(|row| Ok(read(row)?.value))
+        .collect::<Result<_, Error>>()?;
+    let was = known
+        .iter()
+        .find(|one| one.identifier == scorecard.identifier);
+    match (expect, was) {
+        (Expect::Absent, Some(_)) => {
+            return Err(Error::Conflict {
+                code: "already_exists",
+                message: format!(
+                    "{} exists already",
+                    name(&scorecard.blueprint, &scorecard.identifier)
+                ),
+            });
+        }
+        (Expect::Present, None) => {
+            return Err(Error::NotFound(name(
+                &scorecard.blueprint,
+                &scorecard.identifier,
+            )));
+        }
+        _ => {}
+    }
+    if was == Some(scorecard) {
+        return Ok(Saved::Unchanged);
+    }
+    let mut violations = check(tx, scorecard)?;
+    if was.is_none() && known.len() >= MAX_SCORECARDS {
+        let message = format!("a blueprint has at most {MAX_SCORECARDS} scorecards");
+        violations.push(Violation::new("", "maxItems", message));
+    }
+    if violations.is_empty() {
+        tx.upsert_scorecard(row.key, scorecard, &actor.name)?;
+        let faults = Graph::load(tx)?.scorecard_faults(&scorecard.blueprint, &scorecard.identifier);
+        violations.extend(faults);
+    }
+    if !violations.is_empty() {
+        return Err(Error::Invalid {
+            subject: name(&scorecard.blueprint, &scorecard.identifier),
+            violations,
+        });
+    }
+    let verb = if was.is_some() {
+        Verb::Update
+    } else {
+        Verb::Create
+    };
+    audit(tx, actor, verb, was, Some(scorecard))?;
+    Ok(match was {
+        Some(_) => Saved::Updated,
+        None => Saved::Created,
+    })
+}
+
+/// What the rules look at has to be there: a misspelt name would fail every entity for ever.
+fn check(tx: &WriteTx<'_>, scorecard: &Scorecard) -> Result<Vec<Violation>, Error> {
+    let graph = Graph::load(tx)?;
+    let Some(plan) = graph.plan_of(&scorecard.blueprint) else {
+        return Ok(Vec::new());
+    };
+    let places = scorecard.rules.iter().enumerate();
+    let places = places.map(|(index, rule)| (format!("/rules/{index}/query"), &rule.query));
+    let filter = scorecard
+        .filter
+        .iter()
+        .map(|filter| ("/filter".to_owned(), filter));
+    let mut found = Vec::new();
+    let mut told = HashSet::new();
+    for (path, document) in filter.chain(places) {
+        // It was read before; what does not read now has no subjects.
+        let Ok(query) = query::parse_conditions(document, &path) else {
+            continue;
+        };
+        let conditions = super::derived::Conditions::new(query);
+        for subject in conditions.subjects() {
+            let (what, name) = match subject {
+                Subject::Property(name) if !plan.has_property(name) => ("property", name),
+                Subject::Relation(name) if !plan.has_relation(name) => ("relation", name),
+                _ => continue,
+            };
+            if told.insert((path.clone(), name.clone())) {
+                let message = format!(
+                    "`{}` is not a {what} of blueprint `{}`",
+                    shorten(name),
+                    scorecard.blueprint
+                );
+                found.push(Violation::new(path.clone(), what, message));
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn find(
+    tx: &ReadTx<'_>,
+    row: &BlueprintRow,
+    blueprint: &BlueprintId,
+    identifier: &str,
+) -> Result<ScorecardRow, Error> {
+    let found = tx.find_scorecard(row.key, identifier)?;
+    found.ok_or_else(|| Error::NotFound(name(blueprint, &shorten(identifier))))
+}
+
+fn read(row: &ScorecardRow) -> Result<Stamped<Scorecard>, Error> {
+    let value =
+        serde_json::from_str(&row.document).map_err(|e| store::Error::corrupt("scorecard", e))?;
+    Ok(Stamped {
+        value,
+        stamp: row.stamp.clone(),
+    })
+}
+
+fn reread(tx: &WriteTx<'_>, scorecard: &Scorecard) -> Result<Stamped<Scorecard>, Error> {
+    let row = blueprint::find(tx, &scorecard.blueprint)?;
+    read(&find(
+        tx,
+        &row,
+        &scorecard.blueprint,
+        &scorecard.identifier,
+    )?)
+}
+
+fn name(blueprint: &BlueprintId, identifier: &str) -> String {
+    format!("scorecard `{identifier}` of blueprint `{blueprint}`")
+}
+
+fn audit(
+    tx: &WriteTx<'_>,
+    actor: &Actor,
+    verb: Verb,
+    before: Option<&Scorecard>,
+    after: Option<&Scorecard>,
+) -> Result<(), Error> {
+    let Some(subject) = after.or(before) else {
+        return Ok(());
+    };
+    let json = |scorecard: Option<&Scorecard>| {
+        let value = scorecard.map(serde_json::to_value).transpose();
+        value.map_err(|e| store::Error::corrupt("scorecard", e))
+    };
+    tx.insert_audit(&AuditEntry {
+        actor,
+        verb,
+        resource: "scorecard",
+        identifier: format!("{}/{}", subject.blueprint, subject.identifier),
+        before: json(before)?,
+        after: json(after)?,
+    })?;
+    Ok(())
+}
