@@ -11,6 +11,13 @@ CREATE TABLE scorecard (
   UNIQUE (blueprint_id, identifier)
 ) STRICT;
 
+-- Which source keeps a scorecard as a document.
+CREATE TABLE scorecard_source (
+  scorecard_id INTEGER PRIMARY KEY REFERENCES scorecard (id) ON DELETE CASCADE,
+  source_id    INTEGER NOT NULL REFERENCES source (id)
+) STRICT;
+CREATE INDEX scorecard_by_source ON scorecard_source (source_id);
+
 -- One number, drawn anew by every change of a blueprint or a scorecard: what was worked out from them before is then
 -- known to be old. At random, so that the number of an undone change is never that of another.
 CREATE TABLE derive_schema (version INTEGER NOT NULL) STRICT;

@@ -10,8 +10,10 @@ use super::extract::{LargeJsonBody, Params};
 use super::reply::Json;
 use crate::action::{self, parse_action};
 use crate::app::{App, ApplyMode, Documents, Prune};
-use crate::catalog::{self, Applied, Placed, check_entity_keys, parse_blueprint, parse_draft};
-use crate::model::{BlueprintId, EntityDraft, SourceName, Violation};
+use crate::catalog::{
+    self, Applied, Placed, check_entity_keys, parse_blueprint, parse_draft, parse_scorecard,
+};
+use crate::model::{BlueprintId, EntityDraft, Scorecard, SourceName, Violation};
 
 /// Violations that one answer tells.
 const MAX_VIOLATIONS: usize = 1_000;
@@ -65,6 +67,8 @@ enum Kind {
     Entity,
     /// What a developer may ask for.
     Action,
+    /// The quality rules of a kind of entity.
+    Scorecard,
 }
 
 /// What was done, or would be.
@@ -155,6 +159,9 @@ fn parse(documents: Vec<Document>) -> Result<Documents, ApiError> {
             Kind::Action => {
                 parse_action(value).map(|value| parsed.actions.push(placed(&at, value)))
             }
+            Kind::Scorecard => parse_owned_scorecard(value)
+                .map(|value| parsed.scorecards.push(placed(&at, value)))
+                .map_err(action::Error::from),
             Kind::Entity => parse_entity(value)
                 .map(|value| parsed.entities.push(placed(&at, value)))
                 .map_err(action::Error::from),
@@ -204,6 +211,23 @@ fn name_sources(mut refusal: ApiError, sources: &[String]) -> ApiError {
         }
     }
     refusal
+}
+
+fn parse_owned_scorecard(value: Value) -> Result<Scorecard, catalog::Error> {
+    let named = value.get("blueprint").and_then(Value::as_str);
+    let violation = match named.map(BlueprintId::parse) {
+        Some(Ok(blueprint)) => return parse_scorecard(value, &blueprint),
+        Some(Err(error)) => Violation::new("/blueprint", "pattern", error.to_string()),
+        None => {
+            let message =
+                "name the scorecard's blueprint, or put the file under `scorecards/<Blueprint>/`";
+            Violation::new("/blueprint", "required", message)
+        }
+    };
+    Err(catalog::Error::Invalid {
+        subject: "the scorecard".to_owned(),
+        violations: vec![violation],
+    })
 }
 
 fn parse_entity(value: Value) -> Result<(BlueprintId, EntityDraft), catalog::Error> {

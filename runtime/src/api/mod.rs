@@ -9,6 +9,7 @@ mod audit;
 mod auth;
 mod backup;
 mod blueprint;
+mod derived;
 mod edge;
 mod entity;
 mod error;
@@ -24,6 +25,7 @@ mod principal;
 mod quota;
 mod reply;
 mod run;
+mod scorecard;
 mod state;
 mod stream;
 
@@ -65,6 +67,10 @@ fn table() -> OpenApiRouter<ApiState> {
         .routes(routes!(entity::find_entity, entity::replace_entity, entity::patch_entity, entity::delete_entity))
         .routes(routes!(entity::history::list_entity_history))
         .routes(routes!(entity::history::restore_entity))
+        .routes(routes!(scorecard::list_all_scorecards))
+        .routes(routes!(scorecard::list_scorecards, scorecard::create_scorecard, scorecard::put_scorecards))
+        .routes(routes!(scorecard::find_scorecard, scorecard::replace_scorecard, scorecard::delete_scorecard))
+        .routes(routes!(derived::find_derived_queue))
         .routes(routes!(apply::apply_documents))
         .routes(routes!(export::export_documents))
         // Actions and runs.
@@ -123,6 +129,10 @@ fn build(app: App, settings: ApiSettings) -> (axum::Router<ApiState>, ApiState) 
 /// Puts what every request passes around the routes, the outermost layer last.
 fn guarded(routes: axum::Router<ApiState>, state: ApiState) -> axum::Router {
     routes
+        .layer(middleware::from_fn_with_state(
+            state.clone(),
+            derived::settle,
+        ))
         .fallback(unknown_route)
         .layer(middleware::from_fn_with_state(
             state.clone(),

@@ -1,12 +1,14 @@
 //! Documents of several kinds in one transaction, and the approval of a plugin together with what it ships.
 
+use serde_json::Value;
+
 use super::App;
 use super::prune::{Named, Prune, Settlement};
 use crate::action::{self, parse_action};
-use crate::catalog::{self, Applied, Placed, parse_blueprint};
+use crate::catalog::{self, Applied, Placed, parse_blueprint, parse_scorecard};
 use crate::model::{
     Action, Actor, Approval, Blueprint, BlueprintId, EntityDraft, PluginName, PluginVersion,
-    SourceName, Violation,
+    Scorecard, SourceName, Violation,
 };
 use crate::plugin::ReviewError;
 use crate::store;
@@ -18,6 +20,8 @@ pub struct Documents {
     pub blueprints: Vec<Placed<Blueprint>>,
     /// In any order; they may point at each other.
     pub entities: Vec<Placed<(BlueprintId, EntityDraft)>>,
+    /// In any order.
+    pub scorecards: Vec<Placed<Scorecard>>,
     /// In any order.
     pub actions: Vec<Placed<Action>>,
     /// Where they are kept. They belong to it from then on.
@@ -80,6 +84,10 @@ impl App {
         documents: Documents,
         mode: ApplyMode,
     ) -> Result<Applied, action::Error> {
+        for Placed { at, value } in &documents.blueprints {
+            let checked = self.catalog.check_calculations(value).await;
+            checked.map_err(|error| placed(error.into(), at))?;
+        }
         let (catalog, actions) = self.parts();
         let actor = actor.clone();
         let outcome = self
@@ -88,6 +96,9 @@ impl App {
                 let named = Named::read(&documents);
                 let mut applied = catalog
                     .apply_in(tx, &actor, documents.blueprints, documents.entities)
+                    .map_err(|error| Undo::Refused(error.into()))?;
+                catalog
+                    .apply_scorecards_in(tx, &actor, &documents.scorecards, &mut applied)
                     .map_err(|error| Undo::Refused(error.into()))?;
                 for Placed { at, value } in documents.actions {
                     actions
@@ -152,6 +163,15 @@ impl App {
                     let blueprint = blueprint.map_err(ApproveError::Documents)?;
                     documents.blueprints.push(blueprint.into());
                 }
+                Some(("scorecards", _)) => {
+                    let blueprint = value.get("blueprint").and_then(Value::as_str);
+                    let Some(Ok(blueprint)) = blueprint.map(BlueprintId::parse) else {
+                        return Err(refused(&path, "a scorecard names its `blueprint`"));
+                    };
+                    let scorecard = parse_scorecard(value, &blueprint).map_err(action::Error::from);
+                    let scorecard = scorecard.map_err(ApproveError::Documents)?;
+                    documents.scorecards.push(scorecard.into());
+                }
                 Some(("actions", _)) => {
                     let action = parse_action(value).map_err(ApproveError::Documents)?;
                     documents.actions.push(action.into());
@@ -159,7 +179,7 @@ impl App {
                 _ => {
                     return Err(refused(
                         &path,
-                        "this version knows blueprints/ and actions/ only",
+                        "this version knows blueprints/, scorecards/ and actions/ only",
                     ));
                 }
             }

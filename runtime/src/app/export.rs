@@ -79,8 +79,8 @@ impl From<store::Error> for Broken {
 }
 
 impl App {
-    /// Begins an export: blueprints, then actions, then entities, each by identifier. With a scope, only these
-    /// blueprints and their entities.
+    /// Begins an export: blueprints, then actions, then scorecards and entities, each by identifier. With a scope, only
+    /// these blueprints, their scorecards and their entities.
     pub async fn export(&self, scope: Vec<BlueprintId>) -> Result<Export, ExportError> {
         let permit = self.exports.clone().try_acquire_owned();
         let permit = permit.map_err(|_| ExportError::Busy)?;
@@ -156,6 +156,16 @@ fn write(
             let document = serde_json::to_value(action.value)
                 .map_err(|error| store::Error::corrupt("action", error))?;
             out.document("action", document)?;
+            documents += 1;
+        }
+    }
+    for blueprint in blueprints {
+        let mut scorecards = catalog.list_scorecards_in(tx, &blueprint.identifier)?;
+        scorecards.sort_by(|one, other| one.identifier.cmp(&other.identifier));
+        for scorecard in scorecards {
+            let document = serde_json::to_value(scorecard)
+                .map_err(|error| store::Error::corrupt("scorecard", error))?;
+            out.document("scorecard", document)?;
             documents += 1;
         }
     }

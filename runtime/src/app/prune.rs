@@ -37,6 +37,7 @@ pub(super) struct Named {
     blueprints: Vec<BlueprintId>,
     entities: Vec<(BlueprintId, EntityId)>,
     actions: Vec<ActionId>,
+    scorecards: Vec<(BlueprintId, String)>,
 }
 
 impl Named {
@@ -57,6 +58,12 @@ impl Named {
                 .actions
                 .iter()
                 .map(|action| action.value.identifier.clone())
+                .collect(),
+            scorecards: documents
+                .scorecards
+                .iter()
+                .map(|placed| &placed.value)
+                .map(|card| (card.blueprint.clone(), card.identifier.clone()))
                 .collect(),
         }
     }
@@ -94,6 +101,8 @@ impl Settlement<'_> {
             self.actions.delete_in(tx, self.actor, action)?;
         }
         self.catalog
+            .prune_scorecards_in(tx, self.actor, &doomed.scorecards)?;
+        self.catalog
             .prune_in(tx, self.actor, &doomed.blueprints, &doomed.entities)?;
         Ok(())
     }
@@ -129,6 +138,16 @@ impl Settlement<'_> {
         }
         for id in &named.actions {
             note(action_label(id), tx.claim_action(source, id)?);
+        }
+        for (blueprint, identifier) in &named.scorecards {
+            let row = tx.find_blueprint(blueprint)?;
+            let key = row
+                .map(|row| tx.find_scorecard(row.key, identifier))
+                .transpose()?;
+            if let Some(card) = key.flatten() {
+                let label = scorecard_label(blueprint, identifier);
+                note(label, tx.claim_scorecard(source, card.key)?);
+            }
         }
         Ok(())
     }
@@ -185,6 +204,8 @@ fn without(mut owned: Owned, named: &Named) -> Owned {
     owned.entities.retain(|id| !entities.contains(id));
     let actions: HashSet<&ActionId> = named.actions.iter().collect();
     owned.actions.retain(|id| !actions.contains(id));
+    let scorecards: HashSet<&(BlueprintId, String)> = named.scorecards.iter().collect();
+    owned.scorecards.retain(|id| !scorecards.contains(id));
     owned
 }
 
@@ -194,8 +215,16 @@ fn labels(doomed: &Owned) -> Vec<String> {
         .entities
         .iter()
         .map(|(blueprint, id)| entity_label(blueprint, id));
+    let scorecards = doomed
+        .scorecards
+        .iter()
+        .map(|(blueprint, id)| scorecard_label(blueprint, id));
     let blueprints = doomed.blueprints.iter().map(blueprint_label);
-    actions.chain(entities).chain(blueprints).collect()
+    actions
+        .chain(scorecards)
+        .chain(entities)
+        .chain(blueprints)
+        .collect()
 }
 
 fn blueprint_label(id: &BlueprintId) -> String {
@@ -204,6 +233,10 @@ fn blueprint_label(id: &BlueprintId) -> String {
 
 fn entity_label(blueprint: &BlueprintId, id: &EntityId) -> String {
     format!("entity {blueprint}/{id}")
+}
+
+fn scorecard_label(blueprint: &BlueprintId, id: &str) -> String {
+    format!("scorecard {blueprint}/{id}")
 }
 
 fn action_label(id: &ActionId) -> String {

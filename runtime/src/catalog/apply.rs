@@ -68,12 +68,18 @@ pub(super) fn apply(
     let before = Before::of(tx)?;
     apply_blueprints(tx, actor, &blueprints, &mut applied, &mut refused)?;
     // Only now that all of them are there can it be told whether what they derive can be made.
-    let changed: Vec<BlueprintId> = blueprints
+    let places: HashMap<&BlueprintId, &str> = blueprints
         .iter()
-        .map(|blueprint| blueprint.identifier.clone())
+        .map(|blueprint| (&blueprint.value.identifier, blueprint.at.as_str()))
         .collect();
+    let changed: Vec<BlueprintId> = places.keys().map(|id| (*id).clone()).collect();
     for (id, violations) in before.faults(tx, &changed)? {
-        refused.add(&format!("blueprint `{id}`"), violations);
+        let subject = format!("blueprint `{id}`");
+        match places.get(&id) {
+            Some(at) => refused.add(at, &subject, violations),
+            // Of a blueprint that has no document here: no place in the documents is to blame alone.
+            None => refused.add("", &subject, violations.into_iter().map(without_place)),
+        }
     }
     // An entity cannot be checked against a blueprint that is wrong.
     refused.stop()?;
@@ -81,6 +87,14 @@ pub(super) fn apply(
     apply_entities(tx, kinds, actor, entities, &mut applied, &mut refused)?;
     refused.stop()?;
     Ok(applied)
+}
+
+fn without_place(violation: Violation) -> Violation {
+    Violation {
+        message: format!("its `{}` {}", violation.path, violation.message),
+        path: String::new(),
+        rule: "in_use".to_owned(),
+    }
 }
 
 /// What is wrong so far, document by document.

@@ -114,16 +114,13 @@ impl Catalog {
         &self.deriver
     }
 
-    /// Holds the jq filters of blueprints against what is available: each has to compile.
+    /// Holds the jq filters of a blueprint against what is available: each has to compile.
     ///
     /// # Errors
     /// [`Error::Invalid`] with every filter that does not.
-    pub async fn check_calculations(&self, blueprints: &[Blueprint]) -> Result<(), Error> {
-        for blueprint in blueprints {
-            self.check_filters(&blueprint.identifier, &blueprint.extra)
-                .await?;
-        }
-        Ok(())
+    pub async fn check_calculations(&self, blueprint: &Blueprint) -> Result<(), Error> {
+        self.check_filters(&blueprint.identifier, &blueprint.extra)
+            .await
     }
 
     async fn check_filters(
@@ -421,7 +418,7 @@ impl Catalog {
             .collect()
     }
 
-    /// As [`Self::list_entities`], on a caller's snapshot, and without their stamps.
+    /// As [`Self::list_entities`], on a caller's snapshot, without their stamps and without what is derived.
     pub fn list_entities_in(
         &self,
         tx: &ReadTx<'_>,
@@ -430,7 +427,7 @@ impl Catalog {
         limit: usize,
     ) -> Result<Vec<Entity>, Error> {
         let kind = self.kinds.load(tx, blueprint)?;
-        let found = entity::list(tx, &kind, after, limit)?;
+        let found = entity::list(tx, &kind, after, limit, Values::Own)?;
         Ok(found.into_iter().map(|entity| entity.value).collect())
     }
 

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use indexmap::IndexMap;
 
 use super::change::Change;
+use super::derived::Before;
 use super::kind::Kinds;
 use super::{Error, blueprint, entity};
 use crate::model::{Actor, BlueprintId, Entity, EntityId, Verb};
@@ -128,12 +129,16 @@ pub(super) fn delete_blueprints(
         }
         rows.push(row);
     }
+    let derived = Before::of(tx)?;
     for (row, id) in rows.iter().zip(blueprints) {
         tx.delete_blueprint(row.key)?;
         let before = blueprint::read(row)?.value;
         blueprint::audit(tx, actor, Verb::Delete, id, Some(&before), None)?;
     }
-    Ok(())
+    match derived.needs(tx)? {
+        Some(message) => Err(conflict(message)),
+        None => Ok(()),
+    }
 }
 
 fn conflict(message: String) -> Error {

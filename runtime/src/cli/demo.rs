@@ -163,7 +163,7 @@ fn demo_documents() -> Result<Documents, Failure> {
                     let draft = parse_draft(document.value).map_err(|error| failed(&error))?;
                     documents.entities.push((blueprint, draft).into());
                 }
-                DocumentKind::Action | DocumentKind::Backstage => {}
+                DocumentKind::Action | DocumentKind::Scorecard | DocumentKind::Backstage => {}
             }
         }
     }

@@ -28,11 +28,6 @@ pub struct DerivedRow {
 }
 
 impl EntityKey {
-    /// The row as a number, for what is kept as JSON.
-    pub fn number(self) -> i64 {
-        self.0
-    }
-
     /// The row of a number that [`Self::number`] gave.
     pub fn of_number(number: i64) -> Self {
         Self(number)

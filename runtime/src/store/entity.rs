@@ -16,7 +16,7 @@ pub struct EntityKey(pub(super) i64);
 
 impl EntityKey {
     /// The row's number, for the tables of other files.
-    pub(super) fn number(self) -> i64 {
+    pub fn number(self) -> i64 {
         self.0
     }
 }

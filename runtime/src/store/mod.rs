@@ -47,7 +47,7 @@ pub use migrate::{FORMATS, Formats};
 pub use plugin::StoredPlugin;
 pub use plugin_state::StateWrite;
 pub use principal::Credential;
-pub use scorecard::ScorecardRow;
+pub use scorecard::{ScorecardKey, ScorecardRow};
 pub use source::{Owned, SourceKey};
 
 use connection::{Database, Durability};

@@ -7,9 +7,15 @@ use super::blueprint::{BlueprintKey, stamp};
 use super::connection::{ReadTx, WriteTx};
 use crate::model::{Scorecard, Stamp};
 
+/// Names a scorecard's row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScorecardKey(pub(super) i64);
+
 /// A stored scorecard.
 #[derive(Clone, Debug)]
 pub struct ScorecardRow {
+    /// Names the row.
+    pub key: ScorecardKey,
     /// The blueprint that it belongs to.
     pub blueprint: BlueprintKey,
     /// The scorecard as JSON.
@@ -18,14 +24,15 @@ pub struct ScorecardRow {
     pub stamp: Stamp,
 }
 
-const COLUMNS: &str = "blueprint_id, document, created_at, created_by, updated_at, updated_by";
+const COLUMNS: &str = "id, blueprint_id, document, created_at, created_by, updated_at, updated_by";
 
 impl ScorecardRow {
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
-            blueprint: BlueprintKey(row.get(0)?),
-            document: row.get(1)?,
-            stamp: stamp(row, 2)?,
+            key: ScorecardKey(row.get(0)?),
+            blueprint: BlueprintKey(row.get(1)?),
+            document: row.get(2)?,
+            stamp: stamp(row, 3)?,
         })
     }
 }

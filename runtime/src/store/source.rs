@@ -3,6 +3,7 @@
 use rusqlite::{OptionalExtension as _, params};
 
 use super::connection::{ReadTx, WriteTx};
+use super::scorecard::ScorecardKey;
 use super::{BlueprintKey, EntityKey, Error};
 use crate::model::{ActionId, BlueprintId, EntityId, SourceName};
 
@@ -19,12 +20,14 @@ pub struct Owned {
     pub entities: Vec<(BlueprintId, EntityId)>,
     /// Its actions.
     pub actions: Vec<ActionId>,
+    /// Its scorecards.
+    pub scorecards: Vec<(BlueprintId, String)>,
 }
 
 impl Owned {
     /// How many things these are.
     pub fn count(&self) -> usize {
-        self.blueprints.len() + self.entities.len() + self.actions.len()
+        self.blueprints.len() + self.entities.len() + self.actions.len() + self.scorecards.len()
     }
 }
 
@@ -61,6 +64,18 @@ impl ReadTx<'_> {
             let id: String = row.get(0)?;
             let id = ActionId::parse(id).map_err(|error| Error::corrupt("action", error))?;
             owned.actions.push(id);
+        }
+        let mut statement = self.connection.prepare_cached(
+            "SELECT blueprint.identifier, scorecard.identifier FROM scorecard_source
+             JOIN scorecard ON scorecard.id = scorecard_source.scorecard_id
+             JOIN blueprint ON blueprint.id = scorecard.blueprint_id
+             WHERE source_id = ?1 ORDER BY blueprint.identifier, scorecard.identifier",
+        )?;
+        let mut rows = statement.query([source.0])?;
+        while let Some(row) = rows.next()? {
+            owned
+                .scorecards
+                .push((blueprint_id(row.get(0)?)?, row.get(1)?));
         }
         Ok(owned)
     }
@@ -129,6 +144,21 @@ impl WriteTx<'_> {
             "INSERT OR REPLACE INTO action_source (action, source_id) VALUES (?1, ?2)",
             source,
             action.as_str(),
+        )
+    }
+
+    /// Gives a scorecard to a source; the name of the other source that it belonged to, if any.
+    pub fn claim_scorecard(
+        &self,
+        source: SourceKey,
+        scorecard: ScorecardKey,
+    ) -> Result<Option<String>, Error> {
+        self.claim_object(
+            "SELECT source.id, source.name FROM scorecard_source JOIN source ON source.id = source_id
+             WHERE scorecard_id = ?1",
+            "INSERT OR REPLACE INTO scorecard_source (scorecard_id, source_id) VALUES (?1, ?2)",
+            source,
+            scorecard.0,
         )
     }
 

@@ -7,10 +7,12 @@ use axum::response::{IntoResponse as _, Response};
 use futures_util::stream;
 use serde::Serialize;
 
+use super::values;
 use crate::api::error::ApiError;
 use crate::api::extract::{InPath, Params};
 use crate::api::reply::Json;
 use crate::app::{App, StoreError};
+use crate::catalog::Values;
 use crate::model::{BlueprintId, Entity, EntityId, Stamped};
 
 /// Entities that are in memory at a time while all are streamed.
@@ -38,6 +40,7 @@ pub(in crate::api) struct EntitiesReply {
         ("blueprint" = String, Path, description = "Identifier of the blueprint"),
         ("limit" = Option<u32>, Query, description = "Entities on a page, 1 to 1000"),
         ("from" = Option<String>, Query, description = "The `next` of the page before"),
+        ("exclude_calculated_properties" = Option<bool>, Query, description = "Leave out what is derived: mirrors, calculations, aggregations, scorecards"),
     ),
     responses((status = 200, body = EntitiesReply)),
 )]
@@ -48,12 +51,12 @@ pub(in crate::api) async fn list_entities(
 ) -> Result<Response, ApiError> {
     let from: Option<EntityId> = params.parsed("from")?;
     if from.is_none() && params.text("limit").is_none() {
-        return stream_all(app, blueprint).await;
+        return stream_all(app, blueprint, values(&params)).await;
     }
     let limit = params.limit(200, 1_000)?;
     let mut entities = app
         .catalog
-        .list_entities(&blueprint, from, limit + 1)
+        .list_values(&blueprint, from, limit + 1, values(&params))
         .await?;
     let more = entities.len() > limit;
     entities.truncate(limit);
@@ -76,9 +79,16 @@ enum Place {
     End,
 }
 
-async fn stream_all(app: App, blueprint: BlueprintId) -> Result<Response, ApiError> {
+async fn stream_all(
+    app: App,
+    blueprint: BlueprintId,
+    values: Values,
+) -> Result<Response, ApiError> {
     // The first part decides whether this is an answer or a refusal.
-    let first = app.catalog.list_entities(&blueprint, None, CHUNK).await?;
+    let first = app
+        .catalog
+        .list_values(&blueprint, None, CHUNK, values)
+        .await?;
     let start = Place::Part(first, "{\"ok\":true,\"entities\":[");
     let parts = stream::try_unfold(start, move |place| {
         let (catalog, blueprint) = (app.catalog.clone(), blueprint.clone());
@@ -87,7 +97,9 @@ async fn stream_all(app: App, blueprint: BlueprintId) -> Result<Response, ApiErr
                 Place::End => return Ok(None),
                 Place::Part(part, opening) => (part, opening),
                 Place::Behind(id) => (
-                    catalog.list_entities(&blueprint, Some(id), CHUNK).await?,
+                    catalog
+                        .list_values(&blueprint, Some(id), CHUNK, values)
+                        .await?,
                     ",",
                 ),
             };

@@ -13,7 +13,7 @@ use super::error::ApiError;
 use super::extract::{InPath, JsonBody, Params};
 use super::reply::{Created, Done, Json};
 use crate::app::App;
-use crate::catalog::{Dependents, WriteOptions, Written, parse_draft};
+use crate::catalog::{Dependents, Values, WriteOptions, Written, parse_draft};
 use crate::model::{
     Actor, BlueprintId, Entity, EntityDraft, EntityId, RunId, Stamped, Timestamp, Violation,
     WriteMode,
@@ -44,6 +44,7 @@ pub(super) struct CountReply {
     params(
         ("blueprint" = String, Path, description = "Identifier of the blueprint"),
         ("entity" = String, Path, description = "Identifier of the entity"),
+        ("exclude_calculated_properties" = Option<bool>, Query, description = "Leave out what is derived: mirrors, calculations, aggregations, scorecards"),
         ("at" = Option<String>, Query, description = "As it was at this time, under the identifier of then or of now"),
     ),
     responses((status = 200, body = EntityReply)),
@@ -62,7 +63,10 @@ pub(super) async fn find_entity(
     }
     Ok(Json(EntityReply {
         ok: true,
-        entity: app.catalog.find_entity(&blueprint, &id).await?,
+        entity: app
+            .catalog
+            .find_values(&blueprint, &id, values(&params))
+            .await?,
     }))
 }
 
@@ -112,6 +116,7 @@ pub(super) async fn create_entity(
         .catalog
         .write_entity(&actor, &blueprint, draft, mode(&params), options)
         .await?;
+    let written = settle(&app, written, options).await?;
     let Written { entity, created } = written;
     Ok(Created(
         created && !options.validation_only,
@@ -219,14 +224,32 @@ async fn change(
         ));
     }
     draft.identifier = Some(id);
+    let options = options(params);
     let written = app
         .catalog
-        .write_entity(&actor, &blueprint, draft, mode, options(params))
+        .write_entity(&actor, &blueprint, draft, mode, options)
         .await?;
+    let written = settle(app, written, options).await?;
     Ok(Json(EntityReply {
         ok: true,
         entity: written.entity,
     }))
+}
+
+/// What was written, with what follows from it.
+async fn settle(app: &App, written: Written, options: WriteOptions) -> Result<Written, ApiError> {
+    if options.validation_only {
+        return Ok(written);
+    }
+    Ok(app.catalog.settled(written).await?)
+}
+
+/// Which values whoever reads asks for.
+fn values(params: &Params) -> Values {
+    match params.switch("exclude_calculated_properties") {
+        true => Values::Own,
+        false => Values::All,
+    }
 }
 
 /// What a write does where the entity exists already, from the parameters of the Port API.

@@ -81,6 +81,38 @@ const TABLE: &[(&str, &str, Option<Permission>)] = {
             Some(P::WriteCatalog),
         ),
         ("GET", "/v1/catalog/export", Some(P::ReadCatalog)),
+        ("GET", "/v1/scorecards", Some(P::ReadCatalog)),
+        (
+            "GET",
+            "/v1/blueprints/{blueprint}/scorecards",
+            Some(P::ReadCatalog),
+        ),
+        (
+            "POST",
+            "/v1/blueprints/{blueprint}/scorecards",
+            Some(P::WriteCatalog),
+        ),
+        (
+            "PUT",
+            "/v1/blueprints/{blueprint}/scorecards",
+            Some(P::WriteCatalog),
+        ),
+        (
+            "GET",
+            "/v1/blueprints/{blueprint}/scorecards/{scorecard}",
+            Some(P::ReadCatalog),
+        ),
+        (
+            "PUT",
+            "/v1/blueprints/{blueprint}/scorecards/{scorecard}",
+            Some(P::WriteCatalog),
+        ),
+        (
+            "DELETE",
+            "/v1/blueprints/{blueprint}/scorecards/{scorecard}",
+            Some(P::WriteCatalog),
+        ),
+        ("GET", "/v1/catalog/derived-queue", Some(P::ReadCatalog)),
         ("POST", "/v1/catalog/apply", Some(P::WriteCatalog)),
         ("GET", "/v1/actions", Some(P::ReadCatalog)),
         ("POST", "/v1/actions", Some(P::WriteCatalog)),

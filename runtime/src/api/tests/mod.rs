@@ -1,6 +1,7 @@
 mod access;
 mod catalog;
 mod contract;
+mod derived;
 mod document;
 mod edge;
 mod history;

@@ -23,7 +23,7 @@ const MAX_DOCUMENTS: usize = 10_000;
 const MAX_REPLAYED: usize = 10_000;
 
 /// Folders whose documents a later version takes.
-const LATER: &[&str] = &["integrations", "scorecards", "webhooks"];
+const LATER: &[&str] = &["integrations", "webhooks"];
 
 /// What a document is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +36,8 @@ pub enum DocumentKind {
     Action,
     /// A descriptor as Backstage has them; see [`convert_backstage`].
     Backstage,
+    /// See [`super::parse_scorecard`]; `blueprint` is always there.
+    Scorecard,
 }
 
 /// One document out of a file.
@@ -176,6 +178,7 @@ fn document(
     let kind = match place {
         Place::Kind(kind) => kind,
         Place::Entities(_) => DocumentKind::Entity,
+        Place::Scorecards(_) => DocumentKind::Scorecard,
         Place::Nowhere | Place::Later(_) if fields.contains_key("schema") => {
             DocumentKind::Blueprint
         }
@@ -184,14 +187,21 @@ fn document(
         {
             DocumentKind::Action
         }
+        Place::Nowhere | Place::Later(_) if fields.contains_key("rules") => DocumentKind::Scorecard,
         Place::Nowhere | Place::Later(_) => DocumentKind::Entity,
     };
-    if kind == DocumentKind::Entity && fields.get("blueprint").is_none_or(Value::is_null) {
-        let Place::Entities(Some(folder)) = place else {
-            return refused(
-                "an entity needs a `blueprint`: name it in the document or put the file under `entities/<Blueprint>/`"
-                    .to_owned(),
-            );
+    let belongs = match kind {
+        DocumentKind::Entity => Some(("an entity", "entities")),
+        DocumentKind::Scorecard => Some(("a scorecard", "scorecards")),
+        DocumentKind::Blueprint | DocumentKind::Action | DocumentKind::Backstage => None,
+    };
+    if let Some((what, home)) = belongs
+        && fields.get("blueprint").is_none_or(Value::is_null)
+    {
+        let (Place::Entities(Some(folder)) | Place::Scorecards(Some(folder))) = place else {
+            return refused(format!(
+                "{what} needs a `blueprint`: name it in the document or put the file under `{home}/<Blueprint>/`"
+            ));
         };
         fields.insert("blueprint".to_owned(), Value::String(folder.to_owned()));
     }
@@ -227,6 +237,8 @@ enum Place<'a> {
     Kind(DocumentKind),
     /// Under `entities/`, and the folder right below that, if any; or under `teams/` or `users/`.
     Entities(Option<&'a str>),
+    /// Under `scorecards/`, and the folder right below that, if any.
+    Scorecards(Option<&'a str>),
     Later(&'a str),
     Nowhere,
 }
@@ -245,6 +257,7 @@ impl<'a> Place<'a> {
                 "entities" => return Self::Entities(folders.get(index + 1).copied()),
                 "teams" => return Self::Entities(Some("_team")),
                 "users" => return Self::Entities(Some("_user")),
+                "scorecards" => return Self::Scorecards(folders.get(index + 1).copied()),
                 later if LATER.contains(&later) => return Self::Later(later),
                 _ => {}
             }
@@ -365,7 +378,7 @@ mod tests {
         assert!(refusal("x/a.json", "{}").contains("entities/<Blueprint>/"));
         assert!(refusal("entities/a.json", "{}").contains("entities/<Blueprint>/"));
         assert!(refusal("blueprints/a.json", "[]").contains("object"));
-        assert!(refusal("x/scorecards/a.json", "{}").contains("`scorecards/`"));
+        assert!(refusal("x/webhooks/a.json", "{}").contains("`webhooks/`"));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use super::derived::{Before, Graph};
 use super::schema::shorten;
-use super::{Applied, Catalog, Error, blueprint, query};
+use super::{Applied, Catalog, Error, Placed, blueprint, query};
 use crate::model::{Actor, AuditEntry, BlueprintId, Scorecard, Stamped, Subject, Verb, Violation};
 use crate::store::{self, BlueprintRow, ReadTx, ScorecardRow, WriteTx};
 
@@ -128,10 +128,7 @@ impl Catalog {
         self.store
             .write(move |tx| {
                 let before = Before::of(tx)?;
-                let row = blueprint::find(tx, &blueprint)?;
-                let was = read(&find(tx, &row, &blueprint, &identifier)?)?.value;
-                tx.delete_scorecard(row.key, &identifier)?;
-                audit(tx, &actor, Verb::Delete, Some(&was), None)?;
+                delete(tx, &actor, &blueprint, &identifier)?;
                 before.queue(tx)
             })
             .await
@@ -139,8 +136,19 @@ impl Catalog {
 }
 
 impl Catalog {
-    /// Puts scorecards in place within a caller's transaction, after the blueprints that they belong to. An `Err` must
-    /// undo it.
+    /// As [`Self::list_scorecards`], on a caller's snapshot.
+    pub fn list_scorecards_in(
+        &self,
+        tx: &ReadTx<'_>,
+        blueprint: &BlueprintId,
+    ) -> Result<Vec<Scorecard>, Error> {
+        let key = blueprint::find(tx, blueprint)?.key;
+        let rows = tx.list_scorecards(Some(key))?;
+        rows.iter().map(|row| Ok(read(row)?.value)).collect()
+    }
+
+    /// Puts scorecards in place within a caller's transaction, after the blueprints that they belong to, and notes what
+    /// became of each. An `Err` must undo it.
     ///
     /// # Errors
     /// [`Error::Invalid`] with every rule that the first refused one breaks.
@@ -148,59 +156,99 @@ impl Catalog {
         &self,
         tx: &WriteTx<'_>,
         actor: &Actor,
-        scorecards: &[Scorecard],
-    ) -> Result<Applied, Error> {
-        let mut applied = Applied::default();
+        scorecards: &[Placed<Scorecard>],
+        applied: &mut Applied,
+    ) -> Result<(), Error> {
         if scorecards.is_empty() {
-            return Ok(applied);
+            return Ok(());
         }
         let before = Before::of(tx)?;
         let mut seen = HashSet::new();
-        for scorecard in scorecards {
-            if !seen.insert((&scorecard.blueprint, &scorecard.identifier)) {
+        for Placed { at, value } in scorecards {
+            let subject = name(&value.blueprint, &value.identifier);
+            let outcome = if !seen.insert((&value.blueprint, &value.identifier)) {
                 let message = "another document is the same scorecard; keep one of them";
-                return Err(Error::Invalid {
-                    subject: name(&scorecard.blueprint, &scorecard.identifier),
-                    violations: vec![Violation::new("/identifier", "unique", message)],
-                });
-            }
-            let label = format!("scorecard {}/{}", scorecard.blueprint, scorecard.identifier);
-            match save(tx, actor, scorecard, Expect::Anything)? {
-                Saved::Created => applied.created.push(label),
-                Saved::Updated => applied.updated.push(label),
-                Saved::Unchanged => applied.unchanged.push(label),
+                Err(vec![Violation::new("/identifier", "unique", message)])
+            } else if tx.find_blueprint(&value.blueprint)?.is_none() {
+                let message = format!(
+                    "blueprint `{}` does not exist, here or in the catalog",
+                    value.blueprint
+                );
+                Err(vec![Violation::new("/blueprint", "relation", message)])
+            } else {
+                match save(tx, actor, value, Expect::Anything) {
+                    Ok(was) => Ok(was),
+                    Err(Error::Invalid { violations, .. }) => Err(violations),
+                    Err(other) => return Err(other),
+                }
+            };
+            match outcome {
+                Ok(was) => {
+                    let label = format!("scorecard {}/{}", value.blueprint, value.identifier);
+                    applied.note(label, was.as_ref(), value)?;
+                }
+                Err(violations) => {
+                    let violations = violations.into_iter().map(|violation| Violation {
+                        path: format!("{at}{}", violation.path),
+                        message: format!("{subject}: {}", violation.message),
+                        ..violation
+                    });
+                    return Err(Error::Invalid {
+                        violations: violations.collect(),
+                        subject,
+                    });
+                }
             }
         }
-        before.queue(tx)?;
-        Ok(applied)
+        before.queue(tx)
+    }
+
+    /// Removes scorecards in a caller's transaction: an `Err` must undo it.
+    pub fn prune_scorecards_in(
+        &self,
+        tx: &WriteTx<'_>,
+        actor: &Actor,
+        scorecards: &[(BlueprintId, String)],
+    ) -> Result<(), Error> {
+        let before = Before::of(tx)?;
+        for (blueprint, identifier) in scorecards {
+            delete(tx, actor, blueprint, identifier)?;
+        }
+        before.queue(tx)
     }
 }
 
-/// What a save did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Saved {
-    Created,
-    Updated,
-    Unchanged,
+fn delete(
+    tx: &WriteTx<'_>,
+    actor: &Actor,
+    blueprint: &BlueprintId,
+    identifier: &str,
+) -> Result<(), Error> {
+    let row = blueprint::find(tx, blueprint)?;
+    let was = read(&find(tx, &row, blueprint, identifier)?)?.value;
+    tx.delete_scorecard(row.key, identifier)?;
+    audit(tx, actor, Verb::Delete, Some(&was), None)
 }
 
-/// Adds or replaces a scorecard. Whoever calls has the blueprint's entities queued.
+/// Adds or replaces a scorecard, and gives back what it was. Whoever calls has the blueprint's entities queued.
 pub(super) fn save(
     tx: &WriteTx<'_>,
     actor: &Actor,
     scorecard: &Scorecard,
     expect: Expect,
-) -> Result<Saved, Error> {
+) -> Result<Option<Scorecard>, Error> {
     let row = blueprint::find(tx, &scorecard.blueprint)?;
     let known = tx.list_scorecards(Some(row.key))?;
     let known: Vec<Scorecard> = known
         .iter()
         .map(|row| Ok(read(row)?.value))
         .collect::<Result<_, Error>>()?;
+    let mut known = known;
     let was = known
         .iter()
-        .find(|one| one.identifier == scorecard.identifier);
-    match (expect, was) {
+        .position(|one| one.identifier == scorecard.identifier);
+    let was = was.map(|index| known.swap_remove(index));
+    match (expect, &was) {
         (Expect::Absent, Some(_)) => {
             return Err(Error::Conflict {
                 code: "already_exists",
@@ -218,8 +266,8 @@ pub(super) fn save(
         }
         _ => {}
     }
-    if was == Some(scorecard) {
-        return Ok(Saved::Unchanged);
+    if was.as_ref() == Some(scorecard) {
+        return Ok(was);
     }
     let mut violations = check(tx, scorecard)?;
     if was.is_none() && known.len() >= MAX_SCORECARDS {
@@ -242,11 +290,8 @@ pub(super) fn save(
     } else {
         Verb::Create
     };
-    audit(tx, actor, verb, was, Some(scorecard))?;
-    Ok(match was {
-        Some(_) => Saved::Updated,
-        None => Saved::Created,
-    })
+    audit(tx, actor, verb, was.as_ref(), Some(scorecard))?;
+    Ok(was)
 }
 
 /// What the rules look at has to be there: a misspelt name would fail every entity for ever.

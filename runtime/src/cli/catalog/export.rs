@@ -1,5 +1,6 @@
 //! `goldenpath catalog export`: the catalog as files, in the layout that an apply reads.
 
+use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Read};
 use std::path::PathBuf;
 
@@ -19,7 +20,8 @@ use crate::config::Connection;
 const MARK: &str = ".goldenpath-export";
 
 const MARK_TEXT: &str = "\
-Written by `goldenpath catalog export`. A later export into this folder replaces blueprints/, actions/ and entities/.
+Written by `goldenpath catalog export`. A later export into this folder replaces blueprints/, actions/, scorecards/
+and entities/.
 ";
 
 /// Where files are written until all are there.
@@ -29,14 +31,14 @@ const STAGE: &str = ".goldenpath-export-new";
 const OLD: &str = ".goldenpath-export-old";
 
 /// What an export writes, one folder for each kind.
-const FOLDERS: &[&str] = &["blueprints", "actions", "entities"];
+const FOLDERS: &[&str] = &["blueprints", "actions", "scorecards", "entities"];
 
 /// Bytes of one line: a document may be as large as a body.
 const MAX_LINE: u64 = 16 * 1024 * 1024;
 
 const AFTER_HELP: &str = "\
-Writes one consistent state: blueprints/ID, actions/ID and entities/BLUEPRINT/ID, keys in order, without anything that
-only the portal knows (times, authors, derived values). The same catalog gives the same bytes, and applying them changes
+Writes one consistent state: blueprints/ID, actions/ID, scorecards/BLUEPRINT/ID and entities/BLUEPRINT/ID, keys in order,
+without anything that only the portal knows (times, authors, derived values). The same catalog gives the same bytes, and applying them changes
 nothing. What a file name cannot hold is written as %XX, as in URLs.
 
 The folder has to be empty or an earlier export, which is replaced when everything is there.
@@ -172,9 +174,9 @@ impl Target {
         let folder = match kind {
             "blueprint" => "blueprints".to_owned(),
             "action" => "actions".to_owned(),
-            "entity" => {
+            "entity" | "scorecard" => {
                 let blueprint = text(value, "/blueprint");
-                format!("entities/{}", folders.of_blueprint(blueprint))
+                format!("{}/{}", home(kind), folders.of_blueprint(kind, blueprint))
             }
             other => {
                 return Err(Failure::failed(format!(
@@ -194,10 +196,9 @@ impl Target {
         let identifier = text(value, "/identifier");
         let name = format!("{}.{ending}", names.name(&identifier));
         // Where the kind of a document is told by its folder, the text is read as it will be.
-        let place = if kind == "entity" {
-            format!("entities/x/{name}")
-        } else {
-            format!("{kind}s/{name}")
+        let place = match kind {
+            "entity" | "scorecard" => format!("{}/x/{name}", home(kind)),
+            _ => format!("{kind}s/{name}"),
         };
         let document = write_document(&place, value).ok_or_else(|| {
             Failure::failed(format!(
@@ -227,24 +228,33 @@ impl Target {
     }
 }
 
+/// The folder of all documents of a kind that belongs to a blueprint.
+fn home(kind: &str) -> &'static str {
+    match kind {
+        "scorecard" => "scorecards",
+        _ => "entities",
+    }
+}
+
 /// The folders that were written to so far.
 #[derive(Default)]
 struct Folders {
-    blueprints: Names,
-    /// The blueprint whose entities are being written, and its folder.
-    blueprint: Option<(String, String)>,
+    blueprints: HashMap<&'static str, Names>,
+    /// The blueprint whose entities or scorecards are being written, where they are at home, and its folder there.
+    blueprint: Option<(&'static str, String, String)>,
     /// The folder that is open, and the names in it. Documents come folder by folder.
     open: Option<(String, Dir, Names)>,
 }
 
 impl Folders {
-    /// The folder of a blueprint's entities.
-    fn of_blueprint(&mut self, blueprint: String) -> String {
+    /// The folder of a blueprint's entities or scorecards.
+    fn of_blueprint(&mut self, kind: &str, blueprint: String) -> String {
+        let home = home(kind);
         match &self.blueprint {
-            Some((known, folder)) if *known == blueprint => folder.clone(),
+            Some((at, known, folder)) if *at == home && *known == blueprint => folder.clone(),
             _ => {
-                let folder = self.blueprints.name(&blueprint);
-                self.blueprint = Some((blueprint, folder.clone()));
+                let folder = self.blueprints.entry(home).or_default().name(&blueprint);
+                self.blueprint = Some((home, blueprint, folder.clone()));
                 folder
             }
         }

@@ -224,6 +224,7 @@ fn kind(document: &Document) -> &'static str {
     match document.kind {
         DocumentKind::Blueprint => "blueprint",
         DocumentKind::Action => "action",
+        DocumentKind::Scorecard => "scorecard",
         DocumentKind::Entity | DocumentKind::Backstage => "entity",
     }
 }
@@ -235,8 +236,9 @@ fn label(document: &Document) -> String {
         value.unwrap_or_default()
     };
     match document.kind {
-        DocumentKind::Entity | DocumentKind::Backstage => {
-            format!("entity {}/{}", member("blueprint"), member("identifier"))
+        DocumentKind::Entity | DocumentKind::Backstage | DocumentKind::Scorecard => {
+            let kind = kind(document);
+            format!("{kind} {}/{}", member("blueprint"), member("identifier"))
         }
         _ => format!("{} {}", kind(document), member("identifier")),
     }

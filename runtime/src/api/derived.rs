@@ -1,0 +1,65 @@
+//! Derived values: what is still to be made, and the short wait of writes for what follows from them.
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::Method;
+use axum::middleware::Next;
+use axum::response::Response;
+use serde::Serialize;
+
+use super::error::ApiError;
+use super::reply::Json;
+use crate::app::App;
+use crate::catalog::DerivedState;
+
+/// Routes below these change what is derived.
+const CATALOG: [&str; 3] = ["/v1/blueprints", "/v1/entities", "/v1/catalog"];
+
+/// What is still to be derived.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct DerivedReply {
+    /// Always `true`.
+    ok: bool,
+    /// What is still to be derived, and what could not be.
+    #[serde(flatten)]
+    state: DerivedState,
+}
+
+/// Show what is still to be derived, and which derived values could not be made and why.
+#[utoipa::path(
+    get, path = "/v1/catalog/derived-queue", tag = "catalog",
+    security(("bearer" = ["catalog:read"])),
+    responses((status = 200, body = DerivedReply)),
+)]
+pub(super) async fn find_derived_queue(
+    State(app): State<App>,
+) -> Result<Json<DerivedReply>, ApiError> {
+    let state = app.catalog.deriver().state().await?;
+    Ok(Json(DerivedReply { ok: true, state }))
+}
+
+/// Holds the answer to a write back, for a second at most, until what follows from it is derived: whoever then reads,
+/// reads what is right.
+pub(super) async fn settle(
+    State(app): State<App>,
+    path: Option<MatchedPath>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let path = path.as_ref().map_or("", MatchedPath::as_str);
+    let writes = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE]
+        .contains(request.method())
+        && CATALOG.iter().any(|prefix| path.starts_with(prefix));
+    // A changed definition concerns all entities; of a small catalog they are done at once.
+    let background = !path.contains("/entities");
+    let response = next.run(request).await;
+    if writes
+        && response.status().is_success()
+        && let Err(error) = app.catalog.deriver().settle(background).await
+    {
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "a write could not wait for what follows from it"
+        );
+    }
+    response
+}
