@@ -13,6 +13,7 @@ use crate::app::{App, ApplyMode, Documents};
 use crate::catalog::{DocumentKind, parse_blueprint, parse_documents, parse_draft};
 use crate::config::{self, Config, Settings};
 use crate::model::{Actor, Approval, BlueprintId, PluginState};
+use crate::plugin::InstallError;
 
 /// Kept in the data folder, so that a second start can say where the credential is without a new one.
 const CREDENTIALS: &str = "demo-credentials";
@@ -175,11 +176,17 @@ async fn install(app: &App, plugin: Built, output: &Output) -> Result<(), Failur
     let failed =
         |error: &dyn std::error::Error| Failure::of(format!("install plugin `{name}`"), error);
     let actor = Actor::system();
-    let version = app
-        .plugins
-        .install(&actor, plugin.package)
-        .await
-        .map_err(|error| failed(&error))?;
+    let version = match app.plugins.install(&actor, plugin.package).await {
+        Ok(version) => version,
+        // The sources changed since the first start: no reason not to start at all.
+        Err(InstallError::Conflict(why)) => {
+            output.note(&format!(
+                "{why}, or start with another --data; until then the installed one runs"
+            ));
+            return Ok(());
+        }
+        Err(error) => return Err(failed(&error)),
+    };
     if version.state == PluginState::Active {
         output.note(&format!("{name} {} is active already", version.version));
         return Ok(());

@@ -12,6 +12,7 @@ use super::engine::Compiler;
 use super::error::{CallError, InstallError};
 use super::grant::Effective;
 use super::instance::{self, Caller, Provision};
+use super::manifest::Manifest;
 use super::package::{self, Package};
 use super::{EventSink, json as strict, loaded};
 use crate::model::{Actor, Digest, EventBody, Finding, PluginName, RunId, Timestamp};
@@ -75,6 +76,16 @@ pub fn inspect(package: &[u8]) -> Result<Inspection, InstallError> {
         resources: package.resources,
         size,
     })
+}
+
+/// Reads the text of a `plugin.toml` alone, before anything is compiled for it.
+///
+/// # Errors
+/// It is no manifest that this host takes; the text names key and line.
+pub fn check_manifest(manifest: &str) -> Result<(), InstallError> {
+    Manifest::parse(manifest)
+        .map(drop)
+        .map_err(|error| InstallError::Manifest(error.to_string()))
 }
 
 /// Embeds manifest, description, README and shipped documents (path to text) in a component: the package.

@@ -32,7 +32,7 @@ use serde_json::Value;
 use tokio::sync::{Semaphore, watch};
 
 pub use error::{CallError, InstallError, ReviewError, StartError};
-pub use inspect::{Inspection, assemble, describe, inspect};
+pub use inspect::{Inspection, assemble, check_manifest, describe, inspect};
 
 use self::capability::files::Folders;
 use self::capability::http::HttpClient;

@@ -1,9 +1,12 @@
 //! `goldenpath plugin …`, from a name to a run.
 
-use goldenpath_tests::{Portal, Program, external};
+use std::path::{Path, PathBuf};
+
+use goldenpath_tests::{Answer, Portal, Program, Server, external};
 use serde_json::json;
 
 use super::write;
+use crate::sdk::user_of_the_sdk;
 use crate::{guest_target, hello, program};
 
 #[test]
@@ -89,4 +92,104 @@ fn cargo_test(folder: &std::path::Path, target: &std::path::Path) -> bool {
         .status()
         .expect("cargo runs")
         .success()
+}
+
+/// A new plugin's folder, made by the program itself.
+fn new_plugin(cli: &Program, folder: &Path) -> PathBuf {
+    cli.run_in(folder, ["plugin", "new", "greeter"])
+        .with_code(0);
+    folder.join("greeter")
+}
+
+#[test]
+fn what_cannot_be_packaged_is_told_before_anything_is_compiled() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // A cargo that compiles nothing: whatever is told is told without it.
+    let cli = Program::new(program(), folder.path().join("home")).with("CARGO", "false");
+    let greeter = new_plugin(&cli, folder.path());
+    let manifest = greeter.join("plugin.toml");
+    let text = read(&manifest);
+    for (changed, parts) in [
+        (
+            text.replace("[limits]", "[limits]\nluck = 7"),
+            ["`luck`", "line 24"],
+        ),
+        (
+            text.replace("[limits]", "[limits]\nmemory = \"1MiB\""),
+            ["`memory`", "line 27"],
+        ),
+        (
+            text.replace(
+                "[limits]",
+                "[capabilities.teleport]\nreason = \"be away\"\n[limits]",
+            ),
+            ["`teleport`", "line 23"],
+        ),
+    ] {
+        write(&manifest, changed);
+        let ended = cli.run_in(&greeter, ["plugin", "build"]).with_code(1);
+        for part in parts.iter().chain(&["plugin.toml"]) {
+            assert!(ended.stderr.contains(part), "`{part}`: {}", ended.stderr);
+        }
+    }
+    write(&manifest, text);
+    write(
+        &greeter.join("actions/greeter.json"),
+        "{\u{201c}identifier\u{201d}: 1}",
+    );
+    let ended = cli.run_in(&greeter, ["plugin", "build"]).with_code(1);
+    for part in ["actions/greeter.json", "line 1, column 2", "U+201C"] {
+        assert!(ended.stderr.contains(part), "`{part}`: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn an_endpoint_inside_is_bound_by_command_and_only_with_both_words() {
+    let portal = Portal::start_with(program(), &["--egress-allow-private"]);
+    let server = Server::start(|_| Answer::new(200, "inside"));
+    let guest = user_of_the_sdk("talker")
+        .with_manifest(TALKS)
+        .with_action("sends");
+    write(&portal.folder().join("talker.wasm"), guest.package());
+    portal
+        .cli(&["plugin", "install", "talker.wasm"])
+        .with_code(0);
+    let bind = format!("api={}", server.url());
+    let approve = |more: &[&str]| {
+        let first = ["plugin", "approve", "talker", "1.0.0", "--yes"];
+        portal.cli(&[&first, more].concat())
+    };
+    let unbound = approve(&["--private", "api"]).with_code(2);
+    assert!(
+        unbound.stderr.contains("--bind api=URL"),
+        "{}",
+        unbound.stderr
+    );
+    let refused = approve(&["--bind", &bind]).with_code(1);
+    assert!(
+        refused.stderr.contains("allowPlaintext"),
+        "{}",
+        refused.stderr
+    );
+    approve(&["--bind", &bind, "--plaintext", "api", "--private", "api"]).with_code(0);
+    let input = json!({"method": "GET", "url": server.url()});
+    let run = portal.admin().run("sends", &input);
+    assert_eq!(run["output"]["body"], "inside", "{run}");
+}
+
+const TALKS: &str = r#"
+[capabilities.state]
+reason = "imported, never called"
+[endpoints.api]
+reason = "to talk"
+[[capabilities.http]]
+endpoint = "api"
+methods = ["GET"]
+paths = ["/"]
+reason = "to talk"
+"#;
+
+#[expect(clippy::disallowed_methods, reason = "a file of the test's own")]
+fn read(file: &Path) -> String {
+    std::fs::read_to_string(file).expect("a file")
 }

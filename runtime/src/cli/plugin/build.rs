@@ -17,6 +17,7 @@ use super::super::exit::{Exit, Failure, chain};
 use super::super::output::Output;
 use super::super::serve::block_on;
 use super::target::{GUEST_TARGET, install_target};
+use crate::catalog::parse_documents;
 use crate::config;
 use crate::plugin::{self, Inspection};
 
@@ -24,7 +25,10 @@ use crate::plugin::{self, Inspection};
 const MAX_TEXT_BYTES: u64 = 1024 * 1024;
 
 /// Folders of documents that a package may ship.
-const SHIPPED: [&str; 3] = ["actions", "blueprints", "scorecards"];
+const SHIPPED: [&str; 2] = ["actions", "blueprints"];
+
+/// Folders whose documents a later version takes.
+const LATER: &str = "scorecards";
 
 /// Small first, then fast: a component is loaded far more often than its loops run long.
 const PROFILE: [&str; 7] = [
@@ -163,6 +167,7 @@ impl Source {
                 }
             }
         }
+        check(&absolute, &manifest, &resources)?;
         let workspace = locate(&absolute, Locate::Workspace)?;
         let locked = workspace
             .parent()
@@ -256,6 +261,22 @@ impl Source {
         }
         Ok(flags)
     }
+}
+
+/// Refuses what would only be refused after minutes of compiling.
+fn check(dir: &Path, manifest: &str, resources: &BTreeMap<String, String>) -> Result<(), Failure> {
+    let place = |error: &dyn std::error::Error| Failure::of(dir.display(), error);
+    plugin::check_manifest(manifest).map_err(|error| place(&error))?;
+    for (path, text) in resources {
+        parse_documents(path, text.as_bytes()).map_err(|error| place(&error))?;
+    }
+    if dir.join(LATER).is_dir() {
+        return Err(Failure::failed(format!(
+            "`{}`: this version does not know these documents yet; leave the folder out",
+            dir.join(LATER).display()
+        )));
+    }
+    Ok(())
 }
 
 /// The component's file, where a message of cargo's says that it was built for this manifest.

@@ -17,6 +17,7 @@ Prints what the version asks for, and asks whether to allow it; with --yes or --
 
 Examples:
   goldenpath plugin approve github-repository 1.2.0 --bind github=https://git.example.com/api
+  goldenpath plugin approve notifier 1.0.0 --bind chat=http://10.0.0.7:8080 --private chat --plaintext chat
   goldenpath plugin approve hello 0.1.0 --digest sha256:…";
 
 #[derive(Debug, clap::Args)]
@@ -39,6 +40,14 @@ pub(in crate::cli) struct ApproveArguments {
     /// Where an endpoint is; may be repeated
     #[arg(long = "bind", value_name = "ENDPOINT=URL")]
     bindings: Vec<String>,
+
+    /// An endpoint that may be unencrypted; may be repeated
+    #[arg(long = "plaintext", value_name = "ENDPOINT")]
+    plaintext: Vec<String>,
+
+    /// An endpoint that may have an inside address, where the server allows those at all; may be repeated
+    #[arg(long = "private", value_name = "ENDPOINT")]
+    private: Vec<String>,
 
     /// Where a folder is; may be repeated
     #[arg(long = "folder", value_name = "NAME=PATH")]
@@ -128,6 +137,20 @@ pub(super) fn approve(arguments: &ApproveArguments, output: &Output) -> Result<E
             .or_insert_with(|| json!({"urls": []}));
         if let Some(Value::Array(urls)) = binding.get_mut("urls") {
             urls.push(Value::String(url));
+        }
+    }
+    for (flag, key, endpoints) in [
+        ("--plaintext", "allowPlaintext", &arguments.plaintext),
+        ("--private", "allowPrivate", &arguments.private),
+    ] {
+        for endpoint in endpoints {
+            let binding = bindings.get_mut(endpoint).and_then(Value::as_object_mut);
+            let binding = binding.ok_or_else(|| {
+                Failure::usage(format!(
+                    "{flag} {endpoint} needs --bind {endpoint}=URL beside it: what is allowed is one place"
+                ))
+            })?;
+            binding.insert(key.to_owned(), Value::Bool(true));
         }
     }
     decision.insert("bindings".to_owned(), Value::Object(bindings));
