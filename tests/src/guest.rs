@@ -74,11 +74,27 @@ impl Guest {
         self.try_package().unwrap_or_else(|e| panic!("{e}"))
     }
 
-    /// The package, or why there is none.
-    ///
-    /// # Errors
-    /// The parts do not fit together.
-    pub fn try_package(&self) -> Result<Vec<u8>, goldenpath::plugin::InstallError> {
+    /// The package as somebody makes it who leaves out every check: a component with sections appended.
+    pub fn unchecked_package(&self) -> Vec<u8> {
+        let mut package = self.component.clone();
+        for (name, data) in [
+            ("goldenpath:manifest", self.manifest.clone()),
+            ("goldenpath:schemas", self.described().to_string()),
+        ] {
+            let mut section = Vec::new();
+            put_length(&mut section, name.len());
+            section.extend_from_slice(name.as_bytes());
+            section.extend_from_slice(data.as_bytes());
+            // Zero is what says that a section is a custom one.
+            package.push(0);
+            put_length(&mut package, section.len());
+            package.extend_from_slice(&section);
+        }
+        package
+    }
+
+    /// What the component says of the functions that the manifest has.
+    fn described(&self) -> Value {
         let wanted = |action: &Value| {
             let named = |own: &Value| own["identifier"] == action["name"];
             self.actions.iter().any(named)
@@ -87,6 +103,14 @@ impl Guest {
         if let Some(actions) = description["actions"].as_array_mut() {
             actions.retain(wanted);
         }
+        description
+    }
+
+    /// The package, or why there is none.
+    ///
+    /// # Errors
+    /// The parts do not fit together.
+    pub fn try_package(&self) -> Result<Vec<u8>, goldenpath::plugin::InstallError> {
         let resources: BTreeMap<String, String> = self
             .actions
             .iter()
@@ -98,10 +122,23 @@ impl Guest {
         goldenpath::plugin::assemble(
             &self.component,
             &self.manifest,
-            &description,
+            &self.described(),
             "",
             &resources,
         )
+    }
+}
+
+/// Appends a length as WebAssembly writes it: seven bits in a byte, the lowest first.
+fn put_length(bytes: &mut Vec<u8>, mut length: usize) {
+    loop {
+        let low = u8::try_from(length & 0x7f).unwrap_or(0);
+        length >>= 7;
+        if length == 0 {
+            bytes.push(low);
+            return;
+        }
+        bytes.push(low | 0x80);
     }
 }
 

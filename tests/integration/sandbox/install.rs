@@ -125,6 +125,44 @@ fn a_manifest_that_asks_what_the_host_does_not_know_is_refused() {
 }
 
 #[test]
+fn a_package_made_by_hand_is_held_to_the_same_rules() {
+    let portal = portal();
+    let component = plugin_component("hello");
+    let description = Guest::describe(&component);
+    let by_hand = |manifest: &str| {
+        Guest::new("by-hand", component.clone(), &description)
+            .with_action("hello")
+            .with_manifest(manifest)
+            .unchecked_package()
+    };
+    for (manifest, hints) in [
+        (
+            "[capabilities.teleport]\nreason = \"be elsewhere\"",
+            ["teleport", "line 9"],
+        ),
+        (
+            "[limits]\nmemory = \"64MiB\"\nluck = 7",
+            ["luck", "line 11"],
+        ),
+        (
+            "[limits]\nmemory = \"64MiB\"\nmemory = \"32MiB\"",
+            ["memory", "line 11"],
+        ),
+        ("[limits]\nmemory = \"64TiB\"", ["64TiB", "line 10"]),
+    ] {
+        let reply = install(&portal, by_hand(manifest));
+        for hint in hints {
+            assert_refused(&reply, hint);
+        }
+        assert_eq!(reply.error(), "invalid_manifest");
+    }
+    let known = portal.admin().get("/v1/plugins/by-hand");
+    assert_eq!(known.status, 404, "nothing of it stays: {}", known.text());
+    assert_greets(portal.admin());
+    goldenpath::plugin::inspect(&by_hand("")).expect("without the odd key it is a package");
+}
+
+#[test]
 fn other_bytes_under_a_version_that_exists_are_refused() {
     let portal = Portal::start(program());
     portal.install(&hello());
