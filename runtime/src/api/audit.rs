@@ -15,9 +15,9 @@ use crate::model::{AuditFilter, AuditPage, AuditRow, AuditStatus, Verb};
 pub(super) struct AuditReply {
     /// Always `true`.
     ok: bool,
-    /// Newest first. Beside what is named here each row has the same in the words of the Port API: `resourceType`,
-    /// `trigger`, `context` and `diff`.
-    #[schema(value_type = Vec<AuditRow>)]
+    /// Newest first. Each row has the members of a row of the history, and the same in the words of the Port API:
+    /// `resourceType`, `trigger`, `context` and `diff`. With `includes` it has what was asked for, and its `sequence`.
+    #[schema(value_type = Vec<Object>)]
     audits: Vec<Value>,
     /// The `next` of the next page; absent on the last.
     #[serde(skip_serializing_if = "Option::is_none")]

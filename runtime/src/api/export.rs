@@ -6,7 +6,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::stream;
 
-use super::error::ApiError;
+use super::error::{ApiError, ErrorBody};
 use super::extract::Params;
 use crate::app::{App, StoreError};
 
@@ -18,7 +18,10 @@ use crate::app::{App, StoreError};
 #[utoipa::path(
     get, path = "/v1/catalog/export", tag = "catalog", security(("bearer" = ["catalog:read"])),
     params(("blueprint" = Option<Vec<String>>, Query, description = "Only this blueprint and its entities; may be given several times")),
-    responses((status = 200, body = String, content_type = "application/x-ndjson")),
+    responses(
+        (status = 200, body = String, content_type = "application/x-ndjson"),
+        (status = 404, body = ErrorBody, description = "A blueprint that is asked for does not exist."),
+    ),
 )]
 pub(super) async fn export_documents(
     State(app): State<App>,

@@ -65,6 +65,12 @@ pub(super) fn finish(document: &OpenApi) -> Value {
                 .get_mut("responses")
                 .and_then(Value::as_object_mut);
             let Some(responses) = responses else { continue };
+            for answer in responses.values_mut() {
+                // A schema would stand for each single event, and each kind of event has one of its own.
+                if let Some(stream) = answer.pointer_mut("/content/text~1event-stream") {
+                    *stream = json!({});
+                }
+            }
             for refusal in REFUSALS.iter().filter(|refusal| (refusal.when)(&question)) {
                 // What an operation says itself is more than what is true of all.
                 responses.entry(refusal.status).or_insert_with(

@@ -15,6 +15,9 @@ use crate::store::{self, ReadTx};
 /// Exports at a time. Each holds one of the few readers, and a snapshot that keeps the log of writes from being cut.
 pub(super) const AT_ONCE: usize = 1;
 
+/// How long an export waits for the one before it: long enough for one that nobody reads any more to notice that.
+const WAIT: Duration = Duration::from_secs(2);
+
 /// How long whoever reads an export may pause before it is given up.
 const PAUSE: Duration = Duration::from_secs(30);
 
@@ -82,8 +85,10 @@ impl App {
     /// Begins an export: blueprints, then actions, then scorecards and entities, each by identifier. With a scope, only
     /// these blueprints, their scorecards and their entities.
     pub async fn export(&self, scope: Vec<BlueprintId>) -> Result<Export, ExportError> {
-        let permit = self.exports.clone().try_acquire_owned();
-        let permit = permit.map_err(|_| ExportError::Busy)?;
+        let permit = tokio::time::timeout(WAIT, self.exports.clone().acquire_owned()).await;
+        let Ok(Ok(permit)) = permit else {
+            return Err(ExportError::Busy);
+        };
         let (begun, beginning) = oneshot::channel();
         let (sender, parts) = mpsc::channel(PARTS);
         let (catalog, actions) = self.parts();

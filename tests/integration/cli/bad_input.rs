@@ -59,7 +59,7 @@ fn an_apply_with_one_broken_document_changes_nothing() {
     assert_says(
         &ended,
         &[
-            "catalog/entities/Thing/a.json: /properties/size",
+            "catalog/entities/Thing/a.json:1: /properties/size",
             "entity `a`",
             "nothing was applied",
         ],

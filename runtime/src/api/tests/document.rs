@@ -383,7 +383,7 @@ fn an_export_applied_to_an_empty_portal_exports_the_same_bytes() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     // Each case opens two portals.
     let mut runner = TestRunner::new(Config {
-        cases: 16,
+        cases: 10,
         failure_persistence: None,
         ..Config::default()
     });
