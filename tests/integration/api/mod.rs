@@ -6,3 +6,4 @@ mod crash;
 mod door;
 mod golden_path;
 mod restart;
+mod schemathesis;
