@@ -197,6 +197,11 @@ impl From<catalog::Error> for ApiError {
                 subject,
                 violations,
             } => Self::invalid(&subject, violations),
+            catalog::Error::TooExpensive(message) => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "query_too_expensive",
+                message,
+            ),
             error @ catalog::Error::Random(_) => Self::internal(&error),
             error @ catalog::Error::NoJq(_) => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", error.to_string()).retry_after(2)

@@ -19,11 +19,14 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use crate::action::{self, ActionSettings, Actions};
-use crate::catalog::{Catalog, History};
+use crate::catalog::{self, Catalog, History};
 use crate::config::Config;
 use crate::jq::{self, Jq};
 use crate::plugin::{PluginHost, PluginSettings, StartError};
 use crate::store::{self, Store};
+
+/// A place in the results of a search, as the doors hand it out and take it back.
+pub use crate::store::Cursor as SearchCursor;
 
 /// What the doors may know of the store: how it fails, which way the audit log is read, which formats it writes, and
 /// how a folder is checked that nobody has open.
@@ -66,6 +69,9 @@ pub enum OpenError {
     /// The sandbox cannot be set up.
     #[error(transparent)]
     Plugins(#[from] StartError),
+    /// The indexes of the catalog cannot be brought up to date.
+    #[error("bring the indexes of the catalog up to date")]
+    Catalog(#[from] catalog::Error),
     /// The runs of an earlier life cannot be put in order.
     #[error("take up the runs")]
     Actions(#[from] action::Error),
@@ -87,6 +93,7 @@ impl App {
             vec![OsString::from(jq::worker::ARGUMENT)],
         );
         let catalog = Catalog::with_jq(store.clone(), Some(jq.clone()));
+        catalog.catch_up().await?;
         let plugins = PluginHost::new(store.clone(), catalog.clone(), settings)?;
         let settings = ActionSettings {
             workers: config.workers,

@@ -188,6 +188,7 @@ pub(super) fn update(
     for name in before.schema.properties.keys() {
         if !after.schema.properties.contains_key(name) {
             tx.delete_property(row.key, name)?;
+            tx.forget_values(row.key, name)?;
         }
     }
     for name in before.relations.keys() {

@@ -1,7 +1,7 @@
 //! What goes with a change of an entity, in the transaction of the change: whatever is kept beside the row itself
 //! learns of it here and nowhere else.
 
-use super::{Error, derived};
+use super::{Error, derived, index};
 use crate::model::{Actor, Entity};
 use crate::store::{BlueprintKey, EntityChange, EntityKey, WriteTx};
 
@@ -21,6 +21,7 @@ pub(super) struct Change<'a> {
 impl Change<'_> {
     /// Writes everything that goes with the change.
     pub(super) fn record(&self, tx: &WriteTx<'_>, actor: &Actor) -> Result<(), Error> {
+        index::record(tx, self)?;
         self.audit(tx, actor)?;
         derived::record(tx, self)
     }

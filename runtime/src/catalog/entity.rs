@@ -62,6 +62,16 @@ pub(super) fn list(
     values: Values,
 ) -> Result<Vec<Stamped<Entity>>, Error> {
     let rows = tx.list_entities(kind.key, after, limit)?;
+    complete(tx, kind, rows, values)
+}
+
+/// Puts rows and their edges together, in the order of the rows.
+pub(super) fn complete(
+    tx: &ReadTx<'_>,
+    kind: &Kind,
+    rows: Vec<EntityRow>,
+    values: Values,
+) -> Result<Vec<Stamped<Entity>>, Error> {
     let keys: Vec<EntityKey> = rows.iter().map(|row| row.key).collect();
     let mut targets = tx.list_targets(&keys)?;
     let mut entities: Vec<Stamped<Entity>> = rows

@@ -25,6 +25,9 @@ pub enum Error {
         /// Every broken rule.
         violations: Vec<Violation>,
     },
+    /// A query would cost more than anybody may take. The text says what to narrow.
+    #[error("{0}")]
+    TooExpensive(String),
     /// The system gives no random numbers, which identifiers are made of.
     #[error("make an identifier")]
     Random(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -5,6 +5,7 @@ mod apply;
 mod blueprint;
 mod canonical;
 mod change;
+mod context;
 mod derived;
 mod difference;
 mod document;
@@ -12,6 +13,7 @@ mod draft;
 mod entity;
 mod error;
 mod history;
+mod index;
 mod json;
 mod kind;
 mod prune;
@@ -19,6 +21,7 @@ mod query;
 mod relation;
 mod schema;
 mod scorecard;
+mod search;
 #[cfg(test)]
 mod tests;
 
@@ -37,7 +40,11 @@ pub use draft::{check_entity_keys, parse_blueprint, parse_draft};
 pub use error::Error;
 pub use history::{Changes, FeedError, History, Lost, Restored, readable};
 pub use json::{JsonError, JsonErrorKind, parse_json};
-pub use query::{Asker, Bound, Subjects, bind, evaluate, parse_conditions, parse_query, passes};
+pub use query::{
+    Aggregation, Asker, Bound, Correction, Course, Found, Function, Intervals, Search,
+    SearchLimits, Subjects, TextFound, TextHit, TextSearch, bind, bind_range, evaluate,
+    parse_conditions, parse_query, parse_subject, passes,
+};
 pub use schema::{MAX_DEPTH, Schema};
 pub use scorecard::parse_scorecard;
 
@@ -55,6 +62,7 @@ pub struct Catalog {
     store: Store,
     kinds: Kinds,
     deriver: Deriver,
+    limits: SearchLimits,
 }
 
 /// What a write of an entity left behind.
@@ -106,6 +114,7 @@ impl Catalog {
             deriver: Deriver::new(store.clone(), kinds.clone(), jq),
             store,
             kinds,
+            limits: SearchLimits::default(),
         }
     }
 

@@ -39,6 +39,14 @@ impl<'a> Scalar<'a> {
         }
     }
 
+    /// As [`Self::of`], where a text is never an instant.
+    pub fn plain(value: &'a Value) -> Option<Self> {
+        match value {
+            Value::String(text) => Some(Self::Text(text)),
+            other => Self::of(other),
+        }
+    }
+
     /// The scalar of a text.
     pub fn of_text(text: &'a str) -> Self {
         instant(text).map_or(Self::Text(text), Self::Instant)

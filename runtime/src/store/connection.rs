@@ -13,7 +13,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use super::audit::chain::Tail;
 use super::lock::FolderLock;
 use super::writer::{self, Job, TypedJob};
-use super::{Error, OpenError, migrate};
+use super::{Error, OpenError, migrate, query};
 use crate::model::Timestamp;
 
 /// Connections that read; more would only wait for the same two cores.
@@ -252,7 +252,9 @@ impl Readers {
     reason = "the one place that opens databases"
 )]
 pub(super) fn connect(file: &Path, flags: OpenFlags) -> Result<Connection, rusqlite::Error> {
-    let connection = Connection::open_with_flags(file, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    let mut connection =
+        Connection::open_with_flags(file, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    query::watch(&mut connection)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;

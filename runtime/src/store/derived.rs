@@ -256,6 +256,7 @@ impl WriteTx<'_> {
             true => None,
             false => Some(text(&derived.failures)?),
         };
+        let before = self.find_derived(key)?;
         let changed = self
             .connection
             .prepare_cached(
@@ -274,6 +275,9 @@ impl WriteTx<'_> {
                 text(&derived.scorecards)?,
                 failures,
             ])?;
+        if changed > 0 {
+            self.index_derived(key, &before, derived)?;
+        }
         Ok(changed > 0)
     }
 

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::Error;
 use super::blueprint::{BlueprintKey, stamp};
 use super::connection::{ReadTx, WriteTx};
+use super::derived::DerivedRow;
 use crate::model::{BlueprintId, Entity, EntityId, Stamp};
 
 /// Names an entity's row; never used for another one.
@@ -91,6 +92,19 @@ impl ReadTx<'_> {
             })
             .optional()?;
         Ok(key)
+    }
+
+    /// The title of one entity.
+    pub fn find_title(
+        &self,
+        blueprint: BlueprintKey,
+        id: &EntityId,
+    ) -> Result<Option<String>, Error> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT title FROM entity WHERE blueprint_id = ?1 AND identifier = ?2",
+        )?;
+        let title = statement.query_row(params![blueprint.0, id.as_str()], |row| row.get(0));
+        Ok(title.optional()?.flatten())
     }
 
     /// Entities of a blueprint by identifier, those after `after`, at most `limit`.
@@ -250,6 +264,7 @@ impl WriteTx<'_> {
 
     /// Removes an entity and its own edges. Nothing may point at it any more.
     pub fn delete_entity(&self, key: EntityKey) -> Result<(), Error> {
+        self.index_derived(key, &self.find_derived(key)?, &DerivedRow::default())?;
         self.connection
             .prepare_cached("DELETE FROM entity WHERE id = ?1")?
             .execute([key.0])?;

@@ -7,7 +7,10 @@ use std::path::PathBuf;
 pub enum Error {
     /// The database refused; a constraint that fires here is a rule that a floor above forgot to check.
     #[error("use the database")]
-    Sqlite(#[from] rusqlite::Error),
+    Sqlite(#[source] rusqlite::Error),
+    /// The reading took longer than it was allowed to.
+    #[error("read within the time that a query has")]
+    TooLong,
     /// A stored value is not what this version writes.
     #[error("read a stored {what}")]
     Corrupt {
@@ -25,6 +28,16 @@ pub enum Error {
     /// The store is being closed.
     #[error("reach the store: it is closing")]
     Closed,
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        // Nothing else interrupts: the progress handler of a query whose time is up.
+        match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::OperationInterrupted) => Self::TooLong,
+            _ => Self::Sqlite(error),
+        }
+    }
 }
 
 impl Error {

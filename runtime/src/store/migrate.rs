@@ -19,6 +19,7 @@ pub(super) const MAIN: &[&str] = &[
     HISTORY,
     include_str!("../../migrations/main/0006_source.sql"),
     include_str!("../../migrations/main/0007_derived.sql"),
+    include_str!("../../migrations/main/0008_search.sql"),
 ];
 
 /// The formats of `logs.db`, oldest first.

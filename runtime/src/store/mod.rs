@@ -20,11 +20,14 @@ mod migrate;
 mod plugin;
 mod plugin_state;
 mod principal;
+mod query;
 mod run;
 mod scorecard;
 mod source;
 #[cfg(test)]
 mod tests;
+mod text;
+mod value;
 mod writer;
 
 use std::path::Path;
@@ -47,8 +50,11 @@ pub use migrate::{FORMATS, Formats};
 pub use plugin::StoredPlugin;
 pub use plugin_state::StateWrite;
 pub use principal::Credential;
+pub use query::{Column, ColumnTest, Condition, Cursor, Driver, Matching};
 pub use scorecard::{ScorecardKey, ScorecardRow};
 pub use source::{Owned, SourceKey};
+pub use text::{TextRow, Word};
+pub use value::{IndexValue, PropertyKey, Span, scorecard_name};
 
 use connection::{Database, Durability};
 

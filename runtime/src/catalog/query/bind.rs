@@ -5,9 +5,10 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use super::evaluate::Subjects;
+use super::parse::parse_range;
 use crate::model::{
     Compare, ContextValue, EntityId, Holder, Identifiers, Meta, Operand, Operator, Period, Query,
-    Rule, Subject, Test, Timestamp, Walk,
+    Rule, Scalar, Subject, Test, Timestamp, Violation, Walk,
 };
 
 /// Words that portals put into saved queries for the teams of whoever looks.
@@ -67,6 +68,36 @@ pub fn bind(query: &Query, asker: &Asker) -> Bound {
     Bound(bind_query(query, asker))
 }
 
+/// Reads a range of time, by its ends or by its preset. `path` is its JSON pointer.
+///
+/// # Errors
+/// Every broken rule.
+pub fn bind_range(
+    range: &Value,
+    path: &str,
+    asker: &Asker,
+) -> Result<(Timestamp, Timestamp), Vec<Violation>> {
+    let operand = match parse_range(range, path)? {
+        Operand::Period(period) => self::range(period, asker.now),
+        other => other,
+    };
+    let at = |end: &Option<Value>| match end.as_ref().and_then(Scalar::of) {
+        Some(Scalar::Instant(microseconds)) => Some(Timestamp(microseconds.div_euclid(1_000))),
+        _ => None,
+    };
+    let ends = match &operand {
+        Operand::Range { from, to } => (at(from), at(to).or(to.is_none().then_some(asker.now))),
+        _ => (None, None),
+    };
+    match ends {
+        (Some(from), Some(to)) if from < to => Ok((from, to)),
+        _ => {
+            let message = "must begin with an instant and end with a later one, or name a `preset`";
+            Err(vec![Violation::new(path, "type", message)])
+        }
+    }
+}
+
 fn bind_query(query: &Query, asker: &Asker) -> Query {
     Query {
         combinator: query.combinator,
@@ -124,15 +155,15 @@ fn bind_test(test: &Test, asker: &Asker) -> Test {
         Operand::Value(value) => Operand::Value(words(value, asker)),
         other => other.clone(),
     };
-    let now = || Operand::Value(Value::String(asker.now.to_string()));
-    // An instant that is over lies before now; a text that is no instant does neither.
-    let (operator, operand) = match test.operator {
-        Operator::Expired => (Operator::LessOrEqual, now()),
-        Operator::NotExpired => (Operator::Greater, now()),
-        other => (other, operand),
+    // What is over is so at one moment for the whole catalog.
+    let operand = match test.operator {
+        Operator::Expired | Operator::NotExpired => {
+            Operand::Value(Value::String(asker.now.to_string()))
+        }
+        _ => operand,
     };
     Test {
-        operator,
+        operator: test.operator,
         operand,
         negated: test.negated,
     }

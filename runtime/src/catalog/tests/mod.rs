@@ -10,6 +10,7 @@ mod entity;
 mod history;
 mod oracle;
 mod scorecard;
+mod search;
 
 use super::*;
 use crate::model::{AuditFilter, AuditRow};

@@ -317,6 +317,7 @@ fn refusal(error: Error) -> catalog::Error {
         Error::NotFound(what) => catalog::Error::NotFound(what),
         Error::Conflict { message, .. } => catalog::Error::Conflict(message),
         Error::Invalid { violations, .. } => catalog::Error::Invalid(plain(violations)),
+        Error::TooExpensive(message) => catalog::Error::Unavailable(message),
         error @ (Error::Store(_) | Error::Random(_) | Error::NoJq(_)) => {
             tracing::error!(%error, "the catalog could not serve a plugin");
             catalog::Error::Unavailable("the catalog cannot answer now".to_owned())

@@ -70,6 +70,12 @@ pub fn parse_conditions(document: &Value, path: &str) -> Result<Query, Vec<Viola
     Parser::new(Dialect::Conditions).parse(document, path)
 }
 
+/// Reads a range by itself.
+pub(super) fn parse_range(range: &Value, path: &str) -> Result<Operand, Vec<Violation>> {
+    let mut parser = Parser::new(Dialect::Search);
+    parser.range(range, path).ok_or(parser.found)
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Dialect {
     Search,

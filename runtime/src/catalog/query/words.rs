@@ -1,0 +1,276 @@
+//! Words: how texts are cut into them, and which one was meant where a word is misspelt.
+
+use std::cmp::Reverse;
+
+use serde_json::Value;
+
+use crate::catalog::Error;
+use crate::model::Entity;
+use crate::store::{ReadTx, TextRow, Word};
+
+/// Characters of what somebody may search for.
+pub(super) const MAX_QUERY: usize = 200;
+
+/// Words of it; the rest is left out.
+const MAX_WORDS: usize = 8;
+
+/// Characters of a word; a longer run of letters is a key or a picture, and nobody searches for it.
+const MAX_WORD: usize = 64;
+
+/// Bytes of the text of one entity that are indexed.
+const MAX_TEXT: usize = 32 * 1024;
+
+/// Words of the index that are looked at for one misspelt word.
+const MAX_SIMILAR: usize = 50_000;
+
+/// Spellings that are tried for one misspelt word.
+const MAX_SPELLINGS: usize = 3;
+
+/// A word that nobody uses, and what was searched for instead.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+pub struct Correction {
+    /// The word as it was given.
+    pub from: String,
+    /// The words that were meant, the most frequent first.
+    pub to: Vec<String>,
+}
+
+/// The words of an entity.
+pub(in crate::catalog) fn row(entity: &Entity) -> TextRow {
+    let mut row = TextRow::default();
+    add(&mut row.identifier, entity.identifier.as_str());
+    if let Some(title) = &entity.title {
+        add(&mut row.title, title);
+    }
+    for value in entity.properties.values() {
+        add_value(&mut row.body, value);
+    }
+    row
+}
+
+fn add_value(to: &mut String, value: &Value) {
+    match value {
+        Value::String(text) => add(to, text),
+        Value::Array(list) => {
+            for value in list {
+                if let Value::String(text) = value {
+                    add(to, text);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Adds the words of a text, and the parts of those that are joined by capitals.
+fn add(to: &mut String, text: &str) {
+    for word in runs(text) {
+        if to.len() + word.len() > MAX_TEXT {
+            return;
+        }
+        to.push_str(word);
+        to.push(' ');
+        let parts = humps(word);
+        if parts.len() > 1 {
+            for part in parts {
+                to.push_str(part);
+                to.push(' ');
+            }
+        }
+    }
+}
+
+/// The runs of letters and digits that are short enough to be words.
+fn runs(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty() && word.chars().take(MAX_WORD + 1).count() <= MAX_WORD)
+}
+
+/// `CartService` is `Cart` and `Service`.
+fn humps(word: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let (mut start, mut was_lower) = (0, false);
+    for (at, c) in word.char_indices() {
+        if c.is_uppercase() && was_lower {
+            parts.extend(word.get(start..at));
+            start = at;
+        }
+        was_lower = c.is_lowercase() || c.is_ascii_digit();
+    }
+    parts.extend(word.get(start..));
+    parts
+}
+
+/// The words that somebody searches for; the last may be only begun.
+pub(super) fn asked(text: &str) -> Vec<Word> {
+    let text: String = text.chars().take(MAX_QUERY).collect();
+    let mut words: Vec<Word> = runs(&text)
+        .take(MAX_WORDS)
+        .map(|word| Word {
+            spellings: vec![word.to_lowercase()],
+            beginning: false,
+        })
+        .collect();
+    if let Some(last) = words.last_mut() {
+        last.beginning = true;
+    }
+    words
+}
+
+/// Puts what was meant in place of words that no entity has.
+pub(super) fn correct(tx: &ReadTx<'_>, words: &mut [Word]) -> Result<Vec<Correction>, Error> {
+    let mut corrections = Vec::new();
+    for word in words {
+        if tx.has_text(word)? {
+            continue;
+        }
+        let Some(from) = word.spellings.first().cloned() else {
+            continue;
+        };
+        let to = similar(tx, &from)?;
+        if to.is_empty() {
+            continue;
+        }
+        word.spellings.clone_from(&to);
+        word.beginning = false;
+        corrections.push(Correction { from, to });
+    }
+    Ok(corrections)
+}
+
+/// Words of the index that are the nearest to a misspelt one. Few people mistype the first two letters: those that
+/// begin so are looked at first.
+fn similar(tx: &ReadTx<'_>, word: &str) -> Result<Vec<String>, Error> {
+    let length = word.chars().count();
+    let most = match length {
+        0..=2 => return Ok(Vec::new()),
+        3..=4 => 1,
+        _ => 2,
+    };
+    for letters in [2, 1] {
+        let beginning: String = word.chars().take(letters).collect();
+        let mut near: Vec<(usize, Reverse<u64>, String)> = Vec::new();
+        for (term, entities) in tx.list_words(&beginning, MAX_SIMILAR)? {
+            if let Some(distance) = distance(word, &term, most) {
+                near.push((distance, Reverse(entities), term));
+            }
+        }
+        near.sort_unstable();
+        let Some((nearest, ..)) = near.first() else {
+            continue;
+        };
+        let nearest = *nearest;
+        let best = near
+            .into_iter()
+            .filter(|(distance, ..)| *distance == nearest);
+        return Ok(best.take(MAX_SPELLINGS).map(|(.., term)| term).collect());
+    }
+    Ok(Vec::new())
+}
+
+/// How many letters are missing, added, changed or swapped with their neighbour; `None` where they are more than
+/// `most`.
+fn distance(a: &str, b: &str, most: usize) -> Option<usize> {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    if a.len().abs_diff(b.len()) > most {
+        return None;
+    }
+    let mut before: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut row = Vec::with_capacity(b.len() + 1);
+        row.push(i + 1);
+        for (j, y) in b.iter().enumerate() {
+            let at =
+                |row: &[usize], index: usize| row.get(index).copied().unwrap_or(usize::MAX / 2);
+            let mut least = (at(&last, j) + usize::from(x != y))
+                .min(at(&last, j + 1) + 1)
+                .min(at(&row, j) + 1);
+            let swapped = i > 0 && j > 0 && a.get(i - 1) == Some(y) && b.get(j - 1) == Some(x);
+            if swapped {
+                least = least.min(at(&before, j - 1) + 1);
+            }
+            row.push(least);
+        }
+        if row.iter().min().is_some_and(|least| *least > most) {
+            return None;
+        }
+        before = std::mem::replace(&mut last, row);
+    }
+    last.last().copied().filter(|distance| *distance <= most)
+}
+
+/// The parts of an entity in which one of the words stands.
+pub(super) fn matched(entity: &Entity, words: &[Word]) -> Vec<String> {
+    let has = |text: &str| {
+        let mut row = String::new();
+        add(&mut row, text);
+        let text = row.to_lowercase();
+        text.split(' ').any(|found| {
+            words.iter().any(|word| {
+                word.spellings.iter().any(|wanted| {
+                    found == wanted || (word.beginning && found.starts_with(wanted.as_str()))
+                })
+            })
+        })
+    };
+    let mut parts = Vec::new();
+    if entity.title.as_deref().is_some_and(has) {
+        parts.push("title".to_owned());
+    }
+    if has(entity.identifier.as_str()) {
+        parts.push("identifier".to_owned());
+    }
+    for (name, value) in &entity.properties {
+        let found = match value {
+            Value::String(text) => has(text),
+            Value::Array(list) => list.iter().filter_map(Value::as_str).any(has),
+            _ => false,
+        };
+        if found {
+            parts.push(format!("properties.{name}"));
+        }
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_runs_of_letters_and_digits_and_their_humps() {
+        let mut text = String::new();
+        add(&mut text, "CartService, payments-api (v2) \"DROP\"");
+        assert_eq!(text, "CartService Cart Service payments api v2 DROP ");
+        let mut text = String::new();
+        add(&mut text, &"x".repeat(MAX_WORD + 1));
+        assert_eq!(text, "");
+        let words = asked("Foo* AND (\"bar");
+        let spelt: Vec<_> = words
+            .iter()
+            .map(|word| word.spellings[0].as_str())
+            .collect();
+        assert_eq!(spelt, ["foo", "and", "bar"]);
+        assert_eq!(
+            words.iter().map(|word| word.beginning).collect::<Vec<_>>(),
+            [false, false, true]
+        );
+        assert_eq!(asked(&"a ".repeat(500)).len(), MAX_WORDS);
+    }
+
+    #[test]
+    fn distance_counts_slips_up_to_a_bound() {
+        for (a, b, wanted) in [
+            ("payment", "payment", Some(0)),
+            ("paymnet", "payment", Some(1)),
+            ("pament", "payment", Some(1)),
+            ("paymments", "payment", Some(2)),
+            ("poymant", "payment", Some(2)),
+            ("service", "payment", None),
+            ("größe", "grösse", Some(2)),
+        ] {
+            assert_eq!(distance(a, b, 2), wanted, "{a} {b}");
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Asking the catalog, on a snapshot of its own and within limits.
+
+use std::collections::{HashMap, HashSet};
+
+use serde_json::Value;
+
+use super::query::{
+    Aggregation, Found, Search, SearchLimits, Searcher, TextFound, TextSearch, aggregate,
+    find_text, within,
+};
+use super::{Catalog, Error, index};
+use crate::model::{Actor, BlueprintId, Entity, Query, Stamped, Timestamp};
+
+impl Catalog {
+    /// The same catalog, with other limits on what a query may cost.
+    #[must_use]
+    pub fn with_search_limits(mut self, limits: SearchLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Takes entities into the indexes that an older version wrote. Quick where there are none, and taken up again
+    /// where it was broken off.
+    pub async fn catch_up(&self) -> Result<(), Error> {
+        loop {
+            let kinds = self.kinds.clone();
+            if !self
+                .store
+                .write(move |tx| index::catch_up(tx, &kinds))
+                .await?
+            {
+                return Ok(());
+            }
+        }
+    }
+
+    /// A page of the entities for which a query holds.
+    ///
+    /// # Errors
+    /// [`Error::TooExpensive`] where finding them would take too long.
+    pub async fn search(
+        &self,
+        actor: &Actor,
+        search: Search,
+        now: Timestamp,
+    ) -> Result<Found, Error> {
+        let (kinds, limits, actor) = (self.kinds.clone(), self.limits, actor.clone());
+        self.store
+            .read(move |tx| {
+                within(tx, limits, || {
+                    Searcher::new(tx, &kinds, &actor, &search.query, limits, now)?
+                        .with_text(search.text.as_deref())?
+                        .find(&search)
+                })
+            })
+            .await
+    }
+
+    /// How many entities a query holds for, by blueprint; those without any are left out.
+    ///
+    /// # Errors
+    /// [`Error::TooExpensive`] where counting them would take too long.
+    pub async fn count(
+        &self,
+        actor: &Actor,
+        query: Query,
+        blueprint: Option<BlueprintId>,
+        now: Timestamp,
+    ) -> Result<Vec<(BlueprintId, u64)>, Error> {
+        let (kinds, limits, actor) = (self.kinds.clone(), self.limits, actor.clone());
+        self.store
+            .read(move |tx| {
+                within(tx, limits, || {
+                    let searcher = Searcher::new(tx, &kinds, &actor, &query, limits, now)?;
+                    searcher.count_all(blueprint.as_ref())
+                })
+            })
+            .await
+    }
+
+    /// The entities that have all of some words, the best first.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where there are no words, [`Error::TooExpensive`] where finding them would take too long.
+    pub async fn search_text(&self, search: TextSearch) -> Result<TextFound, Error> {
+        let (kinds, limits) = (self.kinds.clone(), self.limits);
+        self.store
+            .read(move |tx| within(tx, limits, || find_text(tx, &kinds, &search)))
+            .await
+    }
+
+    /// What is known of many entities together.
+    ///
+    /// # Errors
+    /// [`Error::TooExpensive`] where working it out would take too long.
+    pub async fn aggregate(
+        &self,
+        actor: &Actor,
+        wanted: Aggregation,
+        now: Timestamp,
+    ) -> Result<Value, Error> {
+        let (kinds, limits, actor) = (self.kinds.clone(), self.limits, actor.clone());
+        self.store
+            .read(move |tx| {
+                within(tx, limits, || {
+                    let searcher = Searcher::new(tx, &kinds, &actor, &wanted.query, limits, now)?;
+                    aggregate(&searcher, &wanted)
+                })
+            })
+            .await
+    }
+
+    /// Titles of what some entities point at: by blueprint of the entity, relation and identifier of the target.
+    pub async fn titles_of_targets(
+        &self,
+        entities: &[Stamped<Entity>],
+    ) -> Result<HashMap<(BlueprintId, String, String), Option<String>>, Error> {
+        let mut wanted = HashSet::new();
+        for Stamped { value, .. } in entities {
+            for (name, to) in &value.relations {
+                for id in to.targets() {
+                    wanted.insert((value.blueprint.clone(), name.clone(), id.clone()));
+                }
+            }
+        }
+        let kinds = self.kinds.clone();
+        self.store
+            .read(move |tx| {
+                let mut titles = HashMap::with_capacity(wanted.len());
+                for (blueprint, name, id) in wanted {
+                    let kind = kinds.load(tx, &blueprint)?;
+                    let Some(definition) = kind.blueprint().relations.get(&name) else {
+                        continue;
+                    };
+                    let target = kinds.load(tx, &definition.target)?;
+                    let title = tx.find_title(target.key, &id)?;
+                    titles.insert((blueprint, name, id.into()), title);
+                }
+                Ok(titles)
+            })
+            .await
+    }
+}
