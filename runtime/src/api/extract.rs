@@ -73,6 +73,14 @@ impl Params {
             .collect()
     }
 
+    /// All values under a name; clients repeat the name, or separate the values by commas.
+    pub(super) fn texts(&self, name: &str) -> Vec<String> {
+        let named = self.0.iter().filter(|(key, _)| key == name);
+        let split = named.flat_map(|(_, values)| values.split(','));
+        let trimmed = split.map(str::trim).filter(|value| !value.is_empty());
+        trimmed.map(str::to_owned).collect()
+    }
+
     /// A switch, read leniently: there are clients that send Go's formatting errors. Anything but a clear yes is no.
     pub(super) fn switch(&self, name: &str) -> bool {
         self.text(name).is_some_and(|value| {

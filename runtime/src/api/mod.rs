@@ -26,6 +26,7 @@ mod quota;
 mod reply;
 mod run;
 mod scorecard;
+mod search;
 mod state;
 mod stream;
 
@@ -71,6 +72,12 @@ fn table() -> OpenApiRouter<ApiState> {
         .routes(routes!(scorecard::list_scorecards, scorecard::create_scorecard, scorecard::put_scorecards))
         .routes(routes!(scorecard::find_scorecard, scorecard::replace_scorecard, scorecard::delete_scorecard))
         .routes(routes!(derived::find_derived_queue))
+        .routes(routes!(search::search_entities))
+        .routes(routes!(search::search_blueprint))
+        .routes(routes!(search::text::search_text))
+        .routes(routes!(search::aggregate::aggregate_entities))
+        .routes(routes!(search::aggregate::aggregate_entities_over_time))
+        .routes(routes!(search::aggregate::list_properties_history))
         .routes(routes!(apply::apply_documents))
         .routes(routes!(export::export_documents))
         // Actions and runs.

@@ -12,6 +12,7 @@ use super::auth::Caller;
 use super::error::ApiError;
 use super::extract::{InPath, JsonBody, Params};
 use super::reply::{Created, Done, Json};
+use super::search::query_parameter;
 use crate::app::App;
 use crate::catalog::{Dependents, Values, WriteOptions, Written, parse_draft};
 use crate::model::{
@@ -74,13 +75,29 @@ pub(super) async fn find_entity(
 #[utoipa::path(
     get, path = "/v1/blueprints/{blueprint}/entities-count", tag = "catalog",
     security(("bearer" = ["catalog:read"])),
-    params(("blueprint" = String, Path, description = "Identifier of the blueprint")),
+    params(
+        ("blueprint" = String, Path, description = "Identifier of the blueprint"),
+        ("query" = Option<String>, Query, description = "Only those for which this query holds, as JSON"),
+    ),
     responses((status = 200, body = CountReply)),
 )]
 pub(super) async fn count_entities(
     State(app): State<App>,
+    caller: Caller,
     InPath(blueprint): InPath<BlueprintId>,
+    params: Params,
 ) -> Result<Json<CountReply>, ApiError> {
+    if let Some(query) = query_parameter(&params)? {
+        let now = Timestamp::now();
+        let counts = app
+            .catalog
+            .count(&caller, query, Some(blueprint), now)
+            .await?;
+        return Ok(Json(CountReply {
+            ok: true,
+            count: counts.iter().map(|(_, count)| count).sum(),
+        }));
+    }
     Ok(Json(CountReply {
         ok: true,
         count: app.catalog.count_entities(&blueprint).await?,

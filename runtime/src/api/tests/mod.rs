@@ -6,6 +6,7 @@ mod document;
 mod edge;
 mod history;
 mod run;
+mod search;
 
 use axum::Router;
 use axum::body::Body;
