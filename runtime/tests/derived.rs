@@ -347,3 +347,84 @@ async fn cost_of_a_calculation_by_the_size_of_its_batch() {
         println!("{size:>6} entities per batch: {best:.1} µs each");
     }
 }
+
+/// Run by hand, as the one above.
+#[tokio::test]
+#[ignore = "prints a measurement"]
+async fn time_to_derive_a_hundred_thousand_entities() {
+    use std::time::Instant;
+
+    const ENTITIES: usize = 100_000;
+    const MEMBERS: usize = 100;
+
+    let folder = tempfile::tempdir().unwrap();
+    let portal = Portal::open(folder.path()).await;
+    let count = json!({ "calculationBy": "entities", "func": "count" });
+    let rule = |identifier: &str, level: &str, condition: Value| json!({ "identifier": identifier, "level": level, "query": { "combinator": "and", "conditions": [condition] } });
+    let system = json!({ "identifier": "System", "title": "System", "schema": {} });
+    portal.define(system.clone()).await.unwrap();
+    let service = json!({
+        "identifier": "Service", "title": "Service",
+        "schema": { "properties": { "language": { "type": "string" }, "tier": { "type": "number" }, "owner": { "type": "string" } } },
+        "relations": { "system": { "target": "System" } },
+    });
+    portal.define(service.clone()).await.unwrap();
+    let began = Instant::now();
+    for part in 0..10 {
+        let mut entities = Vec::new();
+        for number in (part * ENTITIES / 10)..((part + 1) * ENTITIES / 10) {
+            if number % MEMBERS == 0 {
+                let system =
+                    json!({ "identifier": format!("y{}", number / MEMBERS), "title": "A system" });
+                entities.push((id("System"), parse_draft(system).unwrap()));
+            }
+            let service = json!({
+                "identifier": format!("s{number}"), "title": "A service",
+                "properties": { "language": "rust", "tier": number % 4, "owner": if number % 3 == 0 { "ann" } else { "" } },
+                "relations": { "system": format!("y{}", number / MEMBERS) },
+            });
+            entities.push((id("Service"), parse_draft(service).unwrap()));
+        }
+        let entities = entities.into_iter().map(Into::into).collect();
+        let (catalog, actor) = (portal.catalog.clone(), portal.actor.clone());
+        let written = portal
+            .store
+            .write(move |tx| catalog.apply_in(tx, &actor, Vec::new(), entities));
+        written.await.unwrap();
+    }
+    println!("written: {:.2} s", began.elapsed().as_secs_f64());
+    let measure = async |what: &str| {
+        let began = Instant::now();
+        portal.settle().await;
+        println!("{what}: {:.2} s", began.elapsed().as_secs_f64());
+    };
+    let card = json!({ "identifier": "ready", "title": "Ready", "rules": [
+        rule("owner", "Bronze", json!({ "property": "owner", "operator": "isNotEmpty" })),
+        rule("tier", "Silver", json!({ "property": "tier", "operator": "<=", "value": 2 })),
+        rule("language", "Gold", json!({ "property": "language", "operator": "in", "value": ["rust", "go"] })),
+    ] });
+    let card = goldenpath::catalog::parse_scorecard(card, &id("Service")).unwrap();
+    portal
+        .catalog
+        .create_scorecard(&portal.actor, card)
+        .await
+        .unwrap();
+    measure("a scorecard").await;
+    let mut mirrored = service.clone();
+    mirrored["mirrorProperties"] = json!({ "systemTitle": { "path": "system.$title" } });
+    portal.define(mirrored.clone()).await.unwrap();
+    measure("a scorecard and a mirror").await;
+    mirrored["calculationProperties"] =
+        json!({ "link": text(r#""https://example.com/" + .identifier"#) });
+    portal.define(mirrored).await.unwrap();
+    measure("a scorecard, a mirror and a calculation").await;
+    let mut counted = system;
+    counted["aggregationProperties"] =
+        json!({ "services": { "target": "Service", "calculationSpec": count } });
+    portal.define(counted).await.unwrap();
+    measure("a count over all of them").await;
+    portal
+        .put("System", json!({ "identifier": "y7", "title": "Another" }))
+        .await;
+    measure("a mirror of one renamed system").await;
+}

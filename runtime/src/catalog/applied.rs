@@ -9,7 +9,9 @@ use crate::store;
 /// Bytes of JSON that the differences of one apply may have in all: an answer is read by people.
 const MAX_DIFFERENCES: usize = 8 * 1024 * 1024;
 
-/// What an apply did, or would do. Documents are named as `blueprint ID`, `entity BLUEPRINT/ID` `scorecard BLUEPRINT/ID` or `action ID`.
+/// What an apply did, or would do.
+///
+/// Documents are named as `blueprint ID`, `entity BLUEPRINT/ID`, `scorecard BLUEPRINT/ID` or `action ID`.
 #[derive(Clone, Debug, Default, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Applied {

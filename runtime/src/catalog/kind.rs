@@ -7,6 +7,7 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
 use super::Error;
+use super::derived::is_derived;
 use super::schema::{Schema, join};
 use crate::model::{Blueprint, BlueprintId, Violation};
 use crate::store::{self, BlueprintKey, BlueprintRow, ReadTx};
@@ -112,6 +113,13 @@ impl Parts {
             let path = join("/properties", name);
             match self.schemas.get(name) {
                 Some(schema) => found.extend(schema.check(value, &path)),
+                None if is_derived(&self.blueprint, name) => {
+                    let message = format!(
+                        "`{name}` is derived by blueprint `{}`: nobody writes it",
+                        self.blueprint.identifier
+                    );
+                    found.push(Violation::new(path, "readOnly", message));
+                }
                 None => found.push(Violation::new(
                     path,
                     "additionalProperties",

@@ -3,6 +3,7 @@
 mod backup;
 mod bad_input;
 mod crash;
+mod derived;
 mod door;
 mod golden_path;
 mod restart;

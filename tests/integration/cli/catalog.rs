@@ -277,3 +277,60 @@ fn a_generated_catalog_is_taken_whole() {
         generator.entity(Kind::Service, 7)["properties"]
     );
 }
+
+#[test]
+fn scorecards_are_applied_exported_and_pruned_with_the_rest() {
+    let portal = Portal::start(program());
+    write(
+        &portal.folder().join("catalog/blueprints/service.yaml"),
+        "identifier: Service\ntitle: Service\nschema:\n  properties:\n    owner: {type: string}\n",
+    );
+    let card = portal
+        .folder()
+        .join("catalog/scorecards/Service/ready.yaml");
+    let rule = |property: &str| {
+        format!(
+            "identifier: ready\ntitle: Ready\nrules:\n  - identifier: owned\n    title: Has an owner\n    level: Bronze\n    query:\n      combinator: and\n      conditions:\n        - {{property: {property}, operator: isNotEmpty}}\n"
+        )
+    };
+    write(&card, rule("onwer"));
+    let apply = ["catalog", "apply", "catalog", "--source", "here"];
+    let told = portal.cli(&apply).with_code(1).stderr;
+    assert!(
+        told.contains("catalog/scorecards/Service/ready.yaml") && told.contains("`onwer`"),
+        "{told}"
+    );
+    write(&card, rule("owner"));
+    write(
+        &portal.folder().join("catalog/entities/Service/all.yaml"),
+        "identifier: cart\nproperties:\n  owner: ada\n",
+    );
+    let done = portal.cli(&apply).with_code(0).stdout;
+    assert!(done.contains("created scorecard Service/ready"), "{done}");
+    let cart = portal
+        .admin()
+        .get("/v1/blueprints/Service/entities/cart")
+        .with_status(200)
+        .json();
+    assert_eq!(cart["entity"]["scorecards"]["ready"]["level"], "Gold");
+    portal.cli(&["catalog", "diff", "catalog"]).with_code(0);
+    portal.cli(&["catalog", "export", "out"]).with_code(0);
+    assert!(files(&portal.folder().join("out")).contains_key("scorecards/Service/ready.json"));
+    portal.cli(&["catalog", "diff", "out"]).with_code(0);
+
+    #[expect(clippy::disallowed_methods, reason = "the test's own files")]
+    std::fs::remove_file(&card).expect("it was written");
+    portal
+        .cli(&[&apply[..], &["--prune", "--yes"]].concat())
+        .with_code(0);
+    portal
+        .admin()
+        .get("/v1/blueprints/Service/scorecards/ready")
+        .with_status(404);
+    let cart = portal
+        .admin()
+        .get("/v1/blueprints/Service/entities/cart")
+        .with_status(200)
+        .json();
+    assert!(cart["entity"].get("scorecards").is_none(), "{cart}");
+}

@@ -33,5 +33,5 @@ pub(super) use check::Before;
 pub(super) use conditions::Conditions;
 pub(super) use graph::Graph;
 pub(super) use own::record;
-pub(super) use parse::{COLORS, filters};
+pub(super) use parse::{COLORS, filters, is_derived};
 pub(super) use view::attach;

@@ -452,6 +452,14 @@ impl Faults {
     }
 }
 
+/// Whether a blueprint derives a property of a name.
+pub(in crate::catalog) fn is_derived(blueprint: &Blueprint, name: &str) -> bool {
+    [MIRRORS, CALCULATIONS, AGGREGATIONS].iter().any(|key| {
+        let definitions = blueprint.extra.get(*key).and_then(Value::as_object);
+        definitions.is_some_and(|definitions| definitions.contains_key(name))
+    })
+}
+
 /// The jq filters of a blueprint's document or of a part of it, with their places.
 pub(in crate::catalog) fn filters(extra: &Map<String, Value>) -> IndexMap<String, String> {
     let calculations = extra.get(CALCULATIONS).and_then(Value::as_object);

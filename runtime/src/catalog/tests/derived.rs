@@ -323,7 +323,7 @@ async fn a_derived_property_cannot_be_written() {
     let refused = fixture.write("Service", written, WriteMode::Merge).await;
     assert_eq!(
         violations(refused),
-        pairs(&[("/properties/domainTitle", "additionalProperties")])
+        pairs(&[("/properties/domainTitle", "readOnly")])
     );
 }
 
