@@ -1,15 +1,19 @@
 //! Derived values: what is still to be made, and the short wait of writes for what follows from them.
 
+use std::sync::Arc;
+
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::Response;
 use serde::Serialize;
 
 use super::error::ApiError;
+use super::openapi::Right;
 use super::reply::Json;
+use super::state::Door;
 use crate::app::App;
 use crate::catalog::DerivedState;
+use crate::model::Permission;
 
 /// Routes below these change what is derived.
 const CATALOG: [&str; 3] = ["/v1/blueprints", "/v1/entities", "/v1/catalog"];
@@ -41,13 +45,15 @@ pub(super) async fn find_derived_queue(
 /// reads what is right.
 pub(super) async fn settle(
     State(app): State<App>,
+    State(door): State<Arc<Door>>,
     path: Option<MatchedPath>,
     request: Request,
     next: Next,
 ) -> Response {
     let path = path.as_ref().map_or("", MatchedPath::as_str);
-    let writes = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE]
-        .contains(request.method())
+    // By its right, not by its method: a search is a POST, too.
+    let right = door.rights.find(path, request.method());
+    let writes = matches!(right, Ok(Right::Needs(Permission::WriteCatalog)))
         && CATALOG.iter().any(|prefix| path.starts_with(prefix));
     // A changed definition concerns all entities; of a small catalog they are done at once.
     let background = !path.contains("/entities");
