@@ -151,6 +151,7 @@ fn open(folder: &tempfile::TempDir) -> Actions {
         data_dir: folder.path().to_owned(),
         allow_private: false,
         own_listener: None,
+        compiler: None,
     };
     let plugins = PluginHost::new(store.clone(), catalog.clone(), settings).unwrap();
     let jq = Jq::new("/nowhere/goldenpath".into(), Vec::new());

@@ -22,7 +22,7 @@ use crate::action::{self, ActionSettings, Actions};
 use crate::catalog::{self, Catalog, History};
 use crate::config::Config;
 use crate::jq::{self, Jq};
-use crate::plugin::{PluginHost, PluginSettings, StartError};
+use crate::plugin::{CompilerProgram, PluginHost, PluginSettings, StartError};
 use crate::store::{self, Store};
 
 /// A place in the results of a search, as the doors hand it out and take it back.
@@ -87,9 +87,10 @@ impl App {
             data_dir: config.data.clone(),
             allow_private: config.allow_private,
             own_listener: listener,
+            compiler: Some(CompilerProgram::new(config.program.clone())),
         };
         let jq = Jq::new(
-            config.jq_worker.clone(),
+            config.program.clone(),
             vec![OsString::from(jq::worker::ARGUMENT)],
         );
         let catalog = Catalog::with_jq(store.clone(), Some(jq.clone()));

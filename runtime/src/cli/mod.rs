@@ -29,6 +29,7 @@ use exit::{Exit, Failure};
 use output::{Format, Output};
 
 use crate::model::PrincipalKind;
+use crate::plugin::compiler;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -99,12 +100,11 @@ enum Command {
 /// Runs one command line; the answer is its exit code.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    if arguments
-        .get(1)
-        .is_some_and(|argument| argument == jq::worker::ARGUMENT)
-    {
-        // Not a command for people, and it must not do more than it has to before it limits itself.
-        return jq::worker::main();
+    // Not commands for people, and they must not do more than they have to before they limit themselves.
+    match arguments.get(1).and_then(|argument| argument.to_str()) {
+        Some(jq::worker::ARGUMENT) => return jq::worker::main(),
+        Some(compiler::ARGUMENT) => return compiler::main(),
+        _ => {}
     }
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,

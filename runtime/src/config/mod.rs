@@ -164,8 +164,9 @@ pub struct Config {
     pub allow_private: bool,
     /// The administrator that the operator brings along.
     pub bootstrap: Option<Bootstrap>,
-    /// The program that evaluates jq, this one: never a setting, but a test that embeds the portal has to name it.
-    pub jq_worker: PathBuf,
+    /// This program, which starts itself to evaluate jq and to compile: never a setting, but a test that embeds the
+    /// portal has to name it.
+    pub program: PathBuf,
 }
 
 /// Why the settings do not make a configuration.
@@ -260,9 +261,18 @@ impl Config {
             request_limit: settings.request_limit,
             allow_private: settings.egress_allow_private.unwrap_or(false),
             bootstrap,
-            jq_worker: std::env::current_exe().unwrap_or_else(|_| PathBuf::from("goldenpath")),
+            program: own_program(),
         })
     }
+}
+
+/// This very program, also after another version was put in its place.
+fn own_program() -> PathBuf {
+    let running = PathBuf::from("/proc/self/exe");
+    if running.exists() {
+        return running;
+    }
+    std::env::current_exe().unwrap_or_else(|_| PathBuf::from("goldenpath"))
 }
 
 impl Settings {

@@ -31,6 +31,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use tokio::sync::{Semaphore, watch};
 
+pub use engine::worker::{self as compiler, CompilerProgram};
 pub use error::{CallError, InstallError, ReviewError, StartError};
 pub use inspect::{Inspection, assemble, check_manifest, describe, inspect};
 
@@ -68,6 +69,8 @@ pub struct PluginSettings {
     pub allow_private: bool,
     /// Where the portal itself listens: no grant can allow that.
     pub own_listener: Option<SocketAddr>,
+    /// What compiles components; absent: this very process, which a component can then hold up.
+    pub compiler: Option<CompilerProgram>,
 }
 
 /// One call of a plugin's function.
@@ -121,7 +124,7 @@ impl PluginHost {
                     settings.own_listener,
                 )),
             },
-            compiler: Compiler::open(&settings.data_dir)?,
+            compiler: Compiler::open(&settings.data_dir, settings.compiler)?,
             shelf: Arc::default(),
             slots: Arc::new(Semaphore::new(engine::GUESTS as usize)),
             stop: Arc::new(watch::Sender::new(false)),

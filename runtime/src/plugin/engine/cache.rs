@@ -65,14 +65,9 @@ impl Cache {
             tracing::warn!(component = %digest, "a compiled component on disk was changed or cut off; compiling it again");
             return None;
         }
-        #[expect(
-            unsafe_code,
-            reason = "the keyed hash proves that these are the bytes `insert` wrote, for this engine"
-        )]
-        // SAFETY: `deserialize` trusts its input to come from `serialize` of a compatible engine. The hash covers the
-        // code, the component's digest and the engine's compatibility hash under a key that only this host has.
-        let component = unsafe { Component::deserialize(engine, code) };
-        match component.and_then(|c| c.initialize_copy_on_write_image().map(|()| c)) {
+        // The hash covers the code, the component's digest and the engine's compatibility hash under a key that only
+        // this host has: these are the bytes that `insert` wrote, for this engine.
+        match run_compiled(engine, code) {
             Ok(component) => Some(component),
             Err(error) => {
                 tracing::warn!(component = %digest, %error, "a compiled component on disk cannot be loaded; compiling it again");
@@ -82,24 +77,22 @@ impl Cache {
     }
 
     /// Keeps a compiled component. The cache is an economy: where the disk refuses, the next start compiles again.
-    pub(super) fn insert(&self, component: &Component, digest: Digest) {
-        let kept = component
-            .serialize()
-            .map_err(std::io::Error::other)
-            .and_then(|code| {
-                let name = file_name(digest);
-                let partial = format!("{name}.partial");
-                let mut options = OpenOptions::new();
-                options.write(true).create(true).truncate(true).mode(0o600);
-                let mut file = self.dir.open_with(&partial, &options)?;
-                file.write_all(&self.mac(digest, &code))?;
-                file.write_all(&code)?;
-                drop(file);
-                self.dir.rename(&partial, &self.dir, &name)
-            });
-        if let Err(error) = kept {
+    pub(super) fn insert(&self, code: &[u8], digest: Digest) {
+        if let Err(error) = self.write(code, digest) {
             tracing::warn!(component = %digest, %error, "a compiled component could not be kept on disk");
         }
+    }
+
+    fn write(&self, code: &[u8], digest: Digest) -> std::io::Result<()> {
+        let name = file_name(digest);
+        let partial = format!("{name}.partial");
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let mut file = self.dir.open_with(&partial, &options)?;
+        file.write_all(&self.mac(digest, code))?;
+        file.write_all(code)?;
+        drop(file);
+        self.dir.rename(&partial, &self.dir, &name)
     }
 
     /// HMAC-SHA-256 over what the file is for and what is in it.
@@ -119,6 +112,21 @@ impl Cache {
         outer.update(inner.finalize());
         outer.finalize().into()
     }
+}
+
+/// Makes compiled code ready to run. It must come from the compiler of this host and no one else: loading it is
+/// running it.
+pub(super) fn run_compiled(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
+    #[expect(
+        unsafe_code,
+        reason = "both callers have the code from this host's own compiler"
+    )]
+    // SAFETY: `deserialize` trusts its input to be what an engine has compiled. One caller got it over a pipe from a
+    // process of this very program, or from its own engine; the other proves by a keyed hash that it wrote the code
+    // itself. Whether the engine was a compatible one, `deserialize` checks.
+    let component = unsafe { Component::deserialize(engine, code) }?;
+    component.initialize_copy_on_write_image()?;
+    Ok(component)
 }
 
 fn file_name(digest: Digest) -> String {
@@ -198,8 +206,11 @@ mod tests {
 
         fn filled(&self) -> (Cache, PathBuf) {
             let cache = self.cache();
-            let component = Component::from_binary(&self.engine, b"\0asm\x0d\0\x01\0").unwrap();
-            cache.insert(&component, self.digest);
+            let code = self
+                .engine
+                .precompile_component(b"\0asm\x0d\0\x01\0")
+                .unwrap();
+            cache.insert(&code, self.digest);
             let file = self
                 .dir
                 .path()

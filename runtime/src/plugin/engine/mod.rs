@@ -1,6 +1,7 @@
 //! The one engine: how guest code is compiled, cached and interrupted.
 
 mod cache;
+pub mod worker;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +12,8 @@ use wasmtime::{
     Config, Enabled, Engine, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig,
 };
 
-use self::cache::Cache;
+use self::cache::{Cache, run_compiled};
+use self::worker::CompilerProgram;
 use super::budget::Budget;
 use super::error::StartError;
 use super::limits::{INSTANCES, MEMORIES, TABLE_ELEMENTS, TABLES, TICK};
@@ -34,6 +36,8 @@ const KEEP_RESIDENT: usize = 256 << 10;
 pub(super) struct Compiler {
     engine: Engine,
     cache: Option<Arc<Cache>>,
+    /// `None`: compiles in this process, where only the package's author can be hurt by it.
+    program: Option<CompilerProgram>,
     /// Compiling is the most expensive thing that a package can make the host do.
     one_at_a_time: Arc<Semaphore>,
     pooled: bool,
@@ -41,7 +45,10 @@ pub(super) struct Compiler {
 
 impl Compiler {
     /// An engine with its cache in the data folder.
-    pub(super) fn open(data_dir: &Path) -> Result<Self, StartError> {
+    pub(super) fn open(
+        data_dir: &Path,
+        program: Option<CompilerProgram>,
+    ) -> Result<Self, StartError> {
         let (engine, pooled) = match build(true) {
             Ok(engine) => (engine, true),
             // Too little address space, for example in a container with a limit.
@@ -54,20 +61,26 @@ impl Compiler {
             }
         };
         let cache = Cache::open(data_dir, &engine)?;
-        Self::with(engine, Some(Arc::new(cache)), pooled)
+        Self::with(engine, Some(Arc::new(cache)), program, pooled)
     }
 
     /// An engine for a single call: no pool, no cache.
     pub(super) fn throwaway() -> Result<Self, StartError> {
         let engine = build(false).map_err(|e| StartError::Engine(e.to_string()))?;
-        Self::with(engine, None, false)
+        Self::with(engine, None, None, false)
     }
 
-    fn with(engine: Engine, cache: Option<Arc<Cache>>, pooled: bool) -> Result<Self, StartError> {
+    fn with(
+        engine: Engine,
+        cache: Option<Arc<Cache>>,
+        program: Option<CompilerProgram>,
+        pooled: bool,
+    ) -> Result<Self, StartError> {
         start_ticker(engine.weak())?;
         Ok(Self {
             engine,
             cache,
+            program,
             one_at_a_time: Arc::new(Semaphore::new(1)),
             pooled,
         })
@@ -80,30 +93,50 @@ impl Compiler {
 
     /// Compiles a component, or takes it from the cache. The error text is wasmtime's own, for people.
     pub(super) async fn load(&self, bytes: Arc<[u8]>, digest: Digest) -> Result<Component, String> {
+        if let Some(component) = self.find(digest).await {
+            return Ok(component);
+        }
         let _turn = self
             .one_at_a_time
             .acquire()
             .await
             .map_err(|_| "the host is stopping".to_owned())?;
+        // Whoever had the turn before may have compiled the same.
+        if let Some(component) = self.find(digest).await {
+            return Ok(component);
+        }
+        let code = match &self.program {
+            Some(program) => Some(program.compile(&bytes).await?),
+            None => None,
+        };
         let (engine, cache) = (self.engine.clone(), self.cache.clone());
-        let work = move || {
-            if let Some(component) = cache.as_ref().and_then(|cache| cache.find(&engine, digest)) {
-                return Ok(component);
-            }
-            // `from_binary`: the text format is not a package format.
-            let component = Component::from_binary(&engine, &bytes).map_err(|e| summary(&e))?;
-            component
-                .initialize_copy_on_write_image()
-                .map_err(|e| summary(&e))?;
+        blocking(move || {
+            let code = match code {
+                Some(code) => code,
+                None => engine
+                    .precompile_component(&bytes)
+                    .map_err(|e| summary(&e))?,
+            };
+            let component = run_compiled(&engine, &code).map_err(|e| summary(&e))?;
             if let Some(cache) = cache {
-                cache.insert(&component, digest);
+                cache.insert(&code, digest);
             }
             Ok(component)
-        };
-        tokio::task::spawn_blocking(work)
-            .await
-            .unwrap_or_else(|_| Err("the compiler panicked".to_owned()))
+        })
+        .await
+        .unwrap_or_else(|| Err("the compiler panicked".to_owned()))
     }
+
+    /// A component that was compiled before.
+    async fn find(&self, digest: Digest) -> Option<Component> {
+        let (engine, cache) = (self.engine.clone(), Arc::clone(self.cache.as_ref()?));
+        blocking(move || cache.find(&engine, digest)).await?
+    }
+}
+
+/// Does long work where it holds up nobody; `None` where it panicked.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    tokio::task::spawn_blocking(work).await.ok()
 }
 
 impl std::fmt::Debug for Compiler {

@@ -26,6 +26,7 @@ impl Place {
             data_dir: dir.path().to_owned(),
             allow_private: false,
             own_listener: None,
+            compiler: None,
         };
         let host = PluginHost::new(store.clone(), Catalog::new(store.clone()), settings).unwrap();
         Self {
