@@ -7,6 +7,7 @@
 
 mod api;
 mod cli;
+mod readme;
 mod sandbox;
 mod sdk;
 mod tidy;

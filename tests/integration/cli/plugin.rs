@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use goldenpath_tests::{Answer, Portal, Program, Server, external};
+use goldenpath_tests::{Answer, Portal, Program, Server};
 use serde_json::json;
 
 use super::write;
 use crate::sdk::user_of_the_sdk;
-use crate::{guest_target, hello, program};
+use crate::{hello, program};
 
 #[test]
 fn inspect_shows_all_that_a_reviewer_needs_from_the_file_alone() {
@@ -55,43 +55,6 @@ fn install_with_approve_prints_the_lines_and_the_plugin_runs() {
         .cli(&["run", "hello", "--input", "name=Ada", "--follow"])
         .with_code(0);
     assert!(run.stdout.contains("greets Ada"), "{}", run.stdout);
-}
-
-#[test]
-fn a_new_plugin_builds_tests_installs_and_runs_as_it_is() {
-    if !external(
-        "a_new_plugin_builds_tests_installs_and_runs_as_it_is: fetches crates, compiles for minutes",
-    ) {
-        return;
-    }
-    let portal = Portal::start(program());
-    let target = guest_target().join("greeter");
-    let cli =
-        Program::new(program(), portal.folder().join("home")).with("CARGO_TARGET_DIR", &target);
-    cli.run_in(portal.folder(), ["plugin", "new", "greeter"])
-        .with_code(0);
-    let greeter = portal.folder().join("greeter");
-    assert!(cargo_test(&greeter, &target), "its own tests pass");
-    cli.run_in(&greeter, ["plugin", "build", "-o", "greeter.wasm"])
-        .with_code(0);
-    cli.run_in(&greeter, ["plugin", "inspect", "greeter.wasm"])
-        .with_code(0);
-    portal
-        .cli(&["plugin", "install", "greeter/greeter.wasm", "--approve"])
-        .with_code(0);
-    let run = portal.admin().run("greeter", &json!({"name": "Ada"}));
-    assert_eq!(run["status"], "SUCCESS", "{run}");
-}
-
-#[expect(clippy::disallowed_methods, reason = "the new project's own tests")]
-fn cargo_test(folder: &std::path::Path, target: &std::path::Path) -> bool {
-    std::process::Command::new(env!("CARGO"))
-        .arg("test")
-        .current_dir(folder)
-        .env("CARGO_TARGET_DIR", target)
-        .status()
-        .expect("cargo runs")
-        .success()
 }
 
 /// A new plugin's folder, made by the program itself.
