@@ -1,9 +1,13 @@
 use std::collections::BTreeMap;
 
 use axum::http::{Method, StatusCode};
+use axum::routing::get;
 use serde_json::Value;
 
-use super::{TestApp, request};
+use tower::ServiceExt as _;
+
+use super::{ApiSettings, TestApp, request};
+use crate::api::{build, guarded};
 use crate::model::{Permission, Role};
 
 /// What each operation asks of its caller, written down a second time: a route that changes has to change here too.
@@ -307,4 +311,19 @@ async fn health_names_the_versions() {
     let locked = include_str!("../../../../Cargo.lock");
     assert!(locked.contains(&format!("name = \"wasmtime\"\nversion = \"{wasmtime}\"\n")));
     assert!(health["versions"]["formats"]["main"].as_u64().unwrap() >= 2);
+}
+
+#[tokio::test]
+async fn route_that_the_contract_does_not_name_is_refused_to_everybody() {
+    let app = TestApp::new().await;
+    let token = app.token(Role::Admin).await;
+    let (routes, state) = build(app.app.clone(), ApiSettings::default());
+    async fn hidden() -> &'static str {
+        "a secret"
+    }
+    let routes = routes.route("/v1/hidden", get(hidden));
+    let router = guarded(routes, state);
+    let asked = request(Method::GET, "/v1/hidden", &token, None);
+    let response = router.oneshot(asked).await.unwrap();
+    assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
 }
