@@ -26,6 +26,13 @@ fn guest_target() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("guests")
 }
 
+/// The path of a file in `fixtures/tls`.
+fn tls_fixture(name: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/tls");
+    let file = folder.join(name);
+    file.to_str().expect("a path in UTF-8").to_owned()
+}
+
 /// The component of the misbehaving guests.
 fn misbehaving_component() -> Vec<u8> {
     component(&guest_target(), &guests_dir(), None)

@@ -39,6 +39,16 @@ impl Portal {
         Self::launch(program, folder, "serve", arguments)
     }
 
+    /// Starts a portal in an empty folder with further arguments of `serve`, on a machine that trusts the authority of
+    /// `fixtures/tls` and no other.
+    pub fn start_trusting(program: &Path, arguments: &[&str], authority: &Path) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let program = Program::new(program, folder.path().join("home"))
+            .with("SSL_CERT_FILE", authority)
+            .without("SSL_CERT_DIR");
+        Self::launch(program, folder, "serve", arguments)
+    }
+
     /// Starts the demo, as `cargo run -- demo` does, with the plugins of this project. They are compiled below
     /// `target_dir`: the target folder of the tests is in use.
     pub fn demo(program: &Path, target_dir: &Path) -> Self {

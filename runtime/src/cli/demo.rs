@@ -36,7 +36,7 @@ pub(super) struct DemoArguments {
     data: Option<PathBuf>,
 
     /// Address and port to listen on; port 0 takes a free one [default: 127.0.0.1:4000]
-    #[arg(long, env = "GOLDENPATH_LISTEN", value_name = "ADDR")]
+    #[arg(long, env = "GOLDENPATH_LISTEN", value_name = "ADDR", value_parser = config::parse_address)]
     listen: Option<SocketAddr>,
 
     /// Folder with the plugins to build [default: `plugins` in the source tree around the current folder]

@@ -32,7 +32,7 @@ pub struct Settings {
     pub data: Option<PathBuf>,
 
     /// Address and port to listen on; port 0 takes a free one [default: 127.0.0.1:4000]
-    #[arg(long, env = "GOLDENPATH_LISTEN", value_name = "ADDR")]
+    #[arg(long, env = "GOLDENPATH_LISTEN", value_name = "ADDR", value_parser = parse_address)]
     pub listen: Option<SocketAddr>,
 
     /// PEM file with the certificate chain; turns TLS on
@@ -264,6 +264,14 @@ impl Config {
             program: own_program(),
         })
     }
+}
+
+/// An address and a port. Names are not looked up: they can stand for several addresses, and change.
+pub(crate) fn parse_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        "write an address and a port, such as 127.0.0.1:4000 or [::1]:4000 (a name does not do)"
+            .to_owned()
+    })
 }
 
 /// This very program, also after another version was put in its place.

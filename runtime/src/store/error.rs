@@ -83,7 +83,7 @@ pub enum OpenError {
         source: std::io::Error,
     },
     /// The folder cannot be made, read or locked.
-    #[error("open data folder `{}`", folder.display())]
+    #[error("open data folder `{}`; another can be chosen with --data", folder.display())]
     Folder {
         /// The folder.
         folder: PathBuf,

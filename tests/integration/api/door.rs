@@ -1,18 +1,10 @@
 //! Who comes in, by which name, from where, and whether anybody can listen.
 
+use goldenpath_tests::{Client, Ended, Portal, Program};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
 
-use goldenpath_tests::{Client, Ended, Portal, Program};
-
-use crate::program;
-
-fn fixture(name: &str) -> String {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/tls");
-    let file: PathBuf = file.join(name);
-    file.to_str().expect("a path in UTF-8").to_owned()
-}
+use crate::{program, tls_fixture as fixture};
 
 /// What a server answers to bytes as they are; nothing where it closes the connection.
 fn ask(url: &str, request: &str) -> String {
@@ -76,6 +68,8 @@ fn with_a_certificate_nothing_is_said_in_clear_text() {
 #[test]
 fn half_of_a_certificate_and_clear_text_on_a_network_are_refused() {
     let chain = fixture("chain.pem");
+    let named = refused(&["--listen", "localhost:4000"]).with_code(2);
+    assert!(named.stderr.contains("127.0.0.1:4000"), "{}", named.stderr);
     let half = refused(&["--tls-cert", &chain]).with_code(2);
     assert!(half.stderr.contains("--tls-key"), "{}", half.stderr);
     let wrong = refused(&["--tls-cert", &chain, "--tls-key", &chain]).with_code(1);
@@ -84,6 +78,21 @@ fn half_of_a_certificate_and_clear_text_on_a_network_are_refused() {
         let open = refused(&["--listen", address]).with_code(2);
         assert!(open.stderr.contains("--behind-proxy"), "{}", open.stderr);
     }
+}
+
+#[test]
+fn a_bootstrap_secret_that_anybody_could_guess_is_refused_with_its_rule() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ended = Program::new(program(), folder.path())
+        .with("GOLDENPATH_CLIENT_ID", "me")
+        .with("GOLDENPATH_CLIENT_SECRET", "admin")
+        .run_in(folder.path(), ["serve", "--listen", "127.0.0.1:0"])
+        .with_code(1);
+    assert!(
+        ended.stderr.contains("/clientSecret: use 16 to"),
+        "{}",
+        ended.stderr
+    );
 }
 
 #[test]

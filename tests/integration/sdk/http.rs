@@ -1,10 +1,12 @@
 //! The wrapper of outgoing HTTP, through the real host to a real server.
 
+use std::path::Path;
+
 use goldenpath_tests::{Answer, Guest, Portal, Received, Server};
 use serde_json::{Value, json};
 
 use super::user_of_the_sdk;
-use crate::program;
+use crate::{program, tls_fixture};
 
 const MANIFEST: &str = r#"
 [limits]
@@ -276,6 +278,33 @@ fn many_requests_at_once_are_all_answered_up_to_the_budget() {
         }
     }
     assert_eq!(place.server.received().len(), 40);
+}
+
+#[test]
+fn encrypted_requests_go_to_servers_that_this_machine_trusts_and_to_no_others() {
+    let (chain, key) = (tls_fixture("chain.pem"), tls_fixture("key.pem"));
+    // Any server will do, and this one speaks TLS.
+    let server = Portal::start_with(program(), &["--tls-cert", &chain, "--tls-key", &key]);
+    let (flag, authority) = (["--egress-allow-private"], tls_fixture("authority.pem"));
+    let input = json!({"method": "GET", "url": format!("{}/items", server.url())});
+    let binding = json!({"api": {"urls": [server.url()], "allowPrivate": true}});
+
+    let trusting = Portal::start_trusting(program(), &flag, Path::new(&authority));
+    trusting.install_bound(&guest(), &binding);
+    let run = trusting.admin().run("sends", &input);
+    assert_eq!(run["output"]["status"], 404, "{run}");
+    assert!(
+        run["output"]["body"]
+            .as_str()
+            .is_some_and(|body| body.contains("unknown_route"))
+    );
+
+    let stranger = Portal::start_with(program(), &flag);
+    stranger.install_bound(&guest(), &binding);
+    let run = stranger.admin().run("sends", &input);
+    assert_eq!(run["output"]["error"], "connect", "{run}");
+    let message = run["output"]["message"].as_str().expect("a text");
+    assert!(message.contains("TLS"), "{message}");
 }
 
 #[test]

@@ -16,7 +16,7 @@ use tracing_subscriber::EnvFilter;
 use super::exit::{Exit, Failure};
 use super::output::Output;
 use crate::api::{self, ApiSettings};
-use crate::app::App;
+use crate::app::{AccessError, App};
 use crate::config::{self, Config, Settings, TlsFiles};
 use connection::Limited;
 
@@ -140,11 +140,15 @@ impl Portal {
                 bootstrap.client_secret.expose().to_owned(),
             )
         });
-        self.app
-            .access
-            .bootstrap(given)
-            .await
-            .map_err(|error| Failure::of("make the administrator's credential", &error))
+        self.app.access.bootstrap(given).await.map_err(|error| {
+            let failure = Failure::of("make the administrator's credential", &error);
+            match error {
+                AccessError::Invalid { violations, .. } => {
+                    failure.with_details(violations.iter().map(ToString::to_string).collect())
+                }
+                _ => failure,
+            }
+        })
     }
 
     /// Answers requests until a signal says to stop.
