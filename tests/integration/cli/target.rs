@@ -66,7 +66,13 @@ fn where_rustup_cannot_fetch_the_target_it_is_built_from_debians_packages_once()
         .with("RUSTUP_DIST_SERVER", NOWHERE)
         .with("CARGO_TARGET_DIR", guest_target().join("fallback"));
 
-    let built = build(&program, home.path()).with_code(0);
+    let built = build(&program, home.path());
+    if built.code != 0 && built.stderr.contains("mirror") {
+        assert_one_sentence(&built.stderr, &["mirror"]);
+        skipped("no mirror of Debian's answers here");
+        return;
+    }
+    let built = built.with_code(0);
     assert!(
         built.stderr.contains("Debian's packages, once"),
         "{}",
