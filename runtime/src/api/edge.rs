@@ -90,7 +90,7 @@ async fn answer(door: &Door, request: Request, next: Next) -> Response {
                 .into_response();
         }
         None => {
-            let message = "the request has no valid `Host` header";
+            let message = "the request names no host, or several, in its `Host` header";
             return ApiError::new(StatusCode::BAD_REQUEST, "invalid_host", message).into_response();
         }
     }

@@ -44,22 +44,22 @@ impl Hosts {
         Self { allowed }
     }
 
-    /// Whether a request was sent to a name of ours. `None`: it names no host at all.
+    /// Whether a request was sent to a name of ours. `None`: it names no host at all, or several.
+    ///
+    /// What stands in the URI is meant where it differs from the header, so both have to be names of ours.
     pub(super) fn allow(&self, uri: &Uri, headers: &HeaderMap) -> Option<bool> {
-        let header = headers
-            .get(header::HOST)
-            .and_then(|value| value.to_str().ok());
-        // HTTP/2 has the host in the URI instead.
-        let host = match (header, uri.host()) {
-            (Some(header), _) => header
-                .parse::<Authority>()
-                .ok()?
-                .host()
-                .to_ascii_lowercase(),
-            (None, Some(host)) => host.to_ascii_lowercase(),
-            (None, None) => return None,
+        let mut values = headers.get_all(header::HOST).iter();
+        let header = match (values.next(), values.next()) {
+            // HTTP/2 has the host in the URI instead.
+            (None, _) => None,
+            (Some(value), None) => Some(value.to_str().ok()?.parse::<Authority>().ok()?),
+            // Two readers could take different ones for the name that was meant.
+            (Some(_), Some(_)) => return None,
         };
-        Some(self.allowed.contains(&host))
+        let named = [header.as_ref().map(Authority::host), uri.host()];
+        let mut named = named.into_iter().flatten().peekable();
+        named.peek()?;
+        Some(named.all(|host| self.allowed.contains(&host.to_ascii_lowercase())))
     }
 }
 
@@ -130,6 +130,21 @@ mod tests {
             assert_eq!(host(&settings, other), Some(false), "{other}");
         }
         assert_eq!(host(&settings, ""), None);
+    }
+
+    #[test]
+    fn two_names_are_as_bad_as_none_and_the_uri_counts_beside_the_header() {
+        let hosts = Hosts::new(&ApiSettings::default());
+        let (mut headers, here) = (HeaderMap::new(), Uri::from_static("/health"));
+        headers.insert(header::HOST, "localhost".parse().unwrap());
+        assert_eq!(hosts.allow(&here, &headers), Some(true));
+        let whole = Uri::from_static("http://localhost/health");
+        assert_eq!(hosts.allow(&whole, &headers), Some(true));
+        let elsewhere = Uri::from_static("http://evil.example.com/health");
+        assert_eq!(hosts.allow(&elsewhere, &headers), Some(false));
+        headers.append(header::HOST, "localhost".parse().unwrap());
+        assert_eq!(hosts.allow(&here, &headers), None);
+        assert_eq!(hosts.allow(&elsewhere, &HeaderMap::new()), Some(false));
     }
 
     #[test]
