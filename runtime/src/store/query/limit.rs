@@ -22,7 +22,7 @@ pub(in crate::store) fn watch(connection: &mut Connection) -> Result<(), rusqlit
 }
 
 impl ReadTx<'_> {
-    /// Does some reading that is broken off with [`Error::TooLong`] when its time is up.
+    /// Does some reading that is broken off with [`TooLong`](crate::store::Error::TooLong) when its time is up.
     pub fn within<T>(&self, time: Duration, work: impl FnOnce() -> T) -> T {
         let _unset = Unset(END.replace(Some(Instant::now() + time)));
         work()
