@@ -94,8 +94,10 @@ struct Refusal {
 struct Question {
     /// Whether it needs a token.
     closed: bool,
-    /// Whether its path names something that may not be there.
+    /// Whether its path, or a parameter, names something that may not be there.
     names: bool,
+    /// Whether a parameter asks a question, which has rules as a body has.
+    asks: bool,
     /// Whether it takes a body.
     body: bool,
     /// Whether it may change something.
@@ -112,9 +114,15 @@ impl Question {
                 .get("content")
                 .is_some_and(|content| content.get("text/event-stream").is_some())
         });
+        let parameters = operation.get("parameters").and_then(Value::as_array);
+        let takes = |name: &str| {
+            let mut parameters = parameters.into_iter().flatten();
+            parameters.any(|parameter| parameter.get("name").is_some_and(|known| known == name))
+        };
         Self {
             closed: !matches!(right(operation), Right::Public),
-            names: path.contains('{'),
+            names: path.contains('{') || takes("blueprint"),
+            asks: takes("q") || takes("query"),
             body: operation.get("requestBody").is_some(),
             writes: method != "get",
             streams,
@@ -155,7 +163,7 @@ const REFUSALS: &[Refusal] = &[
     Refusal {
         status: "404",
         name: "NotFound",
-        description: "Something that the path or the body names does not exist.",
+        description: "Something that the path, a parameter or the body names does not exist.",
         when: |operation| operation.names || (operation.closed && operation.body),
     },
     Refusal {
@@ -192,7 +200,7 @@ const REFUSALS: &[Refusal] = &[
         status: "422",
         name: "Invalid",
         description: "It can be read, but breaks rules; `details` lists every broken one.",
-        when: |operation| operation.body,
+        when: |operation| operation.body || operation.asks,
     },
     Refusal {
         status: "429",
