@@ -67,15 +67,7 @@ impl Catalog {
         actor: &Actor,
         scorecard: Scorecard,
     ) -> Result<Stamped<Scorecard>, Error> {
-        let actor = actor.clone();
-        self.store
-            .write(move |tx| {
-                let before = Before::of(tx)?;
-                save(tx, &actor, &scorecard, Expect::Absent)?;
-                before.queue(tx)?;
-                reread(tx, &scorecard)
-            })
-            .await
+        self.write_scorecard(actor, scorecard, Expect::Absent).await
     }
 
     /// Puts another scorecard in place of a stored one.
@@ -84,11 +76,21 @@ impl Catalog {
         actor: &Actor,
         scorecard: Scorecard,
     ) -> Result<Stamped<Scorecard>, Error> {
+        self.write_scorecard(actor, scorecard, Expect::Present)
+            .await
+    }
+
+    async fn write_scorecard(
+        &self,
+        actor: &Actor,
+        scorecard: Scorecard,
+        expect: Expect,
+    ) -> Result<Stamped<Scorecard>, Error> {
         let actor = actor.clone();
         self.store
             .write(move |tx| {
                 let before = Before::of(tx)?;
-                save(tx, &actor, &scorecard, Expect::Present)?;
+                save(tx, &actor, &scorecard, expect)?;
                 before.queue(tx)?;
                 reread(tx, &scorecard)
             })
