@@ -13,6 +13,7 @@ use futures_util::FutureExt as _;
 use tracing::Instrument as _;
 
 use super::error::ApiError;
+use super::linger::linger;
 use super::state::Door;
 
 static X_TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
@@ -94,7 +95,7 @@ async fn answer(door: &Door, request: Request, next: Next) -> Response {
             return ApiError::new(StatusCode::BAD_REQUEST, "invalid_host", message).into_response();
         }
     }
-    let work = AssertUnwindSafe(next.run(request)).catch_unwind();
+    let work = AssertUnwindSafe(next.run(linger(request))).catch_unwind();
     match tokio::time::timeout(door.settings.request_time, work).await {
         Ok(Ok(response)) => response,
         Ok(Err(_)) => {

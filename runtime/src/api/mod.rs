@@ -18,6 +18,7 @@ mod export;
 mod extract;
 mod health;
 mod host;
+mod linger;
 mod openapi;
 mod page;
 mod plugin;

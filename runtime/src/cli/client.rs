@@ -155,7 +155,8 @@ impl Client {
             .method(Method::POST)
             .uri(format!("{}{path}", self.endpoint.url))
             .header("authorization", bearer)
-            .body(())
+            // Of known length: an empty one in chunks may still be on its way when the answer has been sent.
+            .body("")
             .map_err(|error| Failure::of("build the request", &error))?;
         // The server makes the file before it answers.
         let request = self

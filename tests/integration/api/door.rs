@@ -1,7 +1,7 @@
 //! Who comes in, by which name, from where, and whether anybody can listen.
 
 use goldenpath_tests::{Client, Ended, Portal, Program};
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 
 use crate::{program, tls_fixture as fixture};
@@ -156,4 +156,43 @@ fn nobody_gets_a_new_count_by_claiming_another_address() {
     Client::try_log_in(portal.url(), "nobody", "nothing", Some("203.0.113.99")).with_status(429);
     // A token that was given out before is not a login.
     portal.admin().get("/v1/blueprints").with_status(200);
+}
+
+#[test]
+fn an_answer_that_came_before_the_end_of_its_request_is_not_cut_off() {
+    let portal = Portal::start(program());
+    let address = portal.url().split("://").nth(1).expect("a URL");
+    let stream = TcpStream::connect(address).expect("the portal listens");
+    let send = |text: String| (&stream).write_all(text.as_bytes()).expect("it is open");
+    let host = format!("Host: {address}");
+    send(format!(
+        "POST /v1/backup HTTP/1.1\r\n{host}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    ));
+    // The portal has refused it by the time that its body comes.
+    let early = read_answer(&stream);
+    assert!(early.starts_with("HTTP/1.1 401"), "{early}");
+    send("5\r\nhello\r\n0\r\n\r\n".to_owned());
+    send(format!("GET /health HTTP/1.1\r\n{host}\r\n\r\n"));
+    let next = read_answer(&stream);
+    assert!(next.starts_with("HTTP/1.1 200"), "{next}");
+}
+
+/// The next answer on a connection, up to the end of its body.
+fn read_answer(stream: &TcpStream) -> String {
+    let mut reader = BufReader::new(stream);
+    let (mut head, mut length) = (String::new(), 0);
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).expect("an answer comes");
+        if let Some(told) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = told.trim().parse().expect("a number");
+        }
+        if line.trim().is_empty() {
+            break;
+        }
+        head.push_str(&line);
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).expect("its body comes");
+    head
 }
