@@ -103,7 +103,7 @@ async fn an_error_of_a_filter_is_told_and_bounded() {
             r#".a + "x""#,
             r#"error("x" * 1000000)"#,
             "nan",
-            r#"[limit(400000; repeat("abc"))]"#,
+            r#""abc" * 400000"#,
         ],
         json!({ "a": 1 }),
     )
