@@ -78,7 +78,7 @@ pub struct Settings {
     #[arg(long, env = "GOLDENPATH_WORKERS", value_name = "N")]
     pub workers: Option<usize>,
 
-    /// Connections that are open at the same time [default: 1024]
+    /// Connections that are open at the same time; one address that is no proxy gets half of them [default: 1024]
     #[arg(long, env = "GOLDENPATH_MAX_CONNECTIONS", value_name = "N")]
     pub max_connections: Option<usize>,
 

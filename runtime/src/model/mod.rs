@@ -6,6 +6,7 @@ mod blueprint;
 mod derived;
 mod entity;
 mod ident;
+mod network;
 mod plugin;
 mod principal;
 mod query;
@@ -24,6 +25,7 @@ pub use derived::{
 };
 pub use entity::{Entity, EntityDraft, RelationValue, WriteMode};
 pub use ident::{ActionId, BlueprintId, EntityId, IdentError, PluginName, RunId, SourceName};
+pub use network::network;
 pub use plugin::{
     Approval, Binding, CapabilityReport, Digest, Finding, PluginState, PluginVersion,
 };

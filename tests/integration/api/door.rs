@@ -196,3 +196,32 @@ fn read_answer(stream: &TcpStream) -> String {
     reader.read_exact(&mut body).expect("its body comes");
     head
 }
+
+#[test]
+fn one_address_cannot_hold_all_connections() {
+    let portal = Portal::start_with(program(), &["--max-connections", "8"]);
+    let address = portal.url().split("://").nth(1).expect("a URL");
+    // Idle, from the address that most of this machine comes from.
+    let held: Vec<_> = (0..8)
+        .filter_map(|_| TcpStream::connect(address).ok())
+        .collect();
+    let other = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let answer = other.block_on(async {
+        let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+        socket
+            .bind("127.0.0.2:0".parse().expect("an address"))
+            .expect("loopback has many");
+        let to = address.parse().expect("an address");
+        let stream = socket.connect(to).await.expect("the portal listens");
+        let mut stream = stream.into_std().expect("it is a socket");
+        stream.set_nonblocking(false).expect("it can wait");
+        let request = format!("GET /health HTTP/1.1\r\nHost: {address}\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("it is open");
+        read_answer(&stream)
+    });
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    drop(held);
+}

@@ -1,10 +1,11 @@
 //! Counts failed logins per address, in bounded memory.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::{AccessError, LoginQuota};
+use crate::model::network;
 
 /// Failed logins that an address may have within the window.
 const ALLOWED: u32 = 10;
@@ -94,19 +95,10 @@ impl Failures {
     }
 }
 
-/// An IPv6 customer has a whole /64; counting single addresses would count nothing.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
-        v4 => v4,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv6Addr;
+
     use super::*;
 
     const ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));

@@ -18,7 +18,7 @@ use super::output::Output;
 use crate::api::{self, ApiSettings};
 use crate::app::{AccessError, App};
 use crate::config::{self, Config, Settings, TlsFiles};
-use connection::Limited;
+use connection::{Limited, Shares};
 
 /// Long enough for a slow line, short enough that idle openers do not hold connections.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
@@ -178,17 +178,18 @@ impl Portal {
             .max_concurrent_streams(100);
         let server = server.handle(handle).first_request_timeout(HEADER_TIMEOUT);
         let most = self.config.max_connections;
+        let shares = shares(&self.config);
         let served = match self.tls {
             Some(tls) => {
                 let acceptor = RustlsAcceptor::new(tls);
                 server
-                    .map(|inner| Limited::new(acceptor.acceptor(inner), most))
+                    .map(|inner| Limited::new(acceptor.acceptor(inner), most, shares))
                     .serve(service)
                     .await
             }
             None => {
                 server
-                    .map(|inner| Limited::new(inner, most))
+                    .map(|inner| Limited::new(inner, most, shares))
                     .serve(service)
                     .await
             }
@@ -199,6 +200,16 @@ impl Portal {
         tracing::info!("stopped");
         Ok(Exit::Done)
     }
+}
+
+/// One address gets half of all connections. Behind a proxy all of them come from its address.
+fn shares(config: &Config) -> Shares {
+    let most = if config.behind_proxy {
+        config.max_connections
+    } else {
+        config.max_connections.div_ceil(2)
+    };
+    Shares::new(most, &config.trusted_proxies)
 }
 
 fn api_settings(config: &Config) -> ApiSettings {
