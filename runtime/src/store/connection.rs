@@ -25,6 +25,20 @@ const WRITE_QUEUE: usize = 1_024;
 /// Prepared statements kept per connection.
 const STATEMENTS: usize = 128;
 
+/// Pages that the writer keeps in memory, in KiB: what one large write touches, so that none of them is written to the
+/// log, read again and written once more before it is committed.
+const WRITER_CACHE: i32 = 64 << 10;
+
+/// Pages that each reader keeps in memory, in KiB: the upper levels of every index.
+const READER_CACHE: i32 = 8 << 10;
+
+/// Pages in the write-ahead log after which they are moved into the database. A page that is written again and again
+/// is moved once.
+const CHECKPOINT_PAGES: i32 = 8_192;
+
+/// Bytes that the log's file keeps after a write that made it larger.
+const LOG_BYTES: i32 = 64 << 20;
+
 /// What a commit promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Durability {
@@ -107,6 +121,17 @@ impl Database {
         } else {
             "normal"
         };
+        for (name, value) in [
+            ("cache_size", -WRITER_CACHE),
+            ("wal_autocheckpoint", CHECKPOINT_PAGES),
+            ("journal_size_limit", LOG_BYTES),
+            // Copies of what a savepoint changes: in memory, not in a file.
+            ("temp_store", 2),
+        ] {
+            connection
+                .pragma_update(None, name, value)
+                .map_err(failed)?;
+        }
         connection
             .pragma_update(None, "synchronous", synchronous)
             .map_err(failed)?;
@@ -243,6 +268,7 @@ impl Readers {
     fn connect(&self) -> Result<Connection, rusqlite::Error> {
         let reader = connect(&self.file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         reader.pragma_update(None, "query_only", true)?;
+        reader.pragma_update(None, "cache_size", -READER_CACHE)?;
         Ok(reader)
     }
 }

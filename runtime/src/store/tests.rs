@@ -52,6 +52,14 @@ fn is_pending<F: Future>(future: &mut Pin<Box<F>>) -> bool {
 async fn hold_writer(
     store: &Store,
 ) -> (mpsc::Sender<()>, tokio::task::JoinHandle<Result<(), Error>>) {
+    hold_writer_and(store, Ok(())).await
+}
+
+/// As [`hold_writer`], with how the write ends that keeps it busy.
+async fn hold_writer_and(
+    store: &Store,
+    outcome: Result<(), Error>,
+) -> (mpsc::Sender<()>, tokio::task::JoinHandle<Result<(), Error>>) {
     let (release, held) = mpsc::channel();
     let (began, begun) = tokio::sync::oneshot::channel();
     let store = store.clone();
@@ -60,7 +68,8 @@ async fn hold_writer(
             .write(move |tx| {
                 began.send(()).ok();
                 held.recv().ok();
-                note(tx, "holder")
+                note(tx, "holder")?;
+                outcome
             })
             .await
     });
@@ -109,6 +118,35 @@ async fn a_failing_write_takes_none_of_its_group_with_it() {
         noted(&store).await,
         ["00", "04", "08", "12", "16", "holder"]
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writes_that_fail_before_any_other_leave_nothing_and_the_next_are_kept() {
+    let (_folder, store) = open();
+    let (release, holder) = hold_writer_and(&store, Err(Error::Closed)).await;
+    let writes: Vec<_> = (0..4)
+        .map(|number| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                store
+                    .write(move |tx| {
+                        note(tx, &format!("{number}"))?;
+                        if number == 0 {
+                            Err(Error::Closed)
+                        } else {
+                            Ok(())
+                        }
+                    })
+                    .await
+            })
+        })
+        .collect();
+    drop(release);
+    assert!(matches!(holder.await.unwrap(), Err(Error::Closed)));
+    for (number, write) in writes.into_iter().enumerate() {
+        assert_eq!(write.await.unwrap().is_ok(), number > 0, "{number}");
+    }
+    assert_eq!(noted(&store).await, ["1", "2", "3"]);
 }
 
 #[tokio::test]

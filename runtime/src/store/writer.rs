@@ -104,7 +104,9 @@ pub(super) fn write_until_closed(
     }
 }
 
-/// Runs the waiting jobs, each in a savepoint, and commits them together.
+/// Runs the waiting jobs and commits them together. Each is in a savepoint but for the first that writes anything: a
+/// savepoint has SQLite keep a copy of every page that is changed in it, which a large write that is alone can do
+/// without, since undoing it undoes the transaction.
 ///
 /// Where the disk fails, SQLite may undo the whole transaction by itself; the savepoint is then gone, the group is
 /// refused here, and nobody is told that a lost write was kept.
@@ -124,14 +126,26 @@ fn write_group(
     };
     let before = tail.get();
     let mut next = 0;
+    let mut anything = false;
     while let Some(job) = group.get_mut(next) {
-        connection.execute_batch("SAVEPOINT job").map_err(told)?;
         let kept = tail.get();
-        if !job.run(&tx) {
+        if anything {
+            connection.execute_batch("SAVEPOINT job").map_err(told)?;
+            if !job.run(&tx) {
+                tail.set(kept);
+                connection.execute_batch("ROLLBACK TO job").map_err(told)?;
+            }
+            connection.execute_batch("RELEASE job").map_err(told)?;
+        } else if job.run(&tx) {
+            anything = true;
+        } else {
             tail.set(kept);
-            connection.execute_batch("ROLLBACK TO job").map_err(told)?;
+            // Where the disk fails, SQLite may have done so already.
+            if !connection.is_autocommit() {
+                connection.execute_batch("ROLLBACK").map_err(told)?;
+            }
+            connection.execute_batch("BEGIN IMMEDIATE").map_err(told)?;
         }
-        connection.execute_batch("RELEASE job").map_err(told)?;
         next += 1;
         if next == group.len()
             && next < GROUP
