@@ -1,26 +1,24 @@
 //! A package: one component file that carries its own manifest, schemas, README and documents.
 
+mod outline;
+mod power;
 #[cfg(test)]
 pub(super) mod tests;
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::Value;
 use wasm_encoder::{ComponentSection as _, CustomSection};
-use wasmparser::{Encoding, Parser, Payload};
 
-use super::capability::{Capability, Power};
 use super::error::InstallError;
 use super::manifest::Manifest;
 use crate::model::{Digest, Finding};
+use outline::Outline;
 
 /// The largest package; a component of a megabyte is already a big one.
 pub(crate) const MAX_BYTES: usize = 32 << 20;
-
-/// The track of `goldenpath:plugin` that this host serves.
-const TRACK: &str = "0.1";
 
 const MANIFEST: &str = "goldenpath:manifest";
 const SCHEMAS: &str = "goldenpath:schemas";
@@ -34,31 +32,6 @@ const SECTIONS: [(&str, usize); 4] = [
     (README, 256 << 10),
     (RESOURCES, 4 << 20),
 ];
-
-/// Interfaces that every std program imports; they are linked inert and need no line.
-const BASELINE: [&str; 18] = [
-    "wasi:cli/environment",
-    "wasi:cli/exit",
-    "wasi:cli/stdin",
-    "wasi:cli/stdout",
-    "wasi:cli/stderr",
-    "wasi:cli/terminal-input",
-    "wasi:cli/terminal-output",
-    "wasi:cli/terminal-stdin",
-    "wasi:cli/terminal-stdout",
-    "wasi:cli/terminal-stderr",
-    "wasi:io/error",
-    "wasi:io/poll",
-    "wasi:io/streams",
-    "wasi:clocks/monotonic-clock",
-    "wasi:clocks/wall-clock",
-    "wasi:filesystem/types",
-    "wasi:filesystem/preopens",
-    "wasi:random/random",
-];
-
-/// The rest of the baseline: harmless, and seldom imported.
-const BASELINE_RANDOM: [&str; 2] = ["wasi:random/insecure", "wasi:random/insecure-seed"];
 
 /// What a plugin says of one of its actions.
 #[derive(Clone, Debug, Deserialize)]
@@ -108,14 +81,6 @@ pub(crate) struct Package {
     pub(crate) findings: Vec<Finding>,
 }
 
-/// A component before its parts are understood.
-#[derive(Default)]
-struct Outline<'a> {
-    sections: BTreeMap<&'static str, &'a [u8]>,
-    imports: BTreeSet<String>,
-    exports: BTreeSet<String>,
-}
-
 impl Package {
     /// As [`Self::read`], away from the async threads: hashing and parsing megabytes takes its time. Gives the bytes
     /// back.
@@ -130,22 +95,22 @@ impl Package {
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, InstallError> {
         refuse_what_is_no_component(bytes)?;
         let outline = Outline::read(bytes)?;
-        let manifest_text = text(&outline, MANIFEST)?.ok_or_else(|| {
+        let manifest_text = outline.text(MANIFEST)?.ok_or_else(|| {
             unusable("the component has no embedded manifest; make the package with `goldenpath plugin build`")
         })?;
         let manifest =
             Manifest::parse(manifest_text).map_err(|e| InstallError::Manifest(e.to_string()))?;
-        let schemas_text = text(&outline, SCHEMAS)?.ok_or_else(|| {
+        let schemas_text = outline.text(SCHEMAS)?.ok_or_else(|| {
             unusable("the component has no embedded schemas; make the package with `goldenpath plugin build`")
         })?;
         let (schemas, actions) = describe(schemas_text, &manifest)?;
-        let findings = outline.check(&manifest)?;
+        let findings = power::check(&outline.imports, &outline.exports, &manifest)?;
         Ok(Self {
             digest: Digest::of(bytes),
             manifest_hash: Digest::of(manifest_text.as_bytes()),
             actions,
             schemas,
-            readme: text(&outline, README)?.unwrap_or_default().to_owned(),
+            readme: outline.text(README)?.unwrap_or_default().to_owned(),
             resources: resources(&outline)?,
             imports: outline.imports.into_iter().collect(),
             exports: outline.exports.into_iter().collect(),
@@ -232,234 +197,6 @@ pub(crate) fn refuse_what_is_no_component(bytes: &[u8]) -> Result<(), InstallErr
     }
 }
 
-impl<'a> Outline<'a> {
-    fn read(bytes: &'a [u8]) -> Result<Self, InstallError> {
-        let broken = |e: wasmparser::BinaryReaderError| {
-            unusable(format!(
-                "the component is damaged or cut off at byte {}: {}",
-                e.offset(),
-                e.message()
-            ))
-        };
-        let mut outline = Self::default();
-        // 0 outside, 1 in the component itself, more in what is nested inside: only our own level speaks for us.
-        let mut depth = 0_usize;
-        for payload in Parser::new(0).parse_all(bytes) {
-            match payload.map_err(broken)? {
-                Payload::Version { encoding, .. } => {
-                    depth += 1;
-                    if depth == 1 && encoding != Encoding::Component {
-                        return Err(unusable(
-                            "the file is a core WebAssembly module, not a component",
-                        ));
-                    }
-                }
-                Payload::End(_) => depth = depth.saturating_sub(1),
-                Payload::CustomSection(section) if depth == 1 => {
-                    outline.keep(section.name(), section.data())?
-                }
-                Payload::ComponentImportSection(imports) if depth == 1 => {
-                    for import in imports {
-                        outline
-                            .imports
-                            .insert(import.map_err(broken)?.name.name.to_owned());
-                    }
-                }
-                Payload::ComponentExportSection(exports) if depth == 1 => {
-                    for export in exports {
-                        outline
-                            .exports
-                            .insert(export.map_err(broken)?.name.name.to_owned());
-                    }
-                }
-                _ => {}
-            }
-        }
-        Ok(outline)
-    }
-
-    fn keep(&mut self, name: &str, data: &'a [u8]) -> Result<(), InstallError> {
-        let Some((name, most)) = SECTIONS.iter().find(|(known, _)| *known == name) else {
-            return Ok(());
-        };
-        if data.len() > *most {
-            return Err(unusable(format!(
-                "section `{name}` has {} bytes; at most {most} are allowed",
-                data.len()
-            )));
-        }
-        match self.sections.insert(name, data) {
-            // Two readers could take different ones for the truth.
-            Some(_) => Err(unusable(format!("section `{name}` is there twice"))),
-            None => Ok(()),
-        }
-    }
-
-    /// Holds imports and exports against the manifest.
-    fn check(&self, manifest: &Manifest) -> Result<Vec<Finding>, InstallError> {
-        let mut used = BTreeSet::new();
-        for import in &self.imports {
-            if let Some(power) = power_of(import)? {
-                used.insert(power);
-            }
-        }
-        let declared: BTreeSet<_> = manifest.request.iter().map(Capability::power).collect();
-        for (power, interface, table) in OUR_POWERS {
-            if used.contains(&power) && !declared.contains(&power) {
-                return Err(unusable(format!(
-                    "the component imports `{interface}`, but its manifest has no `{table}`; declare what it needs there"
-                )));
-            }
-        }
-        for name in ["action", "descriptor"] {
-            let exported =
-                self.exports
-                    .iter()
-                    .filter_map(|e| split(e))
-                    .any(|(interface, version)| {
-                        interface.strip_prefix("goldenpath:plugin/") == Some(name)
-                            && on_track(version)
-                    });
-            if !exported {
-                return Err(unusable(format!(
-                    "the component does not export `goldenpath:plugin/{name}@{TRACK}`; write the plugin with `goldenpath-sdk`"
-                )));
-            }
-        }
-        Ok(findings(manifest, &used, &self.imports))
-    }
-}
-
-/// Powers that are visible as an import, with the manifest table that asks for them.
-const OUR_POWERS: [(Power, &str, &str); 4] = [
-    (
-        Power::Catalog,
-        "goldenpath:plugin/catalog",
-        "[[capabilities.catalog]]",
-    ),
-    (
-        Power::Files,
-        "goldenpath:plugin/files",
-        "[[capabilities.files]]",
-    ),
-    (
-        Power::Http,
-        "wasi:http/outgoing-handler",
-        "[[capabilities.http]]",
-    ),
-    (
-        Power::State,
-        "goldenpath:plugin/state",
-        "[capabilities.state]",
-    ),
-];
-
-/// The power that an import stands for, `None` for the baseline; anything unknown is refused by name.
-fn power_of(import: &str) -> Result<Option<Power>, InstallError> {
-    let Some((interface, version)) = split(import) else {
-        return Err(unusable(format!(
-            "the component imports `{}`, which this host does not know",
-            shown(import)
-        )));
-    };
-    if let Some(ours) = interface.strip_prefix("goldenpath:plugin/") {
-        if !on_track(version) {
-            return Err(unusable(format!(
-                "the plugin was built for `goldenpath:plugin@{}`; this host knows {TRACK}.x: rebuild it with the SDK of that version",
-                shown(version)
-            )));
-        }
-        return match ours {
-            "types" | "log" => Ok(None),
-            "catalog" => Ok(Some(Power::Catalog)),
-            "files" => Ok(Some(Power::Files)),
-            "state" => Ok(Some(Power::State)),
-            _ => Err(unusable(format!(
-                "the component imports `{}`, which this host does not know",
-                shown(import)
-            ))),
-        };
-    }
-    if interface.starts_with("wasi:sockets/") {
-        return Err(unusable(format!(
-            "the component imports `{}`; plugins have no sockets, they send requests through `wasi:http`",
-            shown(import)
-        )));
-    }
-    if ["wasi:http/types", "wasi:http/outgoing-handler"].contains(&interface)
-        && version.starts_with("0.2.")
-    {
-        return Ok(Some(Power::Http));
-    }
-    let baseline = BASELINE.contains(&interface) || BASELINE_RANDOM.contains(&interface);
-    if baseline && version.starts_with("0.2.") {
-        return Ok(None);
-    }
-    Err(unusable(format!(
-        "the component imports `{}`, which this host does not know",
-        shown(import)
-    )))
-}
-
-fn findings(
-    manifest: &Manifest,
-    used: &BTreeSet<Power>,
-    imports: &BTreeSet<String>,
-) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for (power, interface, _) in OUR_POWERS {
-        if used.contains(&power) {
-            continue;
-        }
-        for capability in manifest.request.iter().filter(|c| c.power() == power) {
-            findings.push(Finding {
-                code: "unused_capability".to_owned(),
-                message: format!(
-                    "`{capability}` is asked for, but the component never imports `{interface}`"
-                ),
-            });
-        }
-    }
-    let random = imports
-        .iter()
-        .any(|import| import.starts_with("wasi:random/random@"));
-    if !random && manifest.request.contains(&Capability::Random) {
-        findings.push(Finding {
-            code: "unused_capability".to_owned(),
-            message: "`random` is asked for, but the component never imports `wasi:random/random`"
-                .to_owned(),
-        });
-    }
-    findings
-}
-
-/// `ns:package/interface` and its version.
-fn split(name: &str) -> Option<(&str, &str)> {
-    name.split_once('@')
-        .filter(|(interface, _)| interface.contains(':') && interface.contains('/'))
-}
-
-fn on_track(version: &str) -> bool {
-    version == TRACK
-        || version
-            .strip_prefix(TRACK)
-            .is_some_and(|rest| rest.starts_with('.') && !rest.contains('-'))
-}
-
-fn text<'a>(outline: &Outline<'a>, name: &'static str) -> Result<Option<&'a str>, InstallError> {
-    let decoded = outline
-        .sections
-        .get(name)
-        .map(|bytes| std::str::from_utf8(bytes))
-        .transpose();
-    decoded.map_err(|e| {
-        unusable(format!(
-            "section `{name}` is not UTF-8 at byte {}",
-            e.valid_up_to()
-        ))
-    })
-}
-
 fn describe(
     text: &str,
     manifest: &Manifest,
@@ -508,7 +245,7 @@ fn describe(
 }
 
 fn resources(outline: &Outline<'_>) -> Result<BTreeMap<String, Value>, InstallError> {
-    let Some(embedded) = text(outline, RESOURCES)? else {
+    let Some(embedded) = outline.text(RESOURCES)? else {
         return Ok(BTreeMap::new());
     };
     let files = super::json::parse_object(embedded).map_err(|e| {
