@@ -169,6 +169,7 @@ fn ada() -> Actor {
         teams: Vec::new(),
         origin: Origin::Api,
         run: None,
+        client: None,
     }
 }
 

@@ -344,6 +344,7 @@ fn on_behalf(run: &Run) -> Actor {
         teams: run.created_by_teams.clone(),
         origin: Origin::Plugin,
         run: Some(run.id.clone()),
+        client: None,
     }
 }
 

@@ -21,6 +21,9 @@ use super::state::{ApiState, Door};
 use crate::app::App;
 use crate::model::Actor;
 
+/// Characters of the name of a program that are kept.
+const LONGEST_CLIENT: usize = 300;
+
 /// Whoever calls, already found to have the permission that the contract asks for.
 #[derive(Clone)]
 pub(super) struct Caller(pub(super) Arc<Actor>);
@@ -84,7 +87,8 @@ pub(super) async fn authorize(
                     "send `Authorization: Bearer TOKEN`; POST /v1/auth/access_token gives tokens";
                 ApiError::unauthorized(message)
             })?;
-            let actor = app.access.authenticate(token).await?;
+            let mut actor = app.access.authenticate(token).await?;
+            actor.client = client(request.headers());
             let quota = door.requests.take(&actor.name, Instant::now());
             let mut response = match quota {
                 Some(Err(quota)) => {
@@ -116,6 +120,12 @@ pub(super) async fn authorize(
             })
         }
     }
+}
+
+/// The program that calls, by its own words. It chooses them; only their beginning is kept.
+fn client(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get(header::USER_AGENT)?.to_str().ok()?.trim();
+    (!text.is_empty()).then(|| text.chars().take(LONGEST_CLIENT).collect())
 }
 
 /// The token of an `Authorization: Bearer` header.

@@ -202,6 +202,9 @@ impl From<catalog::Error> for ApiError {
                 "query_too_expensive",
                 message,
             ),
+            catalog::Error::Forbidden(message) => {
+                Self::new(StatusCode::FORBIDDEN, "forbidden", message)
+            }
             error @ catalog::Error::Random(_) => Self::internal(&error),
             error @ catalog::Error::NoJq(_) => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", error.to_string()).retry_after(2)
@@ -266,6 +269,7 @@ impl From<AccessError> for ApiError {
                 subject,
                 violations,
             } => Self::invalid(&subject, violations),
+            AccessError::Catalog(error) => error.into(),
             AccessError::Crypto(error) => Self::internal(&*error),
             AccessError::Store(error) => error.into(),
         }

@@ -30,6 +30,7 @@ mod scorecard;
 mod search;
 mod state;
 mod stream;
+mod team;
 
 #[cfg(test)]
 mod tests;
@@ -57,14 +58,25 @@ fn table() -> OpenApiRouter<ApiState> {
         // Who may come in.
         .routes(routes!(auth::create_access_token))
         .routes(routes!(principal::list_users, principal::create_user))
-        .routes(routes!(principal::delete_user))
+        .routes(routes!(principal::find_user, principal::patch_user, principal::delete_user))
+        .routes(routes!(team::list_teams, team::create_team))
+        .routes(routes!(team::find_team, team::replace_team, team::patch_team, team::delete_team))
         .routes(routes!(principal::list_apps, principal::create_app))
         .routes(routes!(principal::delete_app))
         // The catalog.
         .routes(routes!(blueprint::list_blueprints, blueprint::create_blueprint))
         .routes(routes!(blueprint::find_blueprint, blueprint::replace_blueprint, blueprint::patch_blueprint, blueprint::delete_blueprint))
+        .routes(routes!(blueprint::find_structure))
+        .routes(routes!(blueprint::rename::rename_property))
+        .routes(routes!(blueprint::rename::rename_mirror))
+        .routes(routes!(blueprint::rename::rename_relation))
+        .routes(routes!(blueprint::permission::find_permissions, blueprint::permission::patch_permissions))
+        .routes(routes!(blueprint::migration::delete_all_entities))
+        .routes(routes!(blueprint::migration::find_migration))
         .routes(routes!(entity::list::list_entities, entity::create_entity))
         .routes(routes!(entity::bulk::write_entities))
+        .routes(routes!(entity::bulk::delete_entities))
+        .routes(routes!(entity::datasource::list_of_datasource))
         .routes(routes!(entity::count_entities))
         .routes(routes!(entity::find_entity, entity::replace_entity, entity::patch_entity, entity::delete_entity))
         .routes(routes!(entity::history::list_entity_history))

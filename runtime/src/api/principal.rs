@@ -7,8 +7,8 @@ use super::auth::Caller;
 use super::error::ApiError;
 use super::extract::{InPath, JsonBody};
 use super::reply::{Created, Done, Json};
-use crate::app::{App, NewPrincipal};
-use crate::model::{Principal, PrincipalKind, Role};
+use crate::app::{App, NewPrincipal, PrincipalChange};
+use crate::model::{Principal, PrincipalKind, Role, Violation};
 
 /// A person to let in.
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -64,13 +64,90 @@ pub(super) struct NewAppReply {
     client_secret: String,
 }
 
+/// One user.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct UserReply {
+    /// Always `true`.
+    ok: bool,
+    /// The user.
+    user: ShownUser,
+}
+
 /// All users.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct UsersReply {
     /// Always `true`.
     ok: bool,
     /// By name.
-    users: Vec<Principal>,
+    users: Vec<ShownUser>,
+}
+
+/// A user in our words, and in those of other servers of the API.
+#[derive(Serialize, utoipa::ToSchema)]
+struct ShownUser {
+    #[serde(flatten)]
+    principal: Principal,
+    /// E-mail address.
+    email: String,
+    /// Always `ACTIVE`: whoever may not come in is not listed.
+    #[schema(value_type = String)]
+    status: &'static str,
+    /// The one role, as an object with its `name`.
+    roles: Vec<NamedRole>,
+}
+
+/// A role.
+#[derive(Serialize, utoipa::ToSchema)]
+struct NamedRole {
+    /// Its name.
+    #[schema(value_type = String)]
+    name: &'static str,
+}
+
+impl ShownUser {
+    fn new(principal: Principal) -> Self {
+        Self {
+            email: principal.name.clone(),
+            status: "ACTIVE",
+            roles: vec![NamedRole {
+                name: principal.role.as_str(),
+            }],
+            principal,
+        }
+    }
+}
+
+/// What is to become of a user; what is absent stays.
+#[derive(Deserialize, utoipa::ToSchema)]
+pub(super) struct UserChange {
+    /// What they may do.
+    role: Option<Role>,
+    /// The same in the words of other servers of the API: one of ours, `Admin`, or `Member` for a developer.
+    roles: Option<Vec<String>>,
+    /// Identifiers of their teams.
+    teams: Option<Vec<String>>,
+}
+
+impl UserChange {
+    fn role(&self) -> Result<Option<Role>, ApiError> {
+        let Some(names) = &self.roles else {
+            return Ok(self.role);
+        };
+        let known = |name: &str| match name {
+            "Admin" => Some(Role::Admin),
+            "Member" => Some(Role::Developer),
+            _ => Role::ALL.into_iter().find(|role| role.as_str() == name),
+        };
+        match names.as_slice() {
+            [name] if known(name).is_some() => Ok(known(name)),
+            _ => {
+                let message =
+                    "name one of developer, reviewer, platform-engineer, admin, Admin, Member";
+                let violation = Violation::new("/roles", "enum", message);
+                Err(ApiError::invalid("the user", vec![violation]))
+            }
+        }
+    }
 }
 
 /// All apps.
@@ -118,9 +195,51 @@ pub(super) async fn create_user(
     responses((status = 200, body = UsersReply)),
 )]
 pub(super) async fn list_users(State(app): State<App>) -> Result<Json<UsersReply>, ApiError> {
+    let users = app.access.list(PrincipalKind::User).await?;
     Ok(Json(UsersReply {
         ok: true,
-        users: app.access.list(PrincipalKind::User).await?,
+        users: users.into_iter().map(ShownUser::new).collect(),
+    }))
+}
+
+/// Read a user.
+#[utoipa::path(
+    get, path = "/v1/users/{name}", tag = "access", security(("bearer" = ["users:manage"])),
+    params(("name" = String, Path, description = "E-mail address")),
+    responses((status = 200, body = UserReply)),
+)]
+pub(super) async fn find_user(
+    State(app): State<App>,
+    InPath(name): InPath<String>,
+) -> Result<Json<UserReply>, ApiError> {
+    let user = app.access.find(PrincipalKind::User, &name).await?;
+    Ok(Json(UserReply {
+        ok: true,
+        user: ShownUser::new(user),
+    }))
+}
+
+/// Change what a person may do and which teams they are in; it holds from their next request on.
+#[utoipa::path(
+    patch, path = "/v1/users/{name}", tag = "access", security(("bearer" = ["users:manage"])),
+    params(("name" = String, Path, description = "E-mail address")),
+    request_body = UserChange, responses((status = 200, body = UserReply)),
+)]
+pub(super) async fn patch_user(
+    State(app): State<App>,
+    caller: Caller,
+    InPath(name): InPath<String>,
+    JsonBody(body): JsonBody<UserChange>,
+) -> Result<Json<UserReply>, ApiError> {
+    let change = PrincipalChange {
+        role: body.role()?,
+        teams: body.teams,
+    };
+    let kind = PrincipalKind::User;
+    let user = app.access.update(&caller, kind, &name, change).await?;
+    Ok(Json(UserReply {
+        ok: true,
+        user: ShownUser::new(user),
     }))
 }
 

@@ -6,7 +6,10 @@ mod backup;
 mod export;
 mod prune;
 
-pub use access::{Access, AccessError, AccessToken, LoginQuota, NewPrincipal};
+pub use access::{
+    Access, AccessError, AccessToken, LoginQuota, NewPrincipal, PrincipalChange, Team, TeamChange,
+    WrittenUser,
+};
 pub use apply::{ApplyMode, ApproveError, Documents};
 pub use backup::{Backup, BackupError, Backups, Manifest, RestoreError, restore, verify_archive};
 pub use export::{Export, ExportError};
@@ -81,7 +84,6 @@ impl App {
     /// Opens the data folder and starts the workers. `listener` is where the portal will be reached.
     pub async fn open(config: &Config, listener: Option<SocketAddr>) -> Result<Self, OpenError> {
         let store = Store::open(&config.data)?;
-        let access = Access::open(store.clone()).await?;
         let backups = Backups::open(store.clone(), &config.data)?;
         let settings = PluginSettings {
             data_dir: config.data.clone(),
@@ -95,6 +97,7 @@ impl App {
         );
         let catalog = Catalog::with_jq(store.clone(), Some(jq.clone()));
         catalog.catch_up().await?;
+        let access = Access::open(store.clone(), catalog.clone()).await?;
         let plugins = PluginHost::new(store.clone(), catalog.clone(), settings)?;
         let settings = ActionSettings {
             workers: config.workers,
@@ -109,6 +112,10 @@ impl App {
         );
         catalog.deriver().spawn().await;
         actions.spawn().await?;
+        catalog
+            .resume_migrations()
+            .await
+            .map_err(action::Error::from)?;
         Ok(Self {
             access,
             history: catalog.history(),

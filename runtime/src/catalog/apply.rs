@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::derived::Before;
-use super::entity::{self, Plan, Write};
+use super::entity::{self, People, Plan, Request, Write};
 use super::kind::{Kind, Kinds};
 use super::relation::{self, Missing};
 use super::{Applied, Error, blueprint};
@@ -157,6 +157,9 @@ fn apply_blueprints(
         }
         let mut found = blueprint::check(after);
         for (name, relation) in &after.relations {
+            if !incoming.contains(&relation.target) {
+                blueprint::ensure_system(tx, &relation.target)?;
+            }
             if !incoming.contains(&relation.target)
                 && tx.find_blueprint(&relation.target)?.is_none()
             {
@@ -193,6 +196,11 @@ fn apply_blueprints(
         }
         applied.note(label, before.as_ref().map(|(_, before)| before), after)?;
     }
+    // Only now is every blueprint there that a path may lead over.
+    for Placed { at, value: after } in blueprints {
+        let subject = format!("blueprint `{}`", after.identifier);
+        refused.add(at, &subject, blueprint::ownership::check_path(tx, after)?);
+    }
     Ok(())
 }
 
@@ -204,13 +212,14 @@ fn apply_entities(
     applied: &mut Applied,
     refused: &mut Refused,
 ) -> Result<(), Error> {
+    let write = Write::new(tx, kinds, actor, Missing::Refuse);
     let mut loaded: HashMap<BlueprintId, Option<Kind>> = HashMap::new();
     let mut seen: HashSet<(BlueprintId, EntityId)> = HashSet::new();
     let mut planned: Vec<(String, Plan, EntityKey)> = Vec::new();
     // All rows come before any edge: whatever an entity points at is then there, or does not exist.
     for Placed { at, value } in entities {
-        let (blueprint, draft) = value;
-        let Some(id) = draft.identifier.clone() else {
+        let (blueprint, mut draft) = value;
+        let Some(id) = draft.identifier.take() else {
             let message =
                 "`identifier` is required: without one, each apply would make another entity";
             let subject = format!("entity of blueprint `{blueprint}`");
@@ -225,8 +234,9 @@ fn apply_entities(
         let kind = match loaded.get(&blueprint) {
             Some(kind) => kind.clone(),
             None => {
+                blueprint::ensure_system(tx, &blueprint)?;
                 let row = tx.find_blueprint(&blueprint)?;
-                let kind = row.map(|row| kinds.ready(row)).transpose()?;
+                let kind = row.map(|row| kinds.ready(&row)).transpose()?;
                 loaded.insert(blueprint.clone(), kind.clone());
                 kind
             }
@@ -245,25 +255,29 @@ fn apply_entities(
             continue;
         }
         let label = format!("entity {blueprint}/{id}");
-        let plan = Plan::new(tx, kind, id, draft, WriteMode::Replace)?;
+        let request = Request {
+            id,
+            draft,
+            mode: WriteMode::Replace,
+            people: People::Guarded,
+        };
+        let plan = Plan::new(tx, &kind, actor, request)?;
         if !plan.violations.is_empty() {
             refused.add(&at, &subject, plan.violations);
             continue;
         }
         applied.note(label, plan.value_before(), &plan.after)?;
-        if !plan.is_unchanged() {
-            let key = plan.save_row(tx, actor)?;
+        if plan.is_unchanged() {
+            if let Some(found) = &plan.before {
+                write.claim(found)?;
+            }
+        } else {
+            let key = write.save_row(&plan)?;
             planned.push((at, plan, key));
         }
     }
     for (at, plan, key) in &planned {
-        let write = Write {
-            tx,
-            kinds,
-            actor,
-            missing: Missing::Refuse,
-        };
-        let resolved = relation::resolve(write, &plan.kind, &plan.after, plan.value_before())?;
+        let resolved = relation::resolve(&write, &plan.kind, &plan.after, plan.value_before())?;
         let subject = entity::name(&plan.after.blueprint, &plan.after.identifier);
         refused.add(
             at,
@@ -274,7 +288,7 @@ fn apply_entities(
             }),
         );
         if refused.violations.is_empty() {
-            plan.save_edges(tx, actor, *key, &resolved.targets)?;
+            write.save_edges(plan, *key, resolved)?;
         }
     }
     Ok(())

@@ -46,9 +46,9 @@ fn find(tx: &ReadTx<'_>, kinds: &Kinds, blueprint: &str, id: &str) -> Result<Opt
     let Some(row) = tx.find_blueprint(&blueprint)? else {
         return Ok(None);
     };
-    let found = entity::find(tx, &kinds.ready(row)?, &id)?;
+    let found = entity::find(tx, &kinds.ready(&row)?, &id)?;
     let json = found
-        .map(|(_, entity)| serde_json::to_value(entity))
+        .map(|found| serde_json::to_value(found.entity))
         .transpose();
     Ok(json.map_err(|e| store::Error::corrupt("entity", e))?)
 }

@@ -17,6 +17,9 @@ pub enum Error {
         /// One sentence for a person.
         message: String,
     },
+    /// Whoever asks may not do it. The text says what, and whom to ask.
+    #[error("{0}")]
+    Forbidden(String),
     /// It breaks rules; all of them are listed.
     #[error("{subject} breaks {} rule(s)", violations.len())]
     Invalid {

@@ -64,12 +64,12 @@ pub(super) fn catch_up(tx: &WriteTx<'_>, kinds: &Kinds) -> Result<bool, Error> {
         let blueprint = BlueprintId::parse(blueprint.as_str())
             .map_err(|e| store::Error::corrupt("blueprint", e))?;
         let kind = kinds.load(tx, &blueprint)?;
-        if let Some((_, entity)) = entity::find(tx, &kind, id)? {
+        if let Some(found) = entity::find(tx, &kind, id)? {
             let change = Change {
                 key: *key,
                 blueprint: kind.key,
                 before: None,
-                after: Some(&entity.value),
+                after: Some(&found.entity.value),
             };
             record(tx, &change)?;
             tx.index_derived_anew(*key)?;

@@ -7,9 +7,10 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
 use super::Error;
+use super::blueprint::property;
 use super::derived::is_derived;
 use super::schema::{Schema, join};
-use crate::model::{Blueprint, BlueprintId, Violation};
+use crate::model::{Blueprint, BlueprintId, EntityPermissions, Violation};
 use crate::store::{self, BlueprintKey, BlueprintRow, ReadTx};
 
 /// Blueprints kept ready. Past that many all are forgotten: a catalog has dozens.
@@ -22,56 +23,69 @@ const MAX_NAMES: usize = 20;
 #[derive(Clone, Debug)]
 pub(super) struct Kind {
     pub(super) key: BlueprintKey,
+    revision: i64,
     pub(super) parts: Arc<Parts>,
 }
 
-/// What depends on nothing but the document.
+/// What depends on nothing but the row of the blueprint.
 #[derive(Debug)]
 pub(super) struct Parts {
     pub(super) blueprint: Blueprint,
+    pub(super) permissions: EntityPermissions,
     schemas: IndexMap<String, Schema>,
+    /// What new entities get where nothing is said.
+    pub(super) defaults: Vec<(String, Value)>,
 }
 
-/// The blueprints that were used lately, by their text: a changed blueprint, or one whose transaction was undone, can
-/// never be mistaken for another.
+/// The blueprints that were used lately, by row and revision: a changed blueprint, or one whose transaction was undone,
+/// can never be mistaken for another.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Kinds {
-    ready: Arc<Mutex<HashMap<String, Arc<Parts>>>>,
+    ready: Arc<Mutex<Ready>>,
 }
+
+type Ready = HashMap<(BlueprintKey, i64), Arc<Parts>>;
 
 impl Kinds {
     /// A blueprint that must exist.
     pub(super) fn load(&self, tx: &ReadTx<'_>, id: &BlueprintId) -> Result<Kind, Error> {
-        let row = tx
-            .find_blueprint(id)?
-            .ok_or_else(|| Error::NotFound(format!("blueprint `{id}`")))?;
-        self.ready(row)
+        let missing = || Error::NotFound(format!("blueprint `{id}`"));
+        let (key, revision) = tx.find_blueprint_revision(id)?.ok_or_else(missing)?;
+        if let Some(parts) = self.known(key, revision) {
+            return Ok(Kind {
+                key,
+                revision,
+                parts,
+            });
+        }
+        self.ready(&tx.find_blueprint(id)?.ok_or_else(missing)?)
     }
 
     /// A stored blueprint, made ready.
-    pub(super) fn ready(&self, row: BlueprintRow) -> Result<Kind, Error> {
-        let known = self
-            .ready
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&row.document)
-            .cloned();
-        let parts = match known {
+    pub(super) fn ready(&self, row: &BlueprintRow) -> Result<Kind, Error> {
+        let (key, revision) = (row.key, row.revision);
+        let parts = match self.known(key, revision) {
             Some(parts) => parts,
             None => {
-                let parts = Arc::new(Parts::read(&row.document)?);
+                let parts = Arc::new(Parts::read(row)?);
                 let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
                 if ready.len() >= MAX_KINDS {
                     ready.clear();
                 }
-                ready.insert(row.document, Arc::clone(&parts));
+                ready.insert((key, revision), Arc::clone(&parts));
                 parts
             }
         };
         Ok(Kind {
-            key: row.key,
+            key,
+            revision,
             parts,
         })
+    }
+
+    fn known(&self, key: BlueprintKey, revision: i64) -> Option<Arc<Parts>> {
+        let ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        ready.get(&(key, revision)).cloned()
     }
 }
 
@@ -79,21 +93,39 @@ impl Kind {
     pub(super) fn blueprint(&self) -> &Blueprint {
         &self.parts.blueprint
     }
+
+    /// Whether both are the same row with the same text.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        (self.key, self.revision) == (other.key, other.revision)
+    }
 }
 
 impl Parts {
-    fn read(document: &str) -> Result<Self, Error> {
-        let blueprint: Blueprint =
-            serde_json::from_str(document).map_err(|e| store::Error::corrupt("blueprint", e))?;
+    fn read(row: &BlueprintRow) -> Result<Self, Error> {
+        let blueprint: Blueprint = serde_json::from_str(&row.document)
+            .map_err(|e| store::Error::corrupt("blueprint", e))?;
+        // Permissions that cannot be read stop whoever asks: without them nobody knows what is allowed.
+        let permissions = row.permissions.as_deref().map(serde_json::from_str);
+        let permissions = permissions
+            .transpose()
+            .map_err(|e| store::Error::corrupt("blueprint's permissions", e))?;
         let mut schemas = IndexMap::new();
-        for (name, schema) in &blueprint.schema.properties {
-            let compiled = Schema::compile(schema).map_err(|refused| {
+        let mut defaults = Vec::new();
+        for (name, definition) in &blueprint.schema.properties {
+            let compiled = property::compile(definition).map_err(|refused| {
                 let why = refused.first().map(ToString::to_string).unwrap_or_default();
                 store::Error::corrupt("blueprint", why)
             })?;
             schemas.insert(name.clone(), compiled);
+            let default = definition.get("default").filter(|value| !value.is_null());
+            defaults.extend(default.map(|value| (name.clone(), value.clone())));
         }
-        Ok(Self { blueprint, schemas })
+        Ok(Self {
+            blueprint,
+            permissions: permissions.unwrap_or_default(),
+            schemas,
+            defaults,
+        })
     }
 
     /// Every rule of the blueprint that an entity's properties break.

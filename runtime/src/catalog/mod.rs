@@ -6,30 +6,38 @@ mod blueprint;
 mod canonical;
 mod change;
 mod context;
+mod datasource;
 mod derived;
 mod difference;
 mod document;
 mod draft;
 mod entity;
 mod error;
+mod format;
 mod history;
 mod index;
 mod json;
 mod kind;
+mod migration;
+mod permission;
 mod prune;
 mod query;
 mod relation;
 mod schema;
 mod scorecard;
 mod search;
+mod team;
 #[cfg(test)]
 mod tests;
+mod write;
 
 use serde_json::{Map, Value};
 
 pub use applied::{Applied, DocumentChange, TakenOver};
 pub use apply::{MAX_BYTES, MAX_DOCUMENTS, Placed};
+pub use blueprint::Renamed;
 pub use canonical::{blueprint_document, entity_document};
+pub use datasource::{DatasourceEntity, DatasourceQuery};
 pub use derived::{DerivedState, Deriver};
 pub use difference::{Difference, find_differences};
 pub use document::{
@@ -40,6 +48,7 @@ pub use draft::{check_entity_keys, parse_blueprint, parse_draft};
 pub use error::Error;
 pub use history::{Changes, FeedError, History, Lost, Restored, readable};
 pub use json::{JsonError, JsonErrorKind, parse_json};
+pub use permission::{ReadScope, parse_permissions};
 pub use query::{
     Aggregation, Asker, Bound, Correction, Course, Found, Function, Intervals, Search,
     SearchLimits, Subjects, TextFound, TextHit, TextSearch, bind, bind_range, evaluate,
@@ -47,14 +56,15 @@ pub use query::{
 };
 pub use schema::{MAX_DEPTH, Schema};
 pub use scorecard::parse_scorecard;
+pub use team::{TeamDraft, is_disabled, is_user_blueprint, role_of};
+pub use write::{BatchError, Dependents, Extent, WriteOptions, Written};
 
 use crate::jq::{Jq, JqError};
 use crate::model::{
-    Actor, Blueprint, BlueprintId, Entity, EntityDraft, EntityId, Stamped, Violation, WriteMode,
+    Actor, Blueprint, BlueprintId, Entity, EntityDraft, EntityId, Stamped, Violation,
 };
-use crate::store::{self, ReadTx, Store, WriteTx};
+use crate::store::{ReadTx, Store, WriteTx};
 use kind::Kinds;
-use relation::Missing;
 
 /// The catalog: blueprints, entities and their relations. Clones share it.
 #[derive(Clone, Debug)]
@@ -65,24 +75,6 @@ pub struct Catalog {
     limits: SearchLimits,
 }
 
-/// What a write of an entity left behind.
-#[derive(Clone, Debug)]
-pub struct Written {
-    /// The entity as it now is.
-    pub entity: Stamped<Entity>,
-    /// Whether it was not there before.
-    pub created: bool,
-}
-
-/// How a write of an entity is to be done, beside its mode.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct WriteOptions {
-    /// Make relation targets that do not exist, with nothing but their identifier.
-    pub create_missing_targets: bool,
-    /// Check everything and change nothing.
-    pub validation_only: bool,
-}
-
 /// Which values of an entity are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Values {
@@ -90,15 +82,6 @@ pub enum Values {
     All,
     /// What was written.
     Own,
-}
-
-/// What becomes of the entities that point at a deleted one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dependents {
-    /// Refuse where a required relation points at it; clear the others.
-    Keep,
-    /// Delete them too.
-    Delete,
 }
 
 impl Catalog {
@@ -227,6 +210,27 @@ impl Catalog {
             .await
     }
 
+    /// Gives a part of a blueprint another name; values and references follow.
+    pub async fn rename_in_blueprint(
+        &self,
+        actor: &Actor,
+        id: &BlueprintId,
+        what: Renamed,
+        from: &str,
+        to: &str,
+    ) -> Result<Stamped<Blueprint>, Error> {
+        let (actor, id) = (actor.clone(), id.clone());
+        let (from, to) = (from.to_owned(), to.to_owned());
+        self.store
+            .write(move |tx| blueprint::rename(tx, &actor, &id, what, &from, &to))
+            .await
+    }
+
+    /// The base shape of a blueprint that is part of the portal.
+    pub fn find_structure(&self, id: &BlueprintId) -> Result<Blueprint, Error> {
+        blueprint::structure(id).ok_or_else(|| Error::NotFound(format!("system blueprint `{id}`")))
+    }
+
     /// Removes a blueprint that has no entities and that no other blueprint points at.
     pub async fn delete_blueprint(&self, actor: &Actor, id: &BlueprintId) -> Result<(), Error> {
         let (actor, id) = (actor.clone(), id.clone());
@@ -329,76 +333,6 @@ impl Catalog {
         find_entity(tx, &self.kinds, blueprint, id, Values::All)
     }
 
-    /// Writes one entity. A draft without an identifier gets one, unless the mode asks for an entity that exists.
-    pub async fn write_entity(
-        &self,
-        actor: &Actor,
-        blueprint: &BlueprintId,
-        mut draft: EntityDraft,
-        mode: WriteMode,
-        options: WriteOptions,
-    ) -> Result<Written, Error> {
-        if draft.identifier.is_none() && !matches!(mode, WriteMode::Update | WriteMode::Overwrite) {
-            draft.identifier = Some(make_identifier()?);
-        }
-        let (kinds, actor, blueprint) = (self.kinds.clone(), actor.clone(), blueprint.clone());
-        let written = self.store.write(move |tx| {
-            let written = write_entity(tx, &kinds, &actor, &blueprint, draft, mode, options)?;
-            // An error undoes what was written, which is just what a dry run wants.
-            if options.validation_only {
-                Err(Stop::DryRun(Box::new(written)))
-            } else {
-                Ok(written)
-            }
-        });
-        match written.await {
-            Ok(written) => Ok(written),
-            Err(Stop::DryRun(written)) => Ok(*written),
-            Err(Stop::Failed(error)) => Err(error),
-        }
-    }
-
-    /// As [`Self::write_entity`], in a caller's transaction: an `Err` must undo it. The draft needs an identifier, and
-    /// `validation_only` is the caller's to honour.
-    pub fn write_entity_in(
-        &self,
-        tx: &WriteTx<'_>,
-        actor: &Actor,
-        blueprint: &BlueprintId,
-        draft: EntityDraft,
-        mode: WriteMode,
-        options: WriteOptions,
-    ) -> Result<Written, Error> {
-        write_entity(tx, &self.kinds, actor, blueprint, draft, mode, options)
-    }
-
-    /// Removes an entity.
-    pub async fn delete_entity(
-        &self,
-        actor: &Actor,
-        blueprint: &BlueprintId,
-        id: &EntityId,
-        dependents: Dependents,
-    ) -> Result<(), Error> {
-        let (kinds, actor) = (self.kinds.clone(), actor.clone());
-        let (blueprint, id) = (blueprint.clone(), id.clone());
-        self.store
-            .write(move |tx| entity::delete(tx, &kinds, &actor, &blueprint, &id, dependents))
-            .await
-    }
-
-    /// As [`Self::delete_entity`], in a caller's transaction: an `Err` must undo it.
-    pub fn delete_entity_in(
-        &self,
-        tx: &WriteTx<'_>,
-        actor: &Actor,
-        blueprint: &BlueprintId,
-        id: &EntityId,
-        dependents: Dependents,
-    ) -> Result<(), Error> {
-        entity::delete(tx, &self.kinds, actor, blueprint, id, dependents)
-    }
-
     /// Puts blueprints and entities in place within a caller's transaction, in whatever order and however circular.
     /// An `Err` must undo it.
     ///
@@ -456,24 +390,6 @@ impl Catalog {
     }
 }
 
-/// Why a write did not stay.
-enum Stop {
-    DryRun(Box<Written>),
-    Failed(Error),
-}
-
-impl From<Error> for Stop {
-    fn from(error: Error) -> Self {
-        Self::Failed(error)
-    }
-}
-
-impl From<store::Error> for Stop {
-    fn from(error: store::Error) -> Self {
-        Self::Failed(error.into())
-    }
-}
-
 fn find_entity(
     tx: &ReadTx<'_>,
     kinds: &Kinds,
@@ -483,51 +399,20 @@ fn find_entity(
 ) -> Result<Stamped<Entity>, Error> {
     let kind = kinds.load(tx, blueprint)?;
     let found = entity::find(tx, &kind, id)?;
-    let (key, mut entity) = found.ok_or_else(|| Error::NotFound(entity::name(blueprint, id)))?;
-    if values == Values::All {
-        derived::attach(tx, kind.key, [(key, &mut entity.value)])?;
-    }
-    Ok(entity)
-}
-
-fn write_entity(
-    tx: &WriteTx<'_>,
-    kinds: &Kinds,
-    actor: &Actor,
-    blueprint: &BlueprintId,
-    draft: EntityDraft,
-    mode: WriteMode,
-    options: WriteOptions,
-) -> Result<Written, Error> {
-    let kind = kinds.load(tx, blueprint)?;
-    let Some(id) = draft.identifier.clone() else {
-        let violation = Violation::new("/identifier", "required", "`identifier` is required");
-        let subject = format!("entity of blueprint `{blueprint}`");
-        return Err(Error::Invalid {
-            subject,
-            violations: vec![violation],
-        });
-    };
-    let missing = if options.create_missing_targets {
-        Missing::Create
-    } else {
-        Missing::Refuse
-    };
-    entity::Write {
-        tx,
-        kinds,
-        actor,
-        missing,
-    }
-    .write(kind, id, draft, mode)
+    let found = found.ok_or_else(|| Error::NotFound(entity::name(blueprint, id)))?;
+    entity::complete(tx, &kind, found, values)
 }
 
 /// `e_` and 16 random letters and digits: 80 bits, so that two never meet.
 fn make_identifier() -> Result<EntityId, Error> {
+    EntityId::parse(format!("e_{}", random_text()?)).map_err(|e| Error::Random(e.into()))
+}
+
+/// 16 random letters and digits.
+fn random_text() -> Result<String, Error> {
     let mut random = [0; 10];
     getrandom::fill(&mut random).map_err(|e| Error::Random(e.into()))?;
-    let text = data_encoding::BASE32_NOPAD
+    Ok(data_encoding::BASE32_NOPAD
         .encode(&random)
-        .to_ascii_lowercase();
-    EntityId::parse(format!("e_{text}")).map_err(|e| Error::Random(e.into()))
+        .to_ascii_lowercase())
 }

@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use super::change::Change;
 use super::derived::Before;
 use super::kind::Kinds;
-use super::{Error, blueprint, entity};
+use super::{Error, blueprint, entity, team};
 use crate::model::{Actor, BlueprintId, Entity, EntityId, Verb};
 use crate::store::{BlueprintKey, EntityKey, WriteTx};
 
@@ -28,9 +28,10 @@ pub(super) fn delete_entities(
     let mut doomed: IndexMap<EntityKey, (BlueprintKey, Entity)> = IndexMap::new();
     for (blueprint, id) in entities {
         let kind = kinds.load(tx, blueprint)?;
-        let (key, found) = entity::find(tx, &kind, id)?
+        let found = entity::find(tx, &kind, id)?
             .ok_or_else(|| Error::NotFound(entity::name(blueprint, id)))?;
-        doomed.insert(key, (kind.key, found.value));
+        team::check_delete(tx, &found.entity.value)?;
+        doomed.insert(found.key, (kind.key, found.entity.value));
     }
     let mut released: IndexMap<EntityKey, (BlueprintId, EntityId)> = IndexMap::new();
     let mut holding = Vec::new();
@@ -68,7 +69,7 @@ pub(super) fn delete_entities(
     let read = || {
         let values = released.values().map(|(blueprint, id)| {
             let kind = kinds.load(tx, blueprint)?;
-            let found = entity::find(tx, &kind, id)?.map(|(_, found)| found.value);
+            let found = entity::find(tx, &kind, id)?.map(|found| found.entity.value);
             Ok((kind.key, found))
         });
         values.collect::<Result<Vec<_>, Error>>()

@@ -4,14 +4,15 @@ use std::collections::HashSet;
 
 use indexmap::IndexMap;
 
+use super::entity::Write;
 use super::kind::Kind;
 use super::schema::join;
 use super::{Error, entity};
 use crate::model::{BlueprintId, Entity, EntityId, RelationDefinition, RelationValue, Violation};
 use crate::store::EntityKey;
 
-/// Edges of one entity: a library that ten thousand services use is real, a million is a mistake.
-const MAX_TARGETS: usize = 50_000;
+/// Edges of one entity: a cluster with a hundred thousand pods is real, a million is a mistake.
+const MAX_TARGETS: usize = 200_000;
 
 /// What to do about a target that does not exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,11 +100,52 @@ fn shape(
     }
 }
 
-/// What [`resolve`] found: rows by relation, and what was not there.
+/// What [`resolve`] found: where the changed relations lead, and what was not there.
 #[derive(Debug, Default)]
 pub(super) struct Resolved {
-    pub(super) targets: Vec<(String, Vec<EntityKey>)>,
+    relations: Vec<(String, Vec<Target>)>,
     pub(super) missing: Vec<MissingTarget>,
+}
+
+/// Where one edge leads.
+#[derive(Debug)]
+enum Target {
+    Known(EntityKey),
+    /// To the entity itself, which may have no row yet.
+    Own,
+    /// To an entity that is still to be made.
+    New(Kind, EntityId),
+}
+
+impl Resolved {
+    /// Makes what is still to be made. Gives the rows by relation, now that the entity itself has one.
+    pub(super) fn settle(
+        self,
+        write: &Write<'_, '_>,
+        own: EntityKey,
+    ) -> Result<Vec<(String, Vec<EntityKey>)>, Error> {
+        let settle = |target| match target {
+            Target::Known(key) => Ok(key),
+            Target::Own => Ok(own),
+            Target::New(kind, id) => {
+                // The entity may name it in several relations.
+                match write.tx.find_entity_key(kind.key, &id)? {
+                    Some(key) => Ok(key),
+                    None => entity::insert_bare(write.tx, write.actor, &kind, &id),
+                }
+            }
+        };
+        self.relations
+            .into_iter()
+            .map(|(name, targets)| {
+                let keys = targets
+                    .into_iter()
+                    .map(settle)
+                    .collect::<Result<_, Error>>()?;
+                Ok((name, keys))
+            })
+            .collect()
+    }
 }
 
 /// A target that does not exist.
@@ -122,60 +164,54 @@ impl MissingTarget {
     }
 }
 
-/// Finds the rows that the changed relations of an entity point at.
+/// Finds the rows that the changed relations of an entity point at. Writes nothing.
 pub(super) fn resolve(
-    write: entity::Write<'_, '_>,
+    write: &Write<'_, '_>,
     kind: &Kind,
     after: &Entity,
     before: Option<&Entity>,
 ) -> Result<Resolved, Error> {
-    let entity::Write {
-        tx,
-        kinds,
-        actor,
-        missing,
-    } = write;
     let mut resolved = Resolved::default();
     for (name, value) in &after.relations {
-        if before.and_then(|before| before.relations.get(name)) == Some(value) {
+        let was = before.and_then(|before| before.relations.get(name));
+        if was == Some(value) || (was.is_none() && value.targets().is_empty()) {
             continue;
         }
         let Some(definition) = kind.blueprint().relations.get(name) else {
             continue;
         };
-        let mut keys = Vec::with_capacity(value.targets().len());
-        // Only the blueprint's key is needed as long as all targets exist.
-        let target = match value.targets() {
-            [] => None,
-            _ => Some(kinds.load(tx, &definition.target)?),
-        };
-        for (index, id) in value.targets().iter().enumerate() {
-            let Some(target) = &target else { continue };
-            if let Some(key) = tx.find_entity_key(target.key, id)? {
-                keys.push(key);
-            } else if missing == Missing::Create && !is_system(&definition.target) {
-                keys.push(entity::insert_bare(tx, actor, target, id)?);
-            } else {
-                let path = join("/relations", name);
-                let path = if definition.many {
-                    format!("{path}/{index}")
+        let mut targets = Vec::with_capacity(value.targets().len());
+        if !value.targets().is_empty() {
+            let target = write.kind(&definition.target)?;
+            for (index, id) in value.targets().iter().enumerate() {
+                if target.key == kind.key && *id == after.identifier {
+                    targets.push(Target::Own);
+                } else if let Some(key) = write.tx.find_entity_key(target.key, id)? {
+                    targets.push(Target::Known(key));
+                } else if write.missing == Missing::Create && !is_system(&definition.target) {
+                    targets.push(Target::New(target.clone(), id.clone()));
                 } else {
-                    path
-                };
-                let (blueprint, identifier) = (definition.target.clone(), id.clone());
-                resolved.missing.push(MissingTarget {
-                    path,
-                    blueprint,
-                    identifier,
-                });
+                    let path = join("/relations", name);
+                    let path = if definition.many {
+                        format!("{path}/{index}")
+                    } else {
+                        path
+                    };
+                    let (blueprint, identifier) = (definition.target.clone(), id.clone());
+                    resolved.missing.push(MissingTarget {
+                        path,
+                        blueprint,
+                        identifier,
+                    });
+                }
             }
         }
-        resolved.targets.push((name.clone(), keys));
+        resolved.relations.push((name.clone(), targets));
     }
     Ok(resolved)
 }
 
 /// Users, teams and the like have a life of their own: a mere mention must not make one.
-fn is_system(blueprint: &BlueprintId) -> bool {
+pub(super) fn is_system(blueprint: &BlueprintId) -> bool {
     blueprint.as_str().starts_with('_')
 }

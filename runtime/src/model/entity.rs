@@ -58,6 +58,19 @@ impl RelationValue {
             Self::Many(ids) => ids,
         }
     }
+
+    /// Points no longer at one entity.
+    pub fn remove(&mut self, target: &EntityId) {
+        match self {
+            Self::None => {}
+            Self::One(id) => {
+                if id == target {
+                    *self = Self::None;
+                }
+            }
+            Self::Many(ids) => ids.retain(|id| id != target),
+        }
+    }
 }
 
 impl Serialize for RelationValue {

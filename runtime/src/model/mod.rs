@@ -6,7 +6,9 @@ mod blueprint;
 mod derived;
 mod entity;
 mod ident;
+mod migration;
 mod network;
+mod permission;
 mod plugin;
 mod principal;
 mod query;
@@ -25,7 +27,9 @@ pub use derived::{
 };
 pub use entity::{Entity, EntityDraft, RelationValue, WriteMode};
 pub use ident::{ActionId, BlueprintId, EntityId, IdentError, PluginName, RunId, SourceName};
+pub use migration::{Migration, MigrationStatus};
 pub use network::network;
+pub use permission::{EntityPermissions, EntityRight, Grant, PermissionPatch};
 pub use plugin::{
     Approval, Binding, CapabilityReport, Digest, Finding, PluginState, PluginVersion,
 };

@@ -166,7 +166,7 @@ impl Origin {
 }
 
 /// On whose behalf something happens, and how it came to be. Every change in the catalog names one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Actor {
     /// E-mail address of a user, name of an app, `goldenpath` for the portal itself.
     pub name: String,
@@ -178,6 +178,8 @@ pub struct Actor {
     pub origin: Origin,
     /// The run during which it happens.
     pub run: Option<RunId>,
+    /// The program that asks, by its own words (`User-Agent`): what it writes, it finds again by this.
+    pub client: Option<String>,
 }
 
 impl Actor {
@@ -189,6 +191,7 @@ impl Actor {
             teams: Vec::new(),
             origin: Origin::System,
             run: None,
+            client: None,
         }
     }
 

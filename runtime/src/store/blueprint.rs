@@ -15,8 +15,12 @@ pub struct BlueprintKey(pub(super) i64);
 pub struct BlueprintRow {
     /// Names the row.
     pub key: BlueprintKey,
+    /// Another one after every change of the row, drawn at random: two texts never share one, committed or not.
+    pub revision: i64,
     /// The blueprint as JSON.
     pub document: String,
+    /// Who may do what with its entities, as JSON; absent as long as nobody has said so.
+    pub permissions: Option<String>,
     /// Who and when.
     pub stamp: Stamp,
 }
@@ -25,11 +29,16 @@ impl BlueprintRow {
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             key: BlueprintKey(row.get(0)?),
-            document: row.get(1)?,
-            stamp: stamp(row, 2)?,
+            revision: row.get(1)?,
+            document: row.get(2)?,
+            permissions: row.get(3)?,
+            stamp: stamp(row, 4)?,
         })
     }
 }
+
+const COLUMNS: &str =
+    "id, revision, document, permissions, created_at, created_by, updated_at, updated_by";
 
 /// Reads four stamp columns that begin at `first`.
 pub(super) fn stamp(row: &Row<'_>, first: usize) -> rusqlite::Result<Stamp> {
@@ -44,21 +53,34 @@ pub(super) fn stamp(row: &Row<'_>, first: usize) -> rusqlite::Result<Stamp> {
 impl ReadTx<'_> {
     /// One blueprint.
     pub fn find_blueprint(&self, id: &BlueprintId) -> Result<Option<BlueprintRow>, Error> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT id, document, created_at, created_by, updated_at, updated_by
-             FROM blueprint WHERE identifier = ?1",
-        )?;
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM blueprint WHERE identifier = ?1"
+        ))?;
         Ok(statement
             .query_row([id.as_str()], BlueprintRow::read)
             .optional()?)
     }
 
+    /// The row of a blueprint and its revision, where the text itself may be known already.
+    pub fn find_blueprint_revision(
+        &self,
+        id: &BlueprintId,
+    ) -> Result<Option<(BlueprintKey, i64)>, Error> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT id, revision FROM blueprint WHERE identifier = ?1")?;
+        Ok(statement
+            .query_row([id.as_str()], |row| {
+                Ok((BlueprintKey(row.get(0)?), row.get(1)?))
+            })
+            .optional()?)
+    }
+
     /// Every blueprint, by identifier.
     pub fn list_blueprints(&self) -> Result<Vec<BlueprintRow>, Error> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT id, document, created_at, created_by, updated_at, updated_by
-             FROM blueprint ORDER BY identifier",
-        )?;
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM blueprint ORDER BY identifier"
+        ))?;
         let rows = statement.query_map([], BlueprintRow::read)?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
@@ -85,50 +107,38 @@ impl ReadTx<'_> {
 impl WriteTx<'_> {
     /// Adds a blueprint.
     pub fn insert_blueprint(&self, blueprint: &Blueprint, by: &str) -> Result<BlueprintRow, Error> {
+        let mut statement = self.connection.prepare_cached(&format!(
+            "INSERT INTO blueprint (identifier, document, revision, created_at, created_by, updated_at, updated_by)
+             VALUES (?1, ?2, random(), ?3, ?4, ?3, ?4) RETURNING {COLUMNS}"
+        ))?;
         let document = document(blueprint)?;
-        self.connection
-            .prepare_cached(
-                "INSERT INTO blueprint (identifier, document, created_at, created_by, updated_at, updated_by)
-                 VALUES (?1, ?2, ?3, ?4, ?3, ?4)",
-            )?
-            .execute(params![blueprint.identifier.as_str(), document, self.now.0, by])?;
-        let stamp = Stamp {
-            created_at: self.now,
-            created_by: by.to_owned(),
-            updated_at: self.now,
-            updated_by: by.to_owned(),
-        };
-        let key = BlueprintKey(self.connection.last_insert_rowid());
-        Ok(BlueprintRow {
-            key,
-            document,
-            stamp,
-        })
+        let values = params![blueprint.identifier.as_str(), document, self.now.0, by];
+        Ok(statement.query_row(values, BlueprintRow::read)?)
     }
 
     /// Puts a new document in place of a stored one; the identifier stays.
     pub fn update_blueprint(
         &self,
-        row: &BlueprintRow,
+        key: BlueprintKey,
         blueprint: &Blueprint,
         by: &str,
     ) -> Result<BlueprintRow, Error> {
-        let document = document(blueprint)?;
+        let mut statement = self.connection.prepare_cached(&format!(
+            "UPDATE blueprint SET document = ?2, revision = random(), updated_at = ?3, updated_by = ?4
+             WHERE id = ?1 RETURNING {COLUMNS}"
+        ))?;
+        let values = params![key.0, document(blueprint)?, self.now.0, by];
+        Ok(statement.query_row(values, BlueprintRow::read)?)
+    }
+
+    /// Says who may do what with the entities of a blueprint.
+    pub fn update_permissions(&self, key: BlueprintKey, permissions: &str) -> Result<(), Error> {
         self.connection
             .prepare_cached(
-                "UPDATE blueprint SET document = ?2, updated_at = ?3, updated_by = ?4 WHERE id = ?1",
+                "UPDATE blueprint SET permissions = ?2, revision = random() WHERE id = ?1",
             )?
-            .execute(params![row.key.0, document, self.now.0, by])?;
-        let stamp = Stamp {
-            updated_at: self.now,
-            updated_by: by.to_owned(),
-            ..row.stamp.clone()
-        };
-        Ok(BlueprintRow {
-            key: row.key,
-            document,
-            stamp,
-        })
+            .execute(params![key.0, permissions])?;
+        Ok(())
     }
 
     /// Removes a blueprint that has no entities.

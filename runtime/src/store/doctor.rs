@@ -354,8 +354,11 @@ mod tests {
 
     #[tokio::test]
     async fn whatever_was_done_from_outside_is_told() {
-        let blueprint = "INSERT INTO blueprint VALUES (1, 'S', '{}', 0, '', 0, '');";
-        let entity = "INSERT INTO entity VALUES (1, 1, 'e', NULL, NULL, '[]', '{}', 0, '', 0, '');";
+        let blueprint = "INSERT INTO blueprint (id, identifier, document, created_at, created_by, updated_at, updated_by)
+                         VALUES (1, 'S', '{}', 0, '', 0, '');";
+        let entity = "INSERT INTO entity (id, blueprint_id, identifier, team, properties,
+                                          created_at, created_by, updated_at, updated_by)
+                      VALUES (1, 1, 'e', '[]', '{}', 0, '', 0, '');";
         for (sql, told) in [
             ("DELETE FROM audit".to_owned(), "row 1, the last one, is missing"),
             (

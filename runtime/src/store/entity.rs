@@ -9,7 +9,7 @@ use super::Error;
 use super::blueprint::{BlueprintKey, stamp};
 use super::connection::{ReadTx, WriteTx};
 use super::derived::DerivedRow;
-use crate::model::{BlueprintId, Entity, EntityId, Stamp};
+use crate::model::{Actor, BlueprintId, Entity, EntityId, Stamp};
 
 /// Names an entity's row; never used for another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,6 +27,8 @@ impl EntityKey {
 pub struct EntityRow {
     /// Names the row.
     pub key: EntityKey,
+    /// Counts the changes of the row and of its edges.
+    pub revision: i64,
     /// Unique within its blueprint.
     pub identifier: EntityId,
     /// Title for people.
@@ -37,8 +39,32 @@ pub struct EntityRow {
     pub team: Vec<String>,
     /// Property name to value.
     pub properties: Map<String, Value>,
+    /// The program that wrote it last, by its own words.
+    pub datasource: Option<String>,
     /// Who and when.
     pub stamp: Stamp,
+}
+
+/// The parts of an entity that are kept as JSON, written out: apart from the writer thread, which everybody waits for.
+#[derive(Clone, Debug, Default)]
+pub struct EntityText {
+    team: String,
+    properties: String,
+}
+
+impl EntityText {
+    /// Writes them out.
+    pub fn new(entity: &Entity) -> Result<Self, Error> {
+        Ok(Self {
+            team: json(&entity.team)?,
+            properties: json(&entity.properties)?,
+        })
+    }
+
+    /// Bytes of the properties.
+    pub fn properties_len(&self) -> usize {
+        self.properties.len()
+    }
 }
 
 /// An edge, seen from its target.
@@ -60,8 +86,13 @@ pub type Targets = HashMap<EntityKey, HashMap<String, Vec<EntityId>>>;
 /// Entities whose relations one statement loads; bounds the statement's argument.
 const BATCH: usize = 1_000;
 
-pub(super) const COLUMNS: &str =
-    "id, identifier, title, icon, team, properties, created_at, created_by, updated_at, updated_by";
+/// The columns that [`read_row`] takes, in its order.
+pub(super) const COLUMNS: &str = "id, revision, identifier, title, icon, team, properties, datasource, \
+     created_at, created_by, updated_at, updated_by";
+
+/// The same of a table that a statement joins as `e`.
+pub(super) const JOINED_COLUMNS: &str = "e.id, e.revision, e.identifier, e.title, e.icon, e.team, e.properties, e.datasource, \
+     e.created_at, e.created_by, e.updated_at, e.updated_by";
 
 impl ReadTx<'_> {
     /// One entity.
@@ -107,6 +138,45 @@ impl ReadTx<'_> {
         Ok(title.optional()?.flatten())
     }
 
+    /// The row of one entity and its revision: whether what was read of it before still holds.
+    pub fn find_entity_revision(
+        &self,
+        blueprint: BlueprintKey,
+        id: &EntityId,
+    ) -> Result<Option<(EntityKey, i64)>, Error> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT id, revision FROM entity WHERE blueprint_id = ?1 AND identifier = ?2",
+        )?;
+        let found = statement
+            .query_row(params![blueprint.0, id.as_str()], |row| {
+                Ok((EntityKey(row.get(0)?), row.get(1)?))
+            })
+            .optional()?;
+        Ok(found)
+    }
+
+    /// Identifiers of a blueprint's entities in order, those after `after`, at most `limit`.
+    pub fn list_identifiers(
+        &self,
+        blueprint: BlueprintKey,
+        after: Option<&EntityId>,
+        limit: usize,
+    ) -> Result<Vec<EntityId>, Error> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT identifier FROM entity WHERE blueprint_id = ?1 AND identifier > ?2
+             ORDER BY identifier LIMIT ?3",
+        )?;
+        // No identifier is empty, so every one of them comes after the empty text.
+        let after = after.map_or("", EntityId::as_str);
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut rows = statement.query(params![blueprint.0, after, limit])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(entity_id(row.get(0)?)?);
+        }
+        Ok(found)
+    }
+
     /// Entities of a blueprint by identifier, those after `after`, at most `limit`.
     pub fn list_entities(
         &self,
@@ -138,6 +208,22 @@ impl ReadTx<'_> {
         Ok(count.unsigned_abs())
     }
 
+    /// How many entities of a blueprint one of some teams owns.
+    pub fn count_entities_of_teams(
+        &self,
+        blueprint: BlueprintKey,
+        teams: &[String],
+    ) -> Result<u64, Error> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT count(*) FROM entity WHERE blueprint_id = ?1 AND EXISTS (
+               SELECT 1 FROM json_each(entity.team) AS owner
+               WHERE owner.value IN (SELECT value FROM json_each(?2)))",
+        )?;
+        let count: i64 =
+            statement.query_row(params![blueprint.0, json(&teams)?], |row| row.get(0))?;
+        Ok(count.unsigned_abs())
+    }
+
     /// Where many entities point, in one statement per thousand of them.
     pub fn list_targets(&self, sources: &[EntityKey]) -> Result<Targets, Error> {
         let mut statement = self.connection.prepare_cached(
@@ -148,8 +234,7 @@ impl ReadTx<'_> {
         )?;
         let mut found = Targets::new();
         for batch in sources.chunks(BATCH) {
-            let keys = Value::from(batch.iter().map(|key| key.0).collect::<Vec<_>>()).to_string();
-            let mut rows = statement.query([keys])?;
+            let mut rows = statement.query([key_list(batch)])?;
             while let Some(row) = rows.next()? {
                 let target = entity_id(row.get(2)?)?;
                 let of_entity = found.entry(EntityKey(row.get(0)?)).or_default();
@@ -214,42 +299,54 @@ impl WriteTx<'_> {
         &self,
         blueprint: BlueprintKey,
         entity: &Entity,
-        by: &str,
+        text: &EntityText,
+        actor: &Actor,
     ) -> Result<EntityKey, Error> {
         self.connection
             .prepare_cached(
-                "INSERT INTO entity (blueprint_id, identifier, title, icon, team, properties,
+                "INSERT INTO entity (blueprint_id, identifier, title, icon, team, properties, datasource,
                                      created_at, created_by, updated_at, updated_by)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?7, ?8)",
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?8, ?9)",
             )?
             .execute(params![
                 blueprint.0,
                 entity.identifier.as_str(),
                 entity.title,
                 entity.icon,
-                json(&entity.team)?,
-                json(&entity.properties)?,
+                text.team,
+                text.properties,
+                actor.client,
                 self.now.0,
-                by,
+                actor.name,
             ])?;
         Ok(EntityKey(self.connection.last_insert_rowid()))
     }
 
-    /// Changes all of an entity but its identifier and its relations.
-    pub fn update_entity(&self, key: EntityKey, entity: &Entity, by: &str) -> Result<(), Error> {
+    /// Changes all of an entity but its relations.
+    pub fn update_entity(
+        &self,
+        key: EntityKey,
+        entity: &Entity,
+        text: &EntityText,
+        actor: &Actor,
+    ) -> Result<(), Error> {
         self.connection
             .prepare_cached(
-                "UPDATE entity SET title = ?2, icon = ?3, team = ?4, properties = ?5,
-                                   updated_at = ?6, updated_by = ?7 WHERE id = ?1",
+                "UPDATE entity SET identifier = ?2, title = ?3, icon = ?4, team = ?5, properties = ?6,
+                                   datasource = ?7, updated_at = ?8, updated_by = ?9,
+                                   revision = revision + 1
+                 WHERE id = ?1",
             )?
             .execute(params![
                 key.0,
+                entity.identifier.as_str(),
                 entity.title,
                 entity.icon,
-                json(&entity.team)?,
-                json(&entity.properties)?,
+                text.team,
+                text.properties,
+                actor.client,
                 self.now.0,
-                by,
+                actor.name,
             ])?;
         Ok(())
     }
@@ -257,8 +354,29 @@ impl WriteTx<'_> {
     /// Notes that an entity was changed, where only its edges were.
     pub fn touch_entity(&self, key: EntityKey, by: &str) -> Result<(), Error> {
         self.connection
-            .prepare_cached("UPDATE entity SET updated_at = ?2, updated_by = ?3 WHERE id = ?1")?
+            .prepare_cached(
+                "UPDATE entity SET updated_at = ?2, updated_by = ?3, revision = revision + 1 WHERE id = ?1",
+            )?
             .execute(params![key.0, self.now.0, by])?;
+        Ok(())
+    }
+
+    /// Notes which program an entity belongs to, where nothing else of it changes.
+    pub fn update_datasource(&self, key: EntityKey, datasource: Option<&str>) -> Result<(), Error> {
+        self.connection
+            .prepare_cached("UPDATE entity SET datasource = ?2 WHERE id = ?1")?
+            .execute(params![key.0, datasource])?;
+        Ok(())
+    }
+
+    /// Makes what was read of the entities that point at one outdated: it has another identifier now.
+    pub fn outdate_dependents(&self, target: EntityKey) -> Result<(), Error> {
+        self.connection
+            .prepare_cached(
+                "UPDATE entity SET revision = revision + 1
+                 WHERE id IN (SELECT source_id FROM relation WHERE target_id = ?1)",
+            )?
+            .execute([target.0])?;
         Ok(())
     }
 
@@ -271,16 +389,21 @@ impl WriteTx<'_> {
         Ok(())
     }
 
-    /// Puts the targets of one relation of an entity in place of those it had.
-    pub fn replace_targets(
+    /// Removes the targets of one relation of an entity.
+    pub fn clear_targets(&self, source: EntityKey, name: &str) -> Result<(), Error> {
+        self.connection
+            .prepare_cached("DELETE FROM relation WHERE source_id = ?1 AND name = ?2")?
+            .execute(params![source.0, name])?;
+        Ok(())
+    }
+
+    /// Gives one relation of an entity its targets; it has none.
+    pub fn insert_targets(
         &self,
         source: EntityKey,
         name: &str,
         targets: &[EntityKey],
     ) -> Result<(), Error> {
-        self.connection
-            .prepare_cached("DELETE FROM relation WHERE source_id = ?1 AND name = ?2")?
-            .execute(params![source.0, name])?;
         let mut insert = self.connection.prepare_cached(
             "INSERT INTO relation (source_id, name, position, target_id) VALUES (?1, ?2, ?3, ?4)",
         )?;
@@ -298,6 +421,14 @@ impl WriteTx<'_> {
         Ok(())
     }
 
+    /// Removes every edge from one entity to another.
+    pub fn delete_edges_between(&self, source: EntityKey, target: EntityKey) -> Result<(), Error> {
+        self.connection
+            .prepare_cached("DELETE FROM relation WHERE target_id = ?2 AND source_id = ?1")?
+            .execute([source.0, target.0])?;
+        Ok(())
+    }
+
     /// Removes a relation from every entity of a blueprint.
     pub fn delete_relation(&self, blueprint: BlueprintKey, name: &str) -> Result<(), Error> {
         self.connection
@@ -309,6 +440,39 @@ impl WriteTx<'_> {
         Ok(())
     }
 
+    /// Gives a relation of a blueprint's entities another name.
+    pub fn rename_relation(
+        &self,
+        blueprint: BlueprintKey,
+        from: &str,
+        to: &str,
+    ) -> Result<(), Error> {
+        self.connection
+            .prepare_cached(
+                "UPDATE relation SET name = ?3
+                 WHERE name = ?2 AND source_id IN (SELECT id FROM entity WHERE blueprint_id = ?1)",
+            )?
+            .execute(params![blueprint.0, from, to])?;
+        Ok(())
+    }
+
+    /// Gives a property of a blueprint's entities another name; its values stay as they are.
+    pub fn rename_property(
+        &self,
+        blueprint: BlueprintKey,
+        from: &str,
+        to: &str,
+    ) -> Result<(), Error> {
+        self.connection
+            .prepare_cached(
+                "UPDATE entity SET properties =
+                   json_set(json_remove(properties, ?2), ?3, json(properties -> ?2))
+                 WHERE blueprint_id = ?1 AND json_type(properties, ?2) IS NOT NULL",
+            )?
+            .execute(params![blueprint.0, property_path(from), property_path(to)])?;
+        Ok(())
+    }
+
     /// Removes a property from every entity of a blueprint.
     pub fn delete_property(&self, blueprint: BlueprintKey, name: &str) -> Result<(), Error> {
         self.connection
@@ -316,23 +480,33 @@ impl WriteTx<'_> {
                 "UPDATE entity SET properties = json_remove(properties, ?2)
                  WHERE blueprint_id = ?1 AND json_type(properties, ?2) IS NOT NULL",
             )?
-            // A property's identifier holds neither quotes nor backslashes: it cannot leave its quotes.
-            .execute(params![blueprint.0, format!("$.\"{name}\"")])?;
+            .execute(params![blueprint.0, property_path(name)])?;
         Ok(())
     }
 }
 
+/// Where a property stands in the JSON of all. Its name holds neither quotes nor backslashes: it cannot leave its quotes.
+fn property_path(name: &str) -> String {
+    format!("$.\"{name}\"")
+}
+
+fn key_list(keys: &[EntityKey]) -> String {
+    Value::from(keys.iter().map(|key| key.0).collect::<Vec<_>>()).to_string()
+}
+
 pub(super) fn read_row(row: &Row<'_>) -> Result<EntityRow, Error> {
-    let team: String = row.get(4)?;
-    let properties: String = row.get(5)?;
+    let team: String = row.get(5)?;
+    let properties: String = row.get(6)?;
     Ok(EntityRow {
         key: EntityKey(row.get(0)?),
-        identifier: entity_id(row.get(1)?)?,
-        title: row.get(2)?,
-        icon: row.get(3)?,
+        revision: row.get(1)?,
+        identifier: entity_id(row.get(2)?)?,
+        title: row.get(3)?,
+        icon: row.get(4)?,
         team: serde_json::from_str(&team).map_err(|e| Error::corrupt("entity", e))?,
         properties: serde_json::from_str(&properties).map_err(|e| Error::corrupt("entity", e))?,
-        stamp: stamp(row, 6)?,
+        datasource: row.get(7)?,
+        stamp: stamp(row, 8)?,
     })
 }
 

@@ -20,6 +20,7 @@ pub(super) const MAIN: &[&str] = &[
     include_str!("../../migrations/main/0006_source.sql"),
     include_str!("../../migrations/main/0007_derived.sql"),
     include_str!("../../migrations/main/0008_search.sql"),
+    include_str!("../../migrations/main/0009_write.sql"),
 ];
 
 /// The formats of `logs.db`, oldest first.

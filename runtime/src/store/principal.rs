@@ -74,6 +74,18 @@ impl WriteTx<'_> {
         Ok(())
     }
 
+    /// Changes what somebody may do and which teams they are in.
+    pub fn update_principal(&self, principal: &Principal) -> Result<(), Error> {
+        self.connection
+            .prepare_cached("UPDATE principal SET role = ?2, teams = ?3 WHERE client_id = ?1")?
+            .execute(params![
+                principal.client_id,
+                word(&principal.role)?,
+                serde_json::json!(principal.teams).to_string(),
+            ])?;
+        Ok(())
+    }
+
     /// Removes a credential.
     pub fn delete_credential(&self, client_id: &str) -> Result<(), Error> {
         self.connection

@@ -1,20 +1,21 @@
 //! Many entities in one request, each on its own.
 
+use std::collections::HashMap;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
-use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{during_run, mode, options};
+use super::{dependents, during_run, mode, options};
 use crate::api::auth::Caller;
 use crate::api::error::ApiError;
 use crate::api::extract::{InPath, JsonBody, Params};
 use crate::api::reply::Json;
 use crate::app::App;
-use crate::catalog::parse_draft;
-use crate::model::{BlueprintId, Violation};
+use crate::catalog::BatchError;
+use crate::model::{BlueprintId, EntityId, Violation};
 
 /// Entities in one request.
 const MOST: usize = 1_000;
@@ -68,7 +69,9 @@ pub(in crate::api) struct BulkError {
     details: Vec<Violation>,
 }
 
-/// Write many entities, each on its own: 207 where some were refused.
+/// Write many entities in one transaction, each on its own: 207 where some were refused.
+///
+/// They may point at each other in whatever order they stand.
 #[utoipa::path(
     post, path = "/v1/blueprints/{blueprint}/entities/bulk", tag = "catalog",
     security(("bearer" = ["catalog:write"])),
@@ -90,57 +93,135 @@ pub(in crate::api) async fn write_entities(
     params: Params,
     JsonBody(bulk): JsonBody<Bulk>,
 ) -> Result<Response, ApiError> {
-    if bulk.entities.len() > MOST {
-        let message = format!(
-            "it has {} entities; send at most {MOST}",
-            bulk.entities.len()
-        );
-        let violation = Violation::new("/entities", "maxItems", message);
-        return Err(ApiError::invalid("the body", vec![violation]));
-    }
+    check_count(bulk.entities.len())?;
     let actor = during_run(&app, &caller, &params).await?;
     let (mode, options) = (mode(&params), options(&params));
-    // All are queued at once and in order, so that the store commits many of them together, and an entity may point at
-    // one that stands before it.
-    let writes = bulk.entities.into_iter().map(async |body| {
-        let named = body.get("identifier").and_then(Value::as_str);
-        let identifier = named.unwrap_or("unknown").to_owned();
-        let draft = match parse_draft(body) {
-            Ok(draft) => draft,
-            Err(error) => return Err((identifier, ApiError::from(error))),
-        };
-        let written = app
-            .catalog
-            .write_entity(&actor, &blueprint, draft, mode, options)
-            .await;
-        written.map_err(|error| (identifier, ApiError::from(error)))
-    });
+    let outcomes = app
+        .catalog
+        .write_entities(&actor, &blueprint, bulk.entities, mode, options)
+        .await?;
     let mut reply = BulkReply {
         ok: true,
         entities: Vec::new(),
         errors: Vec::new(),
     };
-    for (index, outcome) in join_all(writes).await.into_iter().enumerate() {
+    for (index, outcome) in outcomes.into_iter().enumerate() {
         match outcome {
             Ok(written) => reply.entities.push(BulkWritten {
                 identifier: written.entity.value.identifier.into(),
                 index,
                 created: written.created,
             }),
-            Err((identifier, error)) => reply.errors.push(BulkError {
-                identifier,
-                index,
-                status_code: error.status.as_u16(),
-                error: error.code.to_owned(),
-                message: error.message,
-                details: error.details,
-            }),
+            Err(refused) => reply.errors.push(BulkError::new(index, refused)),
         }
     }
-    let status = if reply.errors.is_empty() {
+    let status = status(&reply.errors);
+    Ok((status, Json(reply)).into_response())
+}
+
+/// Entities to delete.
+#[derive(Deserialize, utoipa::ToSchema)]
+pub(in crate::api) struct BulkDelete {
+    /// At most 1,000 identifiers.
+    entities: Vec<String>,
+}
+
+/// What became of each entity.
+#[derive(Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::api) struct BulkDeleteReply {
+    /// Always `true`: the request was carried out, whatever became of the single entities.
+    ok: bool,
+    /// Those that were there and are gone.
+    deleted_entities: Vec<String>,
+    /// Those that had to stay.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<BulkError>,
+}
+
+/// Delete many entities in one transaction: 207 where some had to stay.
+///
+/// Those that do not exist are passed over, so that the request may be sent again.
+#[utoipa::path(
+    post, path = "/v1/blueprints/{blueprint}/bulk/entities/delete", tag = "catalog",
+    security(("bearer" = ["catalog:write"])),
+    params(
+        ("blueprint" = String, Path, description = "Identifier of the blueprint"),
+        ("delete_dependents" = Option<bool>, Query, description = "Also delete the entities that point at them"),
+        ("run_id" = Option<String>, Query, description = "The run during which this happens"),
+    ),
+    request_body = BulkDelete,
+    responses((status = 200, body = BulkDeleteReply), (status = 207, body = BulkDeleteReply)),
+)]
+pub(in crate::api) async fn delete_entities(
+    State(app): State<App>,
+    caller: Caller,
+    InPath(blueprint): InPath<BlueprintId>,
+    params: Params,
+    JsonBody(bulk): JsonBody<BulkDelete>,
+) -> Result<Response, ApiError> {
+    check_count(bulk.entities.len())?;
+    let actor = during_run(&app, &caller, &params).await?;
+    let mut places = HashMap::new();
+    for (index, identifier) in bulk.entities.iter().enumerate() {
+        places.entry(identifier.clone()).or_insert(index);
+    }
+    // What cannot be an identifier is none of an entity.
+    let ids = bulk.entities.into_iter().map(EntityId::parse);
+    let outcomes = app
+        .catalog
+        .delete_entities(
+            &actor,
+            &blueprint,
+            ids.filter_map(Result::ok).collect(),
+            dependents(&params),
+        )
+        .await?;
+    let mut reply = BulkDeleteReply {
+        ok: true,
+        deleted_entities: Vec::new(),
+        errors: Vec::new(),
+    };
+    for outcome in outcomes {
+        match outcome {
+            Ok(id) => reply.deleted_entities.push(id.into()),
+            Err(refused) => {
+                let index = places.get(&refused.identifier).copied().unwrap_or(0);
+                reply.errors.push(BulkError::new(index, refused));
+            }
+        }
+    }
+    let status = status(&reply.errors);
+    Ok((status, Json(reply)).into_response())
+}
+
+impl BulkError {
+    fn new(index: usize, refused: BatchError) -> Self {
+        let error = ApiError::from(refused.error);
+        Self {
+            identifier: refused.identifier,
+            index,
+            status_code: error.status.as_u16(),
+            error: error.code.to_owned(),
+            message: error.message,
+            details: error.details,
+        }
+    }
+}
+
+fn check_count(count: usize) -> Result<(), ApiError> {
+    if count <= MOST {
+        return Ok(());
+    }
+    let message = format!("it has {count} entities; send at most {MOST}");
+    let violation = Violation::new("/entities", "maxItems", message);
+    Err(ApiError::invalid("the body", vec![violation]))
+}
+
+fn status(errors: &[BulkError]) -> StatusCode {
+    if errors.is_empty() {
         StatusCode::OK
     } else {
         StatusCode::MULTI_STATUS
-    };
-    Ok((status, Json(reply)).into_response())
+    }
 }

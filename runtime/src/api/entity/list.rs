@@ -8,6 +8,7 @@ use futures_util::stream;
 use serde::Serialize;
 
 use super::values;
+use crate::api::auth::Caller;
 use crate::api::error::ApiError;
 use crate::api::extract::{InPath, Params};
 use crate::api::reply::Json;
@@ -46,17 +47,18 @@ pub(in crate::api) struct EntitiesReply {
 )]
 pub(in crate::api) async fn list_entities(
     State(app): State<App>,
+    caller: Caller,
     InPath(blueprint): InPath<BlueprintId>,
     params: Params,
 ) -> Result<Response, ApiError> {
     let from: Option<EntityId> = params.parsed("from")?;
     if from.is_none() && params.text("limit").is_none() {
-        return stream_all(app, blueprint, values(&params)).await;
+        return stream_all(app, caller, blueprint, values(&params)).await;
     }
     let limit = params.limit(200, 1_000)?;
     let mut entities = app
         .catalog
-        .list_values(&blueprint, from, limit + 1, values(&params))
+        .list_entities_for(&caller, &blueprint, from, limit + 1, values(&params))
         .await?;
     let more = entities.len() > limit;
     entities.truncate(limit);
@@ -81,24 +83,26 @@ enum Place {
 
 async fn stream_all(
     app: App,
+    caller: Caller,
     blueprint: BlueprintId,
     values: Values,
 ) -> Result<Response, ApiError> {
     // The first part decides whether this is an answer or a refusal.
     let first = app
         .catalog
-        .list_values(&blueprint, None, CHUNK, values)
+        .list_entities_for(&caller, &blueprint, None, CHUNK, values)
         .await?;
     let start = Place::Part(first, "{\"ok\":true,\"entities\":[");
     let parts = stream::try_unfold(start, move |place| {
-        let (catalog, blueprint) = (app.catalog.clone(), blueprint.clone());
+        let (catalog, caller) = (app.catalog.clone(), caller.clone());
+        let blueprint = blueprint.clone();
         async move {
             let (part, opening) = match place {
                 Place::End => return Ok(None),
                 Place::Part(part, opening) => (part, opening),
                 Place::Behind(id) => (
                     catalog
-                        .list_values(&blueprint, Some(id), CHUNK, values)
+                        .list_entities_for(&caller, &blueprint, Some(id), CHUNK, values)
                         .await?,
                     ",",
                 ),

@@ -1,6 +1,7 @@
 //! Entities of a blueprint.
 
 pub(super) mod bulk;
+pub(super) mod datasource;
 pub(super) mod history;
 pub(super) mod list;
 
@@ -13,11 +14,13 @@ use super::error::ApiError;
 use super::extract::{InPath, JsonBody, Params};
 use super::reply::{Created, Done, Json};
 use super::search::query_parameter;
-use crate::app::App;
-use crate::catalog::{Dependents, Values, WriteOptions, Written, parse_draft};
+use crate::app::{AccessError, App};
+use crate::catalog::{
+    self, Dependents, Extent, Values, WriteOptions, Written, is_user_blueprint, parse_draft,
+};
 use crate::model::{
-    Actor, BlueprintId, Entity, EntityDraft, EntityId, RunId, Stamped, Timestamp, Violation,
-    WriteMode,
+    Actor, BlueprintId, Entity, EntityDraft, EntityId, Permission, PrincipalKind, RunId, Stamped,
+    Timestamp, WriteMode,
 };
 
 /// One entity.
@@ -27,6 +30,47 @@ pub(super) struct EntityReply {
     ok: bool,
     /// As it now is.
     entity: Stamped<Entity>,
+    /// What is shown this once, after a user was made.
+    #[serde(rename = "additionalData", skip_serializing_if = "Option::is_none")]
+    additional_data: Option<AdditionalData>,
+}
+
+impl EntityReply {
+    fn new(entity: Stamped<Entity>) -> Self {
+        Self {
+            ok: true,
+            entity,
+            additional_data: None,
+        }
+    }
+}
+
+/// What goes with an entity, this once.
+#[derive(Serialize, utoipa::ToSchema)]
+struct AdditionalData {
+    /// With these the user comes in.
+    credentials: Credentials,
+}
+
+/// A new credential.
+#[derive(Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Credentials {
+    /// Its public half.
+    client_id: String,
+    /// Its secret half; nobody can read it again.
+    client_secret: String,
+}
+
+impl AdditionalData {
+    fn new((client_id, client_secret): (String, String)) -> Self {
+        Self {
+            credentials: Credentials {
+                client_id,
+                client_secret,
+            },
+        }
+    }
 }
 
 /// How many entities a blueprint has.
@@ -52,23 +96,26 @@ pub(super) struct CountReply {
 )]
 pub(super) async fn find_entity(
     State(app): State<App>,
+    caller: Caller,
     InPath((blueprint, id)): InPath<(BlueprintId, EntityId)>,
     params: Params,
 ) -> Result<Json<EntityReply>, ApiError> {
+    // Whoever may not see the entity may not see what it was either.
+    let now = app
+        .catalog
+        .find_entity_for(&caller, &blueprint, &id, values(&params))
+        .await;
     if let Some(at) = params.parsed("at")? {
         if at > Timestamp::now() {
             return Err(ApiError::bad_parameter("at", "that time is yet to come"));
         }
+        if let Err(refused @ catalog::Error::Forbidden(_)) = now {
+            return Err(refused.into());
+        }
         let entity = app.history.find_entity_at(&blueprint, &id, at).await?;
-        return Ok(Json(EntityReply { ok: true, entity }));
+        return Ok(Json(EntityReply::new(entity)));
     }
-    Ok(Json(EntityReply {
-        ok: true,
-        entity: app
-            .catalog
-            .find_values(&blueprint, &id, values(&params))
-            .await?,
-    }))
+    Ok(Json(EntityReply::new(now?)))
 }
 
 /// Count the entities of a blueprint.
@@ -98,10 +145,8 @@ pub(super) async fn count_entities(
             count: counts.iter().map(|(_, count)| count).sum(),
         }));
     }
-    Ok(Json(CountReply {
-        ok: true,
-        count: app.catalog.count_entities(&blueprint).await?,
-    }))
+    let count = app.catalog.count_entities_for(&caller, &blueprint).await?;
+    Ok(Json(CountReply { ok: true, count }))
 }
 
 /// Create an entity, or with `upsert` create or change it.
@@ -127,21 +172,45 @@ pub(super) async fn create_entity(
     JsonBody(body): JsonBody<Value>,
 ) -> Result<Created<EntityReply>, ApiError> {
     let actor = during_run(&app, &caller, &params).await?;
-    let draft = parse_draft(body)?;
+    let mut draft = parse_draft(body)?;
     let options = options(&params);
-    let written = app
-        .catalog
-        .write_entity(&actor, &blueprint, draft, mode(&params), options)
-        .await?;
+    let mut additional_data = None;
+    let written = match draft.identifier.clone() {
+        Some(id) if manages_users(&caller, &blueprint) => {
+            draft.identifier = None;
+            let user = app
+                .access
+                .write_user(&actor, id, draft, mode(&params), options)
+                .await?;
+            additional_data = user.credential.map(AdditionalData::new);
+            user.written
+        }
+        _ => {
+            app.catalog
+                .write_entity(&actor, &blueprint, draft, mode(&params), options)
+                .await?
+        }
+    };
     let written = settle(&app, written, options).await?;
     let Written { entity, created } = written;
     Ok(Created(
         created && !options.validation_only,
-        EntityReply { ok: true, entity },
+        EntityReply {
+            ok: true,
+            entity,
+            additional_data,
+        },
     ))
 }
 
+/// Whether a write is about who may come in, by somebody who may decide that.
+fn manages_users(caller: &Caller, blueprint: &BlueprintId) -> bool {
+    is_user_blueprint(blueprint) && caller.may(Permission::ManageUsers)
+}
+
 /// Replace an entity: what the body leaves out is cleared.
+///
+/// Another `identifier` in the body renames it; whatever points at it goes on to.
 #[utoipa::path(
     put, path = "/v1/blueprints/{blueprint}/entities/{entity}", tag = "catalog",
     security(("bearer" = ["catalog:write"])),
@@ -163,10 +232,12 @@ pub(super) async fn replace_entity(
     JsonBody(body): JsonBody<Value>,
 ) -> Result<Json<EntityReply>, ApiError> {
     let draft = parse_draft(body)?;
-    change(&app, &caller, ids, &params, draft, WriteMode::Overwrite).await
+    change(&app, &caller, ids, &params, draft, Extent::Whole).await
 }
 
 /// Change parts of an entity.
+///
+/// Another `identifier` in the body renames it; whatever points at it goes on to.
 #[utoipa::path(
     patch, path = "/v1/blueprints/{blueprint}/entities/{entity}", tag = "catalog",
     security(("bearer" = ["catalog:write"])),
@@ -188,7 +259,7 @@ pub(super) async fn patch_entity(
     JsonBody(body): JsonBody<Value>,
 ) -> Result<Json<EntityReply>, ApiError> {
     let draft = parse_draft(body)?;
-    change(&app, &caller, ids, &params, draft, WriteMode::Update).await
+    change(&app, &caller, ids, &params, draft, Extent::Parts).await
 }
 
 /// Delete an entity.
@@ -212,14 +283,25 @@ pub(super) async fn delete_entity(
     params: Params,
 ) -> Result<Json<Done>, ApiError> {
     let actor = during_run(&app, &caller, &params).await?;
-    let dependents = match params.switch("delete_dependents") {
-        true => Dependents::Delete,
-        false => Dependents::Keep,
-    };
+    if manages_users(&caller, &blueprint) {
+        let kind = PrincipalKind::User;
+        match app.access.delete(&actor, kind, id.as_str()).await {
+            // Somebody whom only the catalog knows goes like any other entity.
+            Err(AccessError::NotFound(_)) => {}
+            outcome => return Ok(outcome.map(|()| Done::OK)?),
+        }
+    }
     app.catalog
-        .delete_entity(&actor, &blueprint, &id, dependents)
+        .delete_entity(&actor, &blueprint, &id, dependents(&params))
         .await?;
     Ok(Done::OK)
+}
+
+fn dependents(params: &Params) -> Dependents {
+    match params.switch("delete_dependents") {
+        true => Dependents::Delete,
+        false => Dependents::Keep,
+    }
 }
 
 async fn change(
@@ -227,30 +309,38 @@ async fn change(
     caller: &Caller,
     (blueprint, id): (BlueprintId, EntityId),
     params: &Params,
-    mut draft: EntityDraft,
-    mode: WriteMode,
+    draft: EntityDraft,
+    extent: Extent,
 ) -> Result<Json<EntityReply>, ApiError> {
     let actor = during_run(app, caller, params).await?;
-    if draft.identifier.as_ref().is_some_and(|named| *named != id) {
-        let message =
-            format!("it has to be `{id}`, as in the path: an entity keeps its identifier");
-        let violation = Violation::new("/identifier", "const", message);
-        return Err(ApiError::invalid(
-            &format!("entity `{id}`"),
-            vec![violation],
-        ));
-    }
-    draft.identifier = Some(id);
     let options = options(params);
+    let same = draft.identifier.as_ref().is_none_or(|named| *named == id);
+    if same && manages_users(caller, &blueprint) {
+        let mode = match extent {
+            Extent::Parts => WriteMode::Update,
+            Extent::Whole => WriteMode::Overwrite,
+        };
+        let draft = EntityDraft {
+            identifier: None,
+            ..draft
+        };
+        let user = app
+            .access
+            .write_user(&actor, id, draft, mode, options)
+            .await?;
+        let written = settle(app, user.written, options).await?;
+        return Ok(Json(EntityReply {
+            ok: true,
+            entity: written.entity,
+            additional_data: user.credential.map(AdditionalData::new),
+        }));
+    }
     let written = app
         .catalog
-        .write_entity(&actor, &blueprint, draft, mode, options)
+        .change_entity(&actor, &blueprint, &id, draft, extent, options)
         .await?;
     let written = settle(app, written, options).await?;
-    Ok(Json(EntityReply {
-        ok: true,
-        entity: written.entity,
-    }))
+    Ok(Json(EntityReply::new(written.entity)))
 }
 
 /// What was written, with what follows from it.

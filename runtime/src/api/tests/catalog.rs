@@ -117,12 +117,20 @@ async fn entity_is_created_upserted_merged_and_removed() {
         Some(json!({"identifier": "Kart"})),
     );
     assert_eq!(
-        app.send(renamed).await.json()["details"][0]["path"],
-        "/identifier"
+        app.send(renamed).await.json()["entity"]["identifier"],
+        "Kart"
     );
+    app.get(&format!("{path}/Cart"), &token).await.refusal(404);
+    let taken = request(
+        Method::PUT,
+        &format!("{path}/Kart"),
+        &token,
+        Some(json!({"identifier": "Shop"})),
+    );
+    assert_eq!(app.send(taken).await.refusal(409).0, "already_exists");
     let wrong = request(
         Method::PUT,
-        &format!("{path}/Cart"),
+        &format!("{path}/Kart"),
         &token,
         Some(json!({"properties": {"tier": "x"}})),
     );
@@ -132,13 +140,13 @@ async fn entity_is_created_upserted_merged_and_removed() {
     let gone = app
         .send(request(
             Method::DELETE,
-            &format!("{path}/Cart"),
+            &format!("{path}/Kart"),
             &token,
             None,
         ))
         .await;
     assert_eq!(gone.json()["ok"], true);
-    app.get(&format!("{path}/Cart"), &token).await.refusal(404);
+    app.get(&format!("{path}/Kart"), &token).await.refusal(404);
 }
 
 #[tokio::test]

@@ -20,7 +20,15 @@ const TABLE: &[(&str, &str, Option<Permission>)] = {
         ("GET", "/openapi.json", None),
         ("GET", "/v1/users", Some(P::ManageUsers)),
         ("POST", "/v1/users", Some(P::ManageUsers)),
+        ("GET", "/v1/users/{name}", Some(P::ManageUsers)),
+        ("PATCH", "/v1/users/{name}", Some(P::ManageUsers)),
         ("DELETE", "/v1/users/{name}", Some(P::ManageUsers)),
+        ("GET", "/v1/teams", Some(P::ReadCatalog)),
+        ("POST", "/v1/teams", Some(P::ManageUsers)),
+        ("GET", "/v1/teams/{name}", Some(P::ReadCatalog)),
+        ("PUT", "/v1/teams/{name}", Some(P::ManageUsers)),
+        ("PATCH", "/v1/teams/{name}", Some(P::ManageUsers)),
+        ("DELETE", "/v1/teams/{name}", Some(P::ManageUsers)),
         ("GET", "/v1/apps", Some(P::ManageUsers)),
         ("POST", "/v1/apps", Some(P::ManageUsers)),
         ("DELETE", "/v1/apps/{name}", Some(P::ManageUsers)),
@@ -32,6 +40,52 @@ const TABLE: &[(&str, &str, Option<Permission>)] = {
         (
             "DELETE",
             "/v1/blueprints/{blueprint}",
+            Some(P::WriteCatalog),
+        ),
+        (
+            "GET",
+            "/v1/blueprints/system/{blueprint}/structure",
+            Some(P::ReadCatalog),
+        ),
+        (
+            "PATCH",
+            "/v1/blueprints/{blueprint}/properties/{property}/rename",
+            Some(P::WriteCatalog),
+        ),
+        (
+            "PATCH",
+            "/v1/blueprints/{blueprint}/mirror/{property}/rename",
+            Some(P::WriteCatalog),
+        ),
+        (
+            "PATCH",
+            "/v1/blueprints/{blueprint}/relations/{relation}/rename",
+            Some(P::WriteCatalog),
+        ),
+        (
+            "GET",
+            "/v1/blueprints/{blueprint}/permissions",
+            Some(P::ReadCatalog),
+        ),
+        (
+            "PATCH",
+            "/v1/blueprints/{blueprint}/permissions",
+            Some(P::ManageUsers),
+        ),
+        (
+            "DELETE",
+            "/v1/blueprints/{blueprint}/all-entities",
+            Some(P::WriteCatalog),
+        ),
+        ("GET", "/v1/migrations/{migration}", Some(P::ReadCatalog)),
+        (
+            "POST",
+            "/v1/blueprints/{blueprint}/bulk/entities/delete",
+            Some(P::WriteCatalog),
+        ),
+        (
+            "POST",
+            "/v1/blueprints/entities/datasource-entities",
             Some(P::WriteCatalog),
         ),
         (

@@ -7,6 +7,8 @@ mod edge;
 mod history;
 mod run;
 mod search;
+mod team;
+mod write;
 
 use axum::Router;
 use axum::body::Body;

@@ -1,6 +1,7 @@
 //! Who may come in: credentials, tokens, failed logins.
 
 mod failures;
+mod people;
 mod secret;
 mod token;
 
@@ -14,10 +15,13 @@ use std::time::Instant;
 
 use serde_json::json;
 
+use crate::catalog::{self, Catalog};
 use crate::model::{
-    Actor, AuditEntry, Origin, Principal, PrincipalKind, Role, Timestamp, Verb, Violation,
+    Actor, AuditEntry, EntityId, Origin, Principal, PrincipalKind, Role, Timestamp, Verb, Violation,
 };
 use crate::store::{self, Credential, Store, WriteTx};
+
+pub use people::{PrincipalChange, Team, TeamChange, WrittenUser};
 
 use failures::Failures;
 use secret::Secrets;
@@ -49,6 +53,7 @@ pub struct Access {
 
 struct Inner {
     store: Store,
+    catalog: Catalog,
     secrets: Secrets,
     tokens: Tokens,
     failures: Mutex<Failures>,
@@ -127,6 +132,9 @@ pub enum AccessError {
     /// The operating system, the hash or the token library refused.
     #[error("make or check a secret")]
     Crypto(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The catalog refused what goes along with it.
+    #[error(transparent)]
+    Catalog(#[from] catalog::Error),
     /// The store failed.
     #[error("read the credentials")]
     Store(#[from] store::Error),
@@ -134,7 +142,7 @@ pub enum AccessError {
 
 impl Access {
     /// Reads the credentials of a store, and makes up the key of its tokens where it has none.
-    pub async fn open(store: Store) -> Result<Self, AccessError> {
+    pub async fn open(store: Store, catalog: Catalog) -> Result<Self, AccessError> {
         let fresh = secret::random::<64>()?;
         let (key, credentials) = store
             .write(move |tx| {
@@ -152,6 +160,7 @@ impl Access {
         Ok(Self {
             inner: Arc::new(Inner {
                 store,
+                catalog,
                 secrets: Secrets::new()?,
                 tokens: Tokens::new(&key),
                 failures: Mutex::new(Failures::default()),
@@ -168,6 +177,7 @@ impl Access {
         &self,
         given: Option<(String, String)>,
     ) -> Result<Option<(String, String)>, AccessError> {
+        self.ensure_people().await?;
         let Some((client_id, secret)) = given else {
             if !self.live().is_empty() {
                 return Ok(None);
@@ -260,7 +270,7 @@ impl Access {
         };
         let credential = self.credential(principal.clone(), secret.clone()).await?;
         let stored = credential.clone();
-        let actor = actor.clone();
+        let (actor, catalog) = (actor.clone(), self.inner.catalog.clone());
         self.inner
             .store
             .write(move |tx| {
@@ -270,6 +280,9 @@ impl Access {
                 }
                 tx.insert_credential(&stored)?;
                 audit(tx, &actor, None, Some(&stored.principal))?;
+                if stored.principal.kind == PrincipalKind::User {
+                    catalog.put_user_in(tx, &actor, &stored.principal)?;
+                }
                 Ok(())
             })
             .await?;
@@ -302,7 +315,7 @@ impl Access {
         kind: PrincipalKind,
         name: &str,
     ) -> Result<(), AccessError> {
-        let actor = actor.clone();
+        let (actor, catalog) = (actor.clone(), self.inner.catalog.clone());
         let name = name.to_owned();
         let removed = self
             .inner
@@ -314,19 +327,12 @@ impl Access {
                 let Some(principal) = found.filter(|principal| principal.kind == kind) else {
                     return Err(AccessError::NotFound(subject(kind, &name)));
                 };
-                let admin = |other: &Credential| other.principal.role == Role::Admin;
-                if principal.role == Role::Admin
-                    && tx
-                        .list_credentials()?
-                        .iter()
-                        .filter(|other| admin(other))
-                        .count()
-                        < 2
-                {
-                    return Err(AccessError::LastAdministrator(subject(kind, &name)));
-                }
+                keep_an_administrator(tx, &principal)?;
                 tx.delete_credential(&principal.client_id)?;
                 audit(tx, &actor, Some(&principal), None)?;
+                if kind == PrincipalKind::User {
+                    catalog.remove_user_in(tx, &actor, &name)?;
+                }
                 Ok(principal)
             })
             .await?;
@@ -391,6 +397,7 @@ impl Access {
             teams: credential.principal.teams.clone(),
             origin: Origin::Api,
             run: None,
+            client: None,
         })
     }
 
@@ -457,6 +464,22 @@ fn audit(
     })
 }
 
+/// Refuses to take the last administrator away.
+fn keep_an_administrator(tx: &WriteTx<'_>, principal: &Principal) -> Result<(), AccessError> {
+    if principal.role != Role::Admin {
+        return Ok(());
+    }
+    let all = tx.list_credentials()?;
+    let others = all.iter().filter(|other| {
+        other.principal.role == Role::Admin && other.principal.client_id != principal.client_id
+    });
+    if others.count() == 0 {
+        let name = subject(principal.kind, &principal.name);
+        return Err(AccessError::LastAdministrator(name));
+    }
+    Ok(())
+}
+
 fn kind_word(kind: PrincipalKind) -> &'static str {
     match kind {
         PrincipalKind::User => "user",
@@ -485,8 +508,11 @@ fn check_new(new: &NewPrincipal) -> Result<(), AccessError> {
             let address = parts.is_some_and(|(local, domain)| {
                 !local.is_empty() && !domain.is_empty() && !domain.contains('@')
             });
-            if !address || !printable || new.name.len() > 254 {
-                let message = "use an e-mail address of at most 254 characters";
+            // A user is an entity too, and named like one.
+            let named = EntityId::parse(new.name.as_str()).is_ok();
+            if !address || !printable || !named || new.name.len() > 254 {
+                let message =
+                    "use an e-mail address of at most 254 letters, digits and @ _ . + : = -";
                 violations.push(Violation::new("/email", "format", message));
             }
         }
@@ -503,11 +529,7 @@ fn check_new(new: &NewPrincipal) -> Result<(), AccessError> {
             }
         }
     }
-    let team = |team: &String| (1..=100).contains(&team.chars().count());
-    if new.teams.len() > MOST_TEAMS || !new.teams.iter().all(team) {
-        let message = "name at most 200 teams, each with 1 to 100 characters";
-        violations.push(Violation::new("/teams", "maxItems", message));
-    }
+    check_teams(&new.teams, &mut violations);
     if violations.is_empty() {
         return Ok(());
     }
@@ -515,6 +537,14 @@ fn check_new(new: &NewPrincipal) -> Result<(), AccessError> {
         subject: subject(new.kind, &new.name),
         violations,
     })
+}
+
+fn check_teams(teams: &[String], violations: &mut Vec<Violation>) {
+    let team = |team: &String| (1..=100).contains(&team.chars().count());
+    if teams.len() > MOST_TEAMS || !teams.iter().all(team) {
+        let message = "name at most 200 teams, each with 1 to 100 characters";
+        violations.push(Violation::new("/teams", "maxItems", message));
+    }
 }
 
 fn check_given(client_id: &str, secret: &str) -> Result<(), AccessError> {

@@ -12,7 +12,9 @@ fn app(name: &str, role: Role) -> NewPrincipal {
 }
 
 async fn open(folder: &std::path::Path) -> Access {
-    Access::open(Store::open(folder).unwrap()).await.unwrap()
+    let store = Store::open(folder).unwrap();
+    let catalog = Catalog::new(store.clone());
+    Access::open(store, catalog).await.unwrap()
 }
 
 #[tokio::test]
@@ -164,6 +166,10 @@ async fn bootstrap_credential_follows_the_environment_and_each_change_is_audited
         .read(|tx| tx.list_audit(None, 10))
         .await
         .unwrap();
+    let rows: Vec<_> = rows
+        .into_iter()
+        .filter(|row| row.resource == "app")
+        .collect();
     let verbs: Vec<_> = rows.iter().map(|row| row.action).collect();
     assert_eq!(verbs, [Verb::Update, Verb::Update, Verb::Create]);
     assert!(!serde_json::to_string(&rows).unwrap().contains("argon2"));

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
-use super::super::blueprint::{FORMATS, check_name};
+use super::super::blueprint::property::check_name;
+use super::super::format;
 use super::super::query::parse_conditions;
 use super::super::schema::{join, shorten};
 use crate::model::{
@@ -230,14 +231,12 @@ impl Faults {
         let kind = kind.and_then(|word| self.word(&join(path, "type"), word, &PropertyType::ALL));
         let format = match fields.get("format") {
             None | Some(Value::Null) => None,
-            Some(Value::String(format)) if FORMATS.contains(&format.as_str()) => {
-                Some(format.clone())
-            }
+            Some(Value::String(name)) if format::type_of(name).is_some() => Some(name.clone()),
             Some(other) => {
                 let message = format!(
                     "{} is not a known format; use one of {}",
                     shorten(&other.to_string()),
-                    FORMATS.join(", ")
+                    format::names()
                 );
                 self.push(join(path, "format"), "format", message);
                 None

@@ -275,22 +275,8 @@ fn parse_yaml(path: &str, text: &[u8]) -> Result<Vec<Value>, DocumentError> {
     };
     let text = std::str::from_utf8(text)
         .map_err(|_| refused(1, 1, "not UTF-8; save the file in that encoding".to_owned()))?;
-    let options = serde_saphyr::options! {
-        budget: serde_saphyr::budget! {
-            max_depth: MAX_DEPTH,
-            flow_nesting_limit: MAX_DEPTH,
-            max_documents: MAX_DOCUMENTS,
-            max_aliases: MAX_REPLAYED,
-            max_anchors: MAX_REPLAYED,
-            max_total_scalar_bytes: 2 * MAX_BYTES,
-            max_recorded_anchor_bytes: 2 * MAX_BYTES,
-        },
-        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: MAX_REPLAYED },
-        strict_booleans: true,
-        with_snippet: false,
-    };
-    let values: Vec<Value> =
-        serde_saphyr::from_multiple_with_options(text, options).map_err(|error| {
+    let values: Vec<Value> = serde_saphyr::from_multiple_with_options(text, yaml_options())
+        .map_err(|error| {
             let (line, column) = error
                 .location()
                 .map_or((1, 1), |location| (location.line(), location.column()));
@@ -304,6 +290,30 @@ fn parse_yaml(path: &str, text: &[u8]) -> Result<Vec<Value>, DocumentError> {
         ));
     }
     Ok(values)
+}
+
+/// Whether a text is YAML, of any number of documents, within the bounds that hold for files too.
+pub(super) fn is_yaml(text: &str) -> bool {
+    text.len() <= MAX_BYTES
+        && serde_saphyr::from_multiple_with_options::<serde::de::IgnoredAny>(text, yaml_options())
+            .is_ok()
+}
+
+fn yaml_options() -> serde_saphyr::Options {
+    serde_saphyr::options! {
+        budget: serde_saphyr::budget! {
+            max_depth: MAX_DEPTH,
+            flow_nesting_limit: MAX_DEPTH,
+            max_documents: MAX_DOCUMENTS,
+            max_aliases: MAX_REPLAYED,
+            max_anchors: MAX_REPLAYED,
+            max_total_scalar_bytes: 2 * MAX_BYTES,
+            max_recorded_anchor_bytes: 2 * MAX_BYTES,
+        },
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: MAX_REPLAYED },
+        strict_booleans: true,
+        with_snippet: false,
+    }
 }
 
 fn yaml_message(error: &serde_saphyr::Error) -> String {

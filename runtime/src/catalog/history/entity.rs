@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 use serde_json::Value;
 
-use crate::catalog::entity::{self, Write};
+use crate::catalog::entity::{self, People, Request, Write};
 use crate::catalog::kind::Kinds;
 use crate::catalog::relation::Missing;
 use crate::catalog::{Error, blueprint};
@@ -99,20 +99,21 @@ pub(super) fn restore(
     let value = bring_up(tx, value, &deletion, tx.now)?;
     let (relations, lost) = keep_targets(tx, kind.blueprint(), id, value.relations)?;
     let draft = EntityDraft {
-        identifier: Some(id.clone()),
+        identifier: None,
         title: Some(value.title),
         icon: Some(value.icon),
         team: Some(value.team),
         properties: Some(value.properties),
         relations: Some(relations),
     };
-    let write = Write {
-        tx,
-        kinds,
-        actor,
-        missing: Missing::Refuse,
+    let write = Write::new(tx, kinds, actor, Missing::Refuse);
+    let request = Request {
+        id: id.clone(),
+        draft,
+        mode: WriteMode::Create,
+        people: People::Guarded,
     };
-    let written = write.write(kind, id.clone(), draft, WriteMode::Create)?;
+    let written = write.write(&kind, request)?;
     Ok(Restored {
         entity: written.entity,
         lost,

@@ -113,7 +113,7 @@ impl<'a, 'tx> Searcher<'a, 'tx> {
         let rows = self.tx.list_blueprints()?;
         let kinds: Result<Vec<_>, _> = rows
             .into_iter()
-            .map(|row| self.compiler.kinds.ready(row))
+            .map(|row| self.compiler.kinds.ready(&row))
             .collect();
         let mut kinds = kinds?;
         kinds.sort_unstable_by_key(|kind| kind.key);
@@ -227,7 +227,7 @@ impl<'a, 'tx> Searcher<'a, 'tx> {
         found: &mut Vec<(EntityKey, Stamped<Entity>)>,
     ) -> Result<(), Error> {
         let keys: Vec<_> = rows.iter().map(|row| row.key).collect();
-        let entities = entity::complete(self.tx, plan.kind(), rows, Values::All)?;
+        let entities = entity::complete_all(self.tx, plan.kind(), rows, Values::All)?;
         for (key, entity) in keys.into_iter().zip(entities) {
             if found.len() >= limit {
                 break;

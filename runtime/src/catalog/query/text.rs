@@ -132,7 +132,7 @@ fn load(
             continue;
         };
         keys.sort_unstable();
-        let kind = kinds.ready(row)?;
+        let kind = kinds.ready(&row)?;
         let matching = Matching {
             blueprint: kind.key,
             driver: &Driver::Keys(keys),
@@ -142,7 +142,7 @@ fn load(
         let keys: Vec<_> = rows.iter().map(|row| row.key).collect();
         found.extend(
             keys.into_iter()
-                .zip(entity::complete(tx, &kind, rows, Values::All)?),
+                .zip(entity::complete_all(tx, &kind, rows, Values::All)?),
         );
     }
     Ok(page

@@ -73,7 +73,7 @@ impl<'a, 'tx> Walks<'a, 'tx> {
     fn edges(&self, required: bool) -> Result<Vec<(BlueprintKey, String)>, Error> {
         let mut edges = Vec::new();
         for row in self.tx.list_blueprints()? {
-            let kind = self.kinds.ready(row)?;
+            let kind = self.kinds.ready(&row)?;
             let relations = kind.blueprint().relations.iter();
             let named = relations.filter(|(_, definition)| definition.required == required);
             edges.extend(named.map(|(name, _)| (kind.key, name.clone())));

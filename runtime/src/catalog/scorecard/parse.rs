@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
-use super::super::blueprint::{STAMP, check_name};
+use super::super::blueprint::STAMP;
+use super::super::blueprint::property::check_name;
 use super::super::derived::COLORS;
 use super::super::query::parse_conditions;
 use super::super::schema::{MAX_DEPTH, is_deeper, join, shorten};

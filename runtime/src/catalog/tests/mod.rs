@@ -4,15 +4,20 @@ use serde_json::{Value, json};
 
 mod apply;
 mod blueprint;
+mod bulk;
+mod change;
 mod derived;
 mod derived_oracle;
 mod entity;
 mod history;
 mod oracle;
+mod permission;
+mod rename;
 mod scorecard;
 mod search;
 
 use super::*;
+use crate::model::WriteMode;
 use crate::model::{AuditFilter, AuditRow};
 
 /// A catalog whose jq has no workers: plain paths are all that it can calculate.

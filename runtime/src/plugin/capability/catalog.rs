@@ -315,7 +315,9 @@ fn target(value: &RelationValue) -> catalog::Target {
 fn refusal(error: Error) -> catalog::Error {
     match error {
         Error::NotFound(what) => catalog::Error::NotFound(what),
-        Error::Conflict { message, .. } => catalog::Error::Conflict(message),
+        Error::Conflict { message, .. } | Error::Forbidden(message) => {
+            catalog::Error::Conflict(message)
+        }
         Error::Invalid { violations, .. } => catalog::Error::Invalid(plain(violations)),
         Error::TooExpensive(message) => catalog::Error::Unavailable(message),
         error @ (Error::Store(_) | Error::Random(_) | Error::NoJq(_)) => {

@@ -12,17 +12,13 @@ use rusqlite::types::Value as Sql;
 use super::Error;
 use super::blueprint::BlueprintKey;
 use super::connection::ReadTx;
-use super::entity::{EntityKey, EntityRow, read_row};
+use super::entity::{EntityKey, EntityRow, JOINED_COLUMNS, read_row};
 use super::value::{IndexValue, PropertyKey, Span};
 
 pub use cursor::Cursor;
 pub(super) use limit::watch;
 pub use sql::{Column, ColumnTest, Condition};
 pub(super) use sql::{Statement, list_of_keys};
-
-/// The columns of an entity's row, in the order that its reader wants.
-const COLUMNS: &str = "e.id, e.identifier, e.title, e.icon, e.team, e.properties, e.created_at, e.created_by, \
-                       e.updated_at, e.updated_by";
 
 /// Where the search for entities of a blueprint begins. Each gives them in the order of their keys.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,7 +58,7 @@ impl ReadTx<'_> {
             found.push(read_row(row)?);
             Ok(found.len() < limit)
         };
-        self.visit(matching, COLUMNS, after, limit, &mut read)?;
+        self.visit(matching, JOINED_COLUMNS, after, limit, &mut read)?;
         Ok(found)
     }
 

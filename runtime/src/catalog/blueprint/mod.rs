@@ -1,34 +1,23 @@
 //! The rules of blueprints: what one must be, how it may change, when it may go.
 
+mod jq_name;
+pub(super) mod ownership;
+pub(super) mod property;
+mod rename;
+mod system;
+
 use serde_json::{Map, Value};
 
 use super::Error;
 use super::derived::Before;
 use super::draft::parse_blueprint;
-use super::schema::{MAX_DEPTH, Schema, is_deeper, join, shorten};
+use super::schema::{MAX_DEPTH, is_deeper, join, shorten};
 use crate::model::{Actor, AuditEntry, Blueprint, BlueprintId, Stamped, Verb, Violation};
 use crate::store::{self, BlueprintRow, ReadTx, WriteTx};
 
-/// Types that a property may have.
-const TYPES: &[&str] = &["string", "number", "boolean", "object", "array"];
-
-/// Formats that a property may have. Values are checked against those that [`Schema`] knows.
-pub(super) const FORMATS: &[&str] = &[
-    "date-time",
-    "url",
-    "email",
-    "idn-email",
-    "ipv4",
-    "ipv6",
-    "markdown",
-    "yaml",
-    "user",
-    "team",
-    "blueprints",
-    "timer",
-    "proto",
-    "labeled-url",
-];
+pub use rename::Renamed;
+pub(super) use rename::rename;
+pub(super) use system::{TEAM, USER, structure};
 
 /// Properties of one blueprint: far more than a page can show, few enough to compile at once.
 const MAX_PROPERTIES: usize = 1_000;
@@ -82,6 +71,7 @@ pub(super) fn create(
     }
     refuse(id, check(blueprint))?;
     check_targets(tx, blueprint)?;
+    refuse(id, ownership::check_path(tx, blueprint)?)?;
     let before = Before::of(tx)?;
     let row = insert(tx, actor, blueprint)?;
     before.refuse(tx, id)?;
@@ -104,6 +94,7 @@ pub(super) fn replace(
     found.extend(check_change(tx, &row, &before, blueprint)?);
     refuse(id, found)?;
     check_targets(tx, blueprint)?;
+    refuse(id, ownership::check_path(tx, blueprint)?)?;
     let derived = Before::of(tx)?;
     let row = update(tx, actor, &row, &before, blueprint)?;
     derived.refuse(tx, id)?;
@@ -131,6 +122,13 @@ pub(super) fn patch(
 
 pub(super) fn delete(tx: &WriteTx<'_>, actor: &Actor, id: &BlueprintId) -> Result<(), Error> {
     let row = find(tx, id)?;
+    if structure(id).is_some() {
+        let message = format!("blueprint `{id}` is part of the portal and stays");
+        return Err(Error::Conflict {
+            code: "system_blueprint",
+            message,
+        });
+    }
     let conflict = |message| {
         Err(Error::Conflict {
             code: "has_dependents",
@@ -140,7 +138,8 @@ pub(super) fn delete(tx: &WriteTx<'_>, actor: &Actor, id: &BlueprintId) -> Resul
     let entities = tx.count_entities(row.key)?;
     if entities > 0 {
         return conflict(format!(
-            "blueprint `{id}` has {entities} entities; delete them first"
+            "blueprint `{id}` has {entities} entities; delete them first, or all at once with \
+             DELETE /v1/blueprints/{id}/all-entities"
         ));
     }
     let pointing = tx.list_blueprints_pointing_at(id, MAX_NAMED)?;
@@ -196,7 +195,7 @@ pub(super) fn update(
             tx.delete_relation(row.key, name)?;
         }
     }
-    let row = tx.update_blueprint(row, after, &actor.name)?;
+    let row = tx.update_blueprint(row.key, after, &actor.name)?;
     audit(
         tx,
         actor,
@@ -295,8 +294,9 @@ pub(super) fn check(blueprint: &Blueprint) -> Vec<Violation> {
             )];
         }
     }
+    ownership::check(blueprint, &mut found);
     for (name, schema) in &blueprint.schema.properties {
-        check_property(name, schema, &mut found);
+        property::check(name, schema, &mut found);
     }
     for (index, name) in blueprint.schema.required.iter().enumerate() {
         if !blueprint.schema.properties.contains_key(name) {
@@ -310,7 +310,7 @@ pub(super) fn check(blueprint: &Blueprint) -> Vec<Violation> {
     }
     for (name, relation) in &blueprint.relations {
         let path = join("/relations", name);
-        check_name(&path, name, &mut found);
+        property::check_name(&path, name, &mut found);
         if relation.required && relation.many {
             let message =
                 "a relation to many entities cannot be required; drop `required` or `many`";
@@ -318,80 +318,6 @@ pub(super) fn check(blueprint: &Blueprint) -> Vec<Violation> {
         }
     }
     found
-}
-
-fn check_property(name: &str, schema: &Value, found: &mut Vec<Violation>) {
-    let path = join("/schema/properties", name);
-    check_name(&path, name, found);
-    let Value::Object(fields) = schema else {
-        found.push(Violation::new(
-            path,
-            "type",
-            "must be an object with a `type`",
-        ));
-        return;
-    };
-    let types = TYPES.join(", ");
-    let message = match fields.get("type") {
-        None => Some(format!("`type` is required; use one of {types}")),
-        Some(Value::String(word)) if TYPES.contains(&word.as_str()) => None,
-        Some(other) => Some(format!(
-            "{} is not a type; use one of {types}",
-            shorten(&other.to_string())
-        )),
-    };
-    if let Some(message) = message {
-        found.push(Violation::new(join(&path, "type"), "type", message));
-        return;
-    }
-    let before = found.len();
-    check_format(&path, fields, found);
-    if let Some(Value::Object(items)) = fields.get("items") {
-        check_format(&join(&path, "items"), items, found);
-    }
-    for (key, longest) in [("title", 100), ("description", 2_000)] {
-        if let Some(value) = fields.get(key)
-            && !value.is_null()
-            && value
-                .as_str()
-                .is_none_or(|text| text.chars().count() > longest)
-        {
-            let message = format!("must be a string of at most {longest} characters");
-            found.push(Violation::new(join(&path, key), "length", message));
-        }
-    }
-    // What was told above would only be told again, in other words.
-    if found.len() == before
-        && let Err(refused) = Schema::compile(schema)
-    {
-        found.extend(refused.into_iter().map(|refusal| Violation {
-            path: format!("{path}{}", refusal.path),
-            ..refusal
-        }));
-    }
-}
-
-fn check_format(path: &str, fields: &Map<String, Value>, found: &mut Vec<Violation>) {
-    if let Some(format) = fields.get("format")
-        && !format
-            .as_str()
-            .is_some_and(|format| FORMATS.contains(&format))
-    {
-        let message = format!(
-            "{} is not a known format; use one of {}",
-            shorten(&format.to_string()),
-            FORMATS.join(", ")
-        );
-        found.push(Violation::new(join(path, "format"), "format", message));
-    }
-}
-
-pub(super) fn check_name(path: &str, name: &str, found: &mut Vec<Violation>) {
-    let allowed = |c: u8| c.is_ascii_alphanumeric() || b"@_=-".contains(&c);
-    if name.is_empty() || name.len() > 100 || !name.bytes().all(allowed) {
-        let message = "the name must be 1 to 100 of A-Z a-z 0-9 @ _ = -";
-        found.push(Violation::new(path, "identifier", message));
-    }
 }
 
 /// Every rule that a change breaks: types stay, and so does what edges in use depend on.
@@ -451,8 +377,9 @@ pub(super) fn check_change(
     Ok(found)
 }
 
-fn check_targets(tx: &ReadTx<'_>, blueprint: &Blueprint) -> Result<(), Error> {
+fn check_targets(tx: &WriteTx<'_>, blueprint: &Blueprint) -> Result<(), Error> {
     for relation in blueprint.relations.values() {
+        ensure_system(tx, &relation.target)?;
         if relation.target != blueprint.identifier && tx.find_blueprint(&relation.target)?.is_none()
         {
             return Err(Error::NotFound(format!("blueprint `{}`", relation.target)));
@@ -461,7 +388,21 @@ fn check_targets(tx: &ReadTx<'_>, blueprint: &Blueprint) -> Result<(), Error> {
     Ok(())
 }
 
-fn refuse(id: &BlueprintId, violations: Vec<Violation>) -> Result<(), Error> {
+/// Puts a blueprint that is part of the portal in place, once somebody has a use for it.
+pub(super) fn ensure_system(tx: &WriteTx<'_>, id: &BlueprintId) -> Result<(), Error> {
+    if let Some(blueprint) = structure(id)
+        && tx.find_blueprint_revision(id)?.is_none()
+    {
+        insert(tx, &Actor::system(), &blueprint)?;
+    }
+    Ok(())
+}
+
+pub(super) fn refuse(
+    id: &BlueprintId,
+    violations: impl IntoIterator<Item = Violation>,
+) -> Result<(), Error> {
+    let violations: Vec<_> = violations.into_iter().collect();
     if violations.is_empty() {
         return Ok(());
     }

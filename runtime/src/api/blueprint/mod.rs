@@ -1,5 +1,9 @@
 //! Blueprints.
 
+pub(super) mod migration;
+pub(super) mod permission;
+pub(super) mod rename;
+
 use axum::extract::State;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -19,6 +23,15 @@ pub(super) struct BlueprintReply {
     ok: bool,
     /// As it now is.
     blueprint: Stamped<Blueprint>,
+}
+
+/// The base shape of a blueprint.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct StructureReply {
+    /// Always `true`.
+    ok: bool,
+    /// Without what was added to it here.
+    blueprint: Blueprint,
 }
 
 /// All blueprints.
@@ -139,4 +152,21 @@ pub(super) async fn delete_blueprint(
 ) -> Result<Json<Done>, ApiError> {
     app.catalog.delete_blueprint(&caller, &id).await?;
     Ok(Done::OK)
+}
+
+/// Read the base shape of a blueprint that is part of the portal: what its extensions build on.
+#[utoipa::path(
+    get, path = "/v1/blueprints/system/{blueprint}/structure", tag = "catalog",
+    security(("bearer" = ["catalog:read"])),
+    params(("blueprint" = String, Path, description = "`_team` or `_user`")),
+    responses((status = 200, body = StructureReply)),
+)]
+pub(super) async fn find_structure(
+    State(app): State<App>,
+    InPath(id): InPath<BlueprintId>,
+) -> Result<Json<StructureReply>, ApiError> {
+    Ok(Json(StructureReply {
+        ok: true,
+        blueprint: app.catalog.find_structure(&id)?,
+    }))
 }

@@ -1,0 +1,205 @@
+//! Carrying out what has been thought through. Whatever can be refused is refused before the first row is written, so
+//! that many writes can share a transaction and one of them fail.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use serde_json::Map;
+
+use super::{Found, Plan, Request, name};
+use crate::catalog::change::Change;
+use crate::catalog::kind::{Kind, Kinds};
+use crate::catalog::relation::{self, Missing, Resolved};
+use crate::catalog::{Error, Written};
+use crate::model::{Actor, BlueprintId, Entity, EntityId, Stamp, Stamped};
+use crate::store::{EntityKey, EntityText, WriteTx};
+
+/// The surroundings of writes in one transaction, during which no blueprint changes.
+pub(in crate::catalog) struct Write<'a, 'tx> {
+    pub(in crate::catalog) tx: &'a WriteTx<'tx>,
+    pub(in crate::catalog) actor: &'a Actor,
+    pub(in crate::catalog) missing: Missing,
+    kinds: &'a Kinds,
+    /// Blueprints that were asked for already: many entities point at few kinds of others.
+    loaded: RefCell<HashMap<BlueprintId, Kind>>,
+}
+
+impl<'a, 'tx> Write<'a, 'tx> {
+    pub(in crate::catalog) fn new(
+        tx: &'a WriteTx<'tx>,
+        kinds: &'a Kinds,
+        actor: &'a Actor,
+        missing: Missing,
+    ) -> Self {
+        Self {
+            tx,
+            actor,
+            missing,
+            kinds,
+            loaded: RefCell::default(),
+        }
+    }
+
+    /// A blueprint that must exist.
+    pub(in crate::catalog) fn kind(&self, id: &BlueprintId) -> Result<Kind, Error> {
+        if let Some(kind) = self.loaded.borrow().get(id) {
+            return Ok(kind.clone());
+        }
+        let kind = self.kinds.load(self.tx, id)?;
+        self.loaded.borrow_mut().insert(id.clone(), kind.clone());
+        Ok(kind)
+    }
+
+    /// Thinks a write through and carries it out.
+    pub(in crate::catalog) fn write(
+        &self,
+        kind: &Kind,
+        request: Request,
+    ) -> Result<Written, Error> {
+        self.carry_out(Plan::new(self.tx, kind, self.actor, request)?)
+    }
+
+    /// Carries out what was thought through on an earlier snapshot; thinks again where that no longer holds.
+    pub(in crate::catalog) fn finish(
+        &self,
+        kind: &Kind,
+        request: Request,
+        plan: Plan,
+    ) -> Result<Written, Error> {
+        let now = self.tx.find_entity_revision(kind.key, &request.id)?;
+        if plan.kind.is(kind) && plan.still_holds(now) {
+            return self.carry_out(plan);
+        }
+        self.write(kind, request)
+    }
+
+    fn carry_out(&self, mut plan: Plan) -> Result<Written, Error> {
+        plan.refuse()?;
+        if plan.is_unchanged()
+            && let Some(found) = plan.before.take()
+        {
+            self.claim(&found)?;
+            return Ok(Written {
+                entity: found.entity,
+                created: false,
+            });
+        }
+        self.check_identifier(&plan)?;
+        let resolved = relation::resolve(self, &plan.kind, &plan.after, plan.value_before())?;
+        if let Some(target) = resolved.missing.first() {
+            return Err(Error::NotFound(target.named()));
+        }
+        let key = self.save_row(&plan)?;
+        self.save_edges(&plan, key, resolved)?;
+        let created = plan.before.is_none();
+        let was = plan.before.map(|before| before.entity.stamp);
+        let by = &self.actor.name;
+        let (created_at, created_by) = was.map_or_else(
+            || (self.tx.now, by.clone()),
+            |was| (was.created_at, was.created_by),
+        );
+        let stamp = Stamp {
+            created_at,
+            created_by,
+            updated_at: self.tx.now,
+            updated_by: by.clone(),
+        };
+        Ok(Written {
+            entity: Stamped {
+                value: plan.after,
+                stamp,
+            },
+            created,
+        })
+    }
+
+    /// An entity that is just as a program wants it is that program's from now on, and nothing else changes.
+    pub(in crate::catalog) fn claim(&self, found: &Found) -> Result<(), Error> {
+        if self.actor.client.is_some() && self.actor.client != found.datasource {
+            self.tx
+                .update_datasource(found.key, self.actor.client.as_deref())?;
+        }
+        Ok(())
+    }
+
+    /// Refuses an identifier that another entity has.
+    fn check_identifier(&self, plan: &Plan) -> Result<(), Error> {
+        let id = &plan.after.identifier;
+        if plan.renamed_from().is_some() && self.tx.find_entity_key(plan.kind.key, id)?.is_some() {
+            let message = format!("{} exists already", name(&plan.after.blueprint, id));
+            return Err(Error::Conflict {
+                code: "already_exists",
+                message,
+            });
+        }
+        Ok(())
+    }
+
+    /// Writes the row, without its edges. Gives back its key.
+    pub(in crate::catalog) fn save_row(&self, plan: &Plan) -> Result<EntityKey, Error> {
+        let Some(before) = &plan.before else {
+            let key = self
+                .tx
+                .insert_entity(plan.kind.key, &plan.after, &plan.text, self.actor)?;
+            return Ok(key);
+        };
+        self.tx
+            .update_entity(before.key, &plan.after, &plan.text, self.actor)?;
+        if plan.renamed_from().is_some() {
+            self.tx.outdate_dependents(before.key)?;
+        }
+        Ok(before.key)
+    }
+
+    /// Writes the edges and what goes with the change, after [`Self::save_row`].
+    pub(in crate::catalog) fn save_edges(
+        &self,
+        plan: &Plan,
+        key: EntityKey,
+        resolved: Resolved,
+    ) -> Result<(), Error> {
+        let before = plan.value_before();
+        for (name, targets) in resolved.settle(self, key)? {
+            let had = before.and_then(|before| before.relations.get(&name));
+            if had.is_some_and(|had| !had.targets().is_empty()) {
+                self.tx.clear_targets(key, &name)?;
+            }
+            self.tx.insert_targets(key, &name, &targets)?;
+        }
+        let change = Change {
+            key,
+            blueprint: plan.kind.key,
+            before,
+            after: Some(&plan.after),
+        };
+        change.record(self.tx, self.actor)
+    }
+}
+
+/// Adds an entity of which only the identifier is known, because another one points at it.
+pub(in crate::catalog) fn insert_bare(
+    tx: &WriteTx<'_>,
+    actor: &Actor,
+    kind: &Kind,
+    id: &EntityId,
+) -> Result<EntityKey, Error> {
+    let entity = Entity {
+        identifier: id.clone(),
+        title: None,
+        icon: None,
+        blueprint: kind.blueprint().identifier.clone(),
+        team: Vec::new(),
+        properties: Map::new(),
+        relations: relation::compose(kind, None, None, &mut Vec::new()),
+        scorecards: Map::new(),
+    };
+    let key = tx.insert_entity(kind.key, &entity, &EntityText::new(&entity)?, actor)?;
+    let change = Change {
+        key,
+        blueprint: kind.key,
+        before: None,
+        after: Some(&entity),
+    };
+    change.record(tx, actor)?;
+    Ok(key)
+}

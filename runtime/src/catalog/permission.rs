@@ -1,0 +1,483 @@
+//! Who may do what with the entities of a blueprint.
+//!
+//! What is stated here narrows what a role allows, and never adds to it: the door has asked for the role already. As long
+//! as nothing is stated, the role alone decides. Plugins act within their own grant instead, and the portal itself may
+//! do everything.
+
+use serde_json::{Map, Value};
+
+use super::entity::Plan;
+use super::kind::Kind;
+use super::schema::{join, shorten};
+use super::{Catalog, Error, Values, blueprint, entity};
+use crate::model::{
+    Actor, AuditEntry, Blueprint, BlueprintId, Entity, EntityId, EntityPermissions, EntityRight,
+    Grant, Origin, PermissionPatch, Role, Stamped, Verb, Violation,
+};
+use crate::store::{self, ReadTx};
+
+/// Names in one list of a grant.
+const MAX_NAMES: usize = 1_000;
+
+/// Characters of one name.
+const MAX_NAME: usize = 1_000;
+
+/// What can be named beside properties in `updateProperties`.
+const META: &[&str] = &["$identifier", "$title", "$icon", "$team"];
+
+/// Which entities of a blueprint somebody may see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadScope {
+    /// All of them.
+    All,
+    /// Those that one of their teams owns.
+    Owned,
+    /// None.
+    Nothing,
+}
+
+impl ReadScope {
+    pub(super) fn of(actor: &Actor, kind: &Kind) -> Self {
+        let Some(grant) = kind.parts.permissions.stated(EntityRight::Read) else {
+            return Self::All;
+        };
+        if !is_bound(actor) || grant.includes_apart_from_owners(actor) {
+            Self::All
+        } else if grant.owned_by_team && !actor.teams.is_empty() {
+            Self::Owned
+        } else {
+            Self::Nothing
+        }
+    }
+
+    /// Whether an entity that these teams own is in the scope.
+    pub fn includes(self, actor: &Actor, owners: &[String]) -> bool {
+        match self {
+            Self::All => true,
+            Self::Owned => owners.iter().any(|team| actor.teams.contains(team)),
+            Self::Nothing => false,
+        }
+    }
+}
+
+impl Catalog {
+    /// Which entities of a blueprint somebody may see.
+    pub async fn find_read_scope(
+        &self,
+        actor: &Actor,
+        blueprint: &BlueprintId,
+    ) -> Result<ReadScope, Error> {
+        let (kinds, actor, blueprint) = (self.kinds.clone(), actor.clone(), blueprint.clone());
+        self.store
+            .read(move |tx| Ok(ReadScope::of(&actor, &kinds.load(tx, &blueprint)?)))
+            .await
+    }
+
+    /// One entity, for somebody who may be allowed to see some only.
+    pub async fn find_entity_for(
+        &self,
+        actor: &Actor,
+        blueprint: &BlueprintId,
+        id: &EntityId,
+        values: Values,
+    ) -> Result<Stamped<Entity>, Error> {
+        let (kinds, actor) = (self.kinds.clone(), actor.clone());
+        let (blueprint, id) = (blueprint.clone(), id.clone());
+        self.store
+            .read(move |tx| {
+                let kind = kinds.load(tx, &blueprint)?;
+                let found = entity::find(tx, &kind, &id)?
+                    .ok_or_else(|| Error::NotFound(entity::name(&blueprint, &id)))?;
+                check_read(&actor, &kind, &found.entity.value)?;
+                entity::complete(tx, &kind, found, values)
+            })
+            .await
+    }
+
+    /// Entities of a blueprint by identifier, those after `after` that somebody may see, at most `limit`.
+    pub async fn list_entities_for(
+        &self,
+        actor: &Actor,
+        blueprint: &BlueprintId,
+        after: Option<EntityId>,
+        limit: usize,
+        values: Values,
+    ) -> Result<Vec<Stamped<Entity>>, Error> {
+        let (kinds, actor, blueprint) = (self.kinds.clone(), actor.clone(), blueprint.clone());
+        self.store
+            .read(move |tx| {
+                let kind = kinds.load(tx, &blueprint)?;
+                list_visible(tx, &kind, &actor, after, limit, values)
+            })
+            .await
+    }
+
+    /// How many entities of a blueprint somebody may see.
+    pub async fn count_entities_for(
+        &self,
+        actor: &Actor,
+        blueprint: &BlueprintId,
+    ) -> Result<u64, Error> {
+        let (kinds, actor, blueprint) = (self.kinds.clone(), actor.clone(), blueprint.clone());
+        self.store
+            .read(move |tx| {
+                let kind = kinds.load(tx, &blueprint)?;
+                match ReadScope::of(&actor, &kind) {
+                    ReadScope::All => Ok(tx.count_entities(kind.key)?),
+                    ReadScope::Owned => Ok(tx.count_entities_of_teams(kind.key, &actor.teams)?),
+                    ReadScope::Nothing => Err(hidden(&blueprint)),
+                }
+            })
+            .await
+    }
+
+    /// Who may do what with the entities of a blueprint, defaults included.
+    pub async fn find_permissions(&self, id: &BlueprintId) -> Result<EntityPermissions, Error> {
+        let (kinds, id) = (self.kinds.clone(), id.clone());
+        self.store
+            .read(move |tx| Ok(kinds.load(tx, &id)?.parts.permissions.complete()))
+            .await
+    }
+
+    /// Changes who may do what with the entities of a blueprint.
+    pub async fn patch_permissions(
+        &self,
+        actor: &Actor,
+        id: &BlueprintId,
+        patch: PermissionPatch,
+    ) -> Result<EntityPermissions, Error> {
+        let (kinds, actor, id) = (self.kinds.clone(), actor.clone(), id.clone());
+        self.store
+            .write(move |tx| {
+                let kind = kinds.load(tx, &id)?;
+                blueprint::refuse(&id, check_names(kind.blueprint(), &patch))?;
+                let before = &kind.parts.permissions;
+                let mut after = before.clone();
+                after.change(patch);
+                if after == *before {
+                    return Ok(after.complete());
+                }
+                let json = |permissions: &EntityPermissions| {
+                    serde_json::to_value(permissions)
+                        .map_err(|e| store::Error::corrupt("blueprint's permissions", e))
+                };
+                tx.update_permissions(kind.key, &json(&after)?.to_string())?;
+                tx.insert_audit(&AuditEntry {
+                    actor: &actor,
+                    verb: Verb::Update,
+                    resource: "blueprint_permissions",
+                    identifier: id.to_string(),
+                    before: Some(json(before)?),
+                    after: Some(json(&after)?),
+                })?;
+                Ok(after.complete())
+            })
+            .await
+    }
+}
+
+/// Whether permissions bind somebody at all.
+fn is_bound(actor: &Actor) -> bool {
+    actor.origin == Origin::Api && actor.role != Role::Admin
+}
+
+/// Refuses a write that the permissions of the blueprint do not allow.
+pub(super) fn check_write(actor: &Actor, plan: &Plan) -> Result<(), Error> {
+    let permissions = &plan.kind.parts.permissions;
+    if !is_bound(actor) || permissions.is_default() || plan.is_unchanged() {
+        return Ok(());
+    }
+    let Some(before) = plan.value_before() else {
+        return check_right(actor, permissions, EntityRight::Register, &plan.after);
+    };
+    // The owners of before count: whoever takes over an entity must not thereby get the right to.
+    check_right(actor, permissions, EntityRight::Update, before)?;
+    let changed = changed_parts(before, &plan.after);
+    for (what, name, grant) in changed
+        .properties
+        .iter()
+        .map(|name| ("property", *name, permissions.stated_property(name)))
+        .chain(
+            changed
+                .relations
+                .iter()
+                .map(|name| ("relation", *name, permissions.stated_relation(name))),
+        )
+    {
+        if grant.is_some_and(|grant| !grant.includes(actor, &before.team)) {
+            return Err(forbidden(before, &format!("change {what} `{name}` of")));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a deletion that the permissions of the blueprint do not allow.
+pub(super) fn check_delete(actor: &Actor, kind: &Kind, entity: &Entity) -> Result<(), Error> {
+    if !is_bound(actor) {
+        return Ok(());
+    }
+    let permissions = &kind.parts.permissions;
+    check_right(actor, permissions, EntityRight::Unregister, entity)
+}
+
+fn list_visible(
+    tx: &ReadTx<'_>,
+    kind: &Kind,
+    actor: &Actor,
+    after: Option<EntityId>,
+    limit: usize,
+    values: Values,
+) -> Result<Vec<Stamped<Entity>>, Error> {
+    let scope = ReadScope::of(actor, kind);
+    match scope {
+        ReadScope::All => return entity::list(tx, kind, after.as_ref(), limit, values),
+        ReadScope::Nothing => return Err(hidden(&kind.blueprint().identifier)),
+        ReadScope::Owned => {}
+    }
+    let (mut visible, mut after) = (Vec::new(), after);
+    loop {
+        let page = entity::list(tx, kind, after.as_ref(), limit, values)?;
+        let is_last = page.len() < limit;
+        after = page.last().map(|entity| entity.value.identifier.clone());
+        visible.extend(
+            page.into_iter()
+                .filter(|entity| scope.includes(actor, &entity.value.team)),
+        );
+        if is_last || visible.len() >= limit {
+            visible.truncate(limit);
+            return Ok(visible);
+        }
+    }
+}
+
+fn hidden(blueprint: &BlueprintId) -> Error {
+    Error::Forbidden(format!(
+        "you may not see entities of blueprint `{blueprint}`: its permissions do not include you; ask an administrator"
+    ))
+}
+
+/// Refuses to show an entity that the permissions of the blueprint hide.
+pub(super) fn check_read(actor: &Actor, kind: &Kind, entity: &Entity) -> Result<(), Error> {
+    if ReadScope::of(actor, kind).includes(actor, &entity.team) {
+        return Ok(());
+    }
+    Err(forbidden(entity, "see"))
+}
+
+fn check_right(
+    actor: &Actor,
+    permissions: &EntityPermissions,
+    right: EntityRight,
+    entity: &Entity,
+) -> Result<(), Error> {
+    let grant = permissions.stated(right);
+    if grant.is_none_or(|grant| grant.includes(actor, &entity.team)) {
+        return Ok(());
+    }
+    let verb = match right {
+        EntityRight::Read => "see",
+        EntityRight::Register => "add",
+        EntityRight::Update => "change",
+        EntityRight::Unregister => "delete",
+    };
+    Err(forbidden(entity, verb))
+}
+
+fn forbidden(entity: &Entity, verb: &str) -> Error {
+    let name = entity::name(&entity.blueprint, &entity.identifier);
+    Error::Forbidden(format!(
+        "you may not {verb} {name}: the permissions of the blueprint do not include you; ask an administrator"
+    ))
+}
+
+/// What differs between two states of an entity.
+#[derive(Default)]
+struct Changed<'a> {
+    properties: Vec<&'a str>,
+    relations: Vec<&'a str>,
+}
+
+fn changed_parts<'a>(before: &'a Entity, after: &'a Entity) -> Changed<'a> {
+    let mut changed = Changed::default();
+    let meta = [
+        ("$identifier", before.identifier != after.identifier),
+        ("$title", before.title != after.title),
+        ("$icon", before.icon != after.icon),
+        ("$team", before.team != after.team),
+    ];
+    changed
+        .properties
+        .extend(meta.iter().filter(|(_, is)| *is).map(|(name, _)| *name));
+    for (name, value) in &after.properties {
+        if before.properties.get(name) != Some(value) {
+            changed.properties.push(name);
+        }
+    }
+    let gone = |name: &&String| !after.properties.contains_key(*name);
+    changed
+        .properties
+        .extend(before.properties.keys().filter(gone).map(String::as_str));
+    for (name, value) in &after.relations {
+        if before.relations.get(name) != Some(value) {
+            changed.relations.push(name);
+        }
+    }
+    changed
+}
+
+/// Reads a change of permissions.
+///
+/// # Errors
+/// [`Error::Invalid`] with every part that has the wrong shape.
+pub fn parse_permissions(value: Value) -> Result<PermissionPatch, Error> {
+    let mut found = Vec::new();
+    let mut patch = PermissionPatch::default();
+    let fields = object("", value, &mut found);
+    for (key, value) in fields {
+        if key != "entities" {
+            // Other servers send what they keep for themselves along.
+            continue;
+        }
+        for (key, value) in object("/entities", value, &mut found) {
+            let path = join("/entities", &key);
+            let right = EntityRight::ALL
+                .into_iter()
+                .find(|right| right.as_str() == key);
+            match (right, key.as_str()) {
+                (Some(right), _) => patch.rights.push((right, grant(&path, value, &mut found))),
+                (None, "updateProperties") => {
+                    patch.properties = grants(&path, value, &mut found);
+                }
+                (None, "updateRelations") => patch.relations = grants(&path, value, &mut found),
+                _ => {
+                    let message = "is not a right; there are read, register, update, unregister, \
+                                   updateProperties and updateRelations";
+                    found.push(Violation::new(path, "additionalProperties", message));
+                }
+            }
+        }
+    }
+    if found.is_empty() {
+        return Ok(patch);
+    }
+    Err(Error::Invalid {
+        subject: "the permissions".to_owned(),
+        violations: found,
+    })
+}
+
+fn object(path: &str, value: Value, found: &mut Vec<Violation>) -> Map<String, Value> {
+    match value {
+        Value::Object(fields) => fields,
+        _ => {
+            found.push(Violation::new(path, "type", "must be an object"));
+            Map::new()
+        }
+    }
+}
+
+fn grants(path: &str, value: Value, found: &mut Vec<Violation>) -> Vec<(String, Option<Grant>)> {
+    if value.is_null() {
+        return Vec::new();
+    }
+    object(path, value, found)
+        .into_iter()
+        .map(|(name, value)| {
+            let grant = grant(&join(path, &name), value, found);
+            (name, grant)
+        })
+        .collect()
+}
+
+/// One grant; `null` goes back to the default.
+fn grant(path: &str, value: Value, found: &mut Vec<Violation>) -> Option<Grant> {
+    if value.is_null() {
+        return None;
+    }
+    let mut grant = Grant::default();
+    for (key, value) in object(path, value, found) {
+        let path = join(path, &key);
+        match key.as_str() {
+            "users" => grant.users = names(&path, value, found),
+            "teams" => grant.teams = names(&path, value, found),
+            "roles" => {
+                grant.roles = names(&path, value, found);
+                for (index, role) in grant.roles.iter().enumerate() {
+                    if !Role::is_name(role) {
+                        let message = format!(
+                            "`{}` is not a role; use one of {}, or Admin or Member",
+                            shorten(role),
+                            Role::ALL.map(Role::as_str).join(", ")
+                        );
+                        found.push(Violation::new(format!("{path}/{index}"), "enum", message));
+                    }
+                }
+            }
+            "ownedByTeam" => match value {
+                Value::Bool(owned) => grant.owned_by_team = owned,
+                Value::Null => {}
+                _ => found.push(Violation::new(path, "type", "must be true or false")),
+            },
+            "policy" if value.is_null() => {}
+            "policy" => {
+                // Kept but not held to, it would let in whom it is meant to keep out.
+                let message = "policies are not supported here; name users, teams or roles, or use ownedByTeam";
+                found.push(Violation::new(path, "policy", message));
+            }
+            _ => {
+                let message =
+                    "is not a key of a grant; there are users, teams, roles and ownedByTeam";
+                found.push(Violation::new(path, "additionalProperties", message));
+            }
+        }
+    }
+    Some(grant)
+}
+
+fn names(path: &str, value: Value, found: &mut Vec<Violation>) -> Vec<String> {
+    let values = match value {
+        Value::Null => Vec::new(),
+        Value::Array(values) if values.len() <= MAX_NAMES => values,
+        _ => {
+            let message = format!("must be a list of at most {MAX_NAMES} names");
+            found.push(Violation::new(path, "type", message));
+            Vec::new()
+        }
+    };
+    let mut names = Vec::with_capacity(values.len());
+    for (index, value) in values.into_iter().enumerate() {
+        match value {
+            Value::String(name) if (1..=MAX_NAME).contains(&name.chars().count()) => {
+                names.push(name);
+            }
+            _ => {
+                let message = format!("must be a string of 1 to {MAX_NAME} characters");
+                found.push(Violation::new(format!("{path}/{index}"), "type", message));
+            }
+        }
+    }
+    names
+}
+
+/// Finds properties and relations that the blueprint does not have. Taking back what was said of one is always fine.
+fn check_names(blueprint: &Blueprint, patch: &PermissionPatch) -> Vec<Violation> {
+    let is_property =
+        |name: &str| META.contains(&name) || blueprint.schema.properties.contains_key(name);
+    let properties = patch
+        .properties
+        .iter()
+        .filter(|(name, grant)| grant.is_some() && !is_property(name))
+        .map(|(name, _)| ("updateProperties", "property", name));
+    let relations = patch
+        .relations
+        .iter()
+        .filter(|(name, grant)| grant.is_some() && !blueprint.relations.contains_key(name))
+        .map(|(name, _)| ("updateRelations", "relation", name));
+    properties
+        .chain(relations)
+        .map(|(key, what, name)| {
+            let message = format!("`{}` is not a {what} of this blueprint", shorten(name));
+            Violation::new(join(&join("/entities", key), name), what, message)
+        })
+        .collect()
+}

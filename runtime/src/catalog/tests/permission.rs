@@ -1,0 +1,277 @@
+//! Who may do what with the entities of a blueprint.
+
+use super::*;
+use crate::model::{Origin, Role};
+
+/// Somebody at the door.
+fn somebody(name: &str, role: Role, teams: &[&str]) -> Actor {
+    Actor {
+        name: name.to_owned(),
+        role,
+        teams: teams.iter().map(|team| (*team).to_owned()).collect(),
+        origin: Origin::Api,
+        ..Actor::system()
+    }
+}
+
+async fn permit(fixture: &Fixture, entities: Value) -> Result<(), Error> {
+    let patch = parse_permissions(json!({ "entities": entities }))?;
+    fixture
+        .catalog
+        .patch_permissions(&fixture.actor, &id("Service"), patch)
+        .await
+        .map(|_| ())
+}
+
+async fn write(fixture: &Fixture, actor: &Actor, entity: Value) -> Result<Written, Error> {
+    let draft = parse_draft(entity).unwrap();
+    fixture
+        .catalog
+        .write_entity(
+            actor,
+            &id("Service"),
+            draft,
+            WriteMode::Merge,
+            WriteOptions::default(),
+        )
+        .await
+}
+
+fn is_forbidden<T: std::fmt::Debug>(outcome: Result<T, Error>) -> bool {
+    match outcome {
+        Err(Error::Forbidden(message)) => {
+            assert!(message.contains("ask an administrator"), "{message}");
+            true
+        }
+        Ok(_) => false,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn without_permissions_the_role_decides_alone() {
+    let fixture = Fixture::with_services().await;
+    let shown = fixture
+        .catalog
+        .find_permissions(&id("Service"))
+        .await
+        .unwrap();
+    let shown = serde_json::to_value(shown).unwrap();
+    assert_eq!(
+        shown["read"]["roles"],
+        json!(["developer", "reviewer", "platform-engineer", "admin"])
+    );
+    assert_eq!(
+        shown["unregister"],
+        json!({ "users": [], "roles": ["platform-engineer", "admin"], "teams": [], "ownedByTeam": false })
+    );
+    let engineer = somebody("pat", Role::PlatformEngineer, &[]);
+    let entity = json!({ "identifier": "a", "properties": { "language": "go" }, "relations": { "system": "Cart" } });
+    write(&fixture, &engineer, entity).await.unwrap();
+}
+
+#[tokio::test]
+async fn each_right_is_held_to() {
+    let fixture = Fixture::with_services().await;
+    let entity = |identifier: &str| {
+        json!({ "identifier": identifier, "team": ["orders"], "properties": { "language": "go" },
+                "relations": { "system": "Cart" } })
+    };
+    fixture.put("Service", entity("a")).await.unwrap();
+    permit(
+        &fixture,
+        json!({
+            "read": { "roles": ["developer"], "ownedByTeam": true },
+            "register": { "users": ["ann@example.com"] },
+            "update": { "ownedByTeam": true },
+            "unregister": { "teams": ["sre"] },
+            "updateProperties": { "tier": { "roles": ["admin"] }, "$team": { "roles": ["admin"] } },
+            "updateRelations": { "spare": { "users": ["ann@example.com"] } },
+        }),
+    )
+    .await
+    .unwrap();
+    let engineer = |name: &str, teams: &[&str]| somebody(name, Role::PlatformEngineer, teams);
+    let (ann, pat) = (
+        engineer("ann@example.com", &["orders"]),
+        engineer("pat", &["orders"]),
+    );
+    let (sam, admin) = (
+        engineer("sam", &["sre"]),
+        somebody("root", Role::Admin, &[]),
+    );
+
+    assert!(is_forbidden(write(&fixture, &pat, entity("b")).await));
+    assert!(!is_forbidden(write(&fixture, &ann, entity("b")).await));
+    assert!(!is_forbidden(write(&fixture, &admin, entity("c")).await));
+
+    let title = || json!({ "identifier": "a", "title": "A" });
+    assert!(is_forbidden(write(&fixture, &sam, title()).await));
+    assert!(!is_forbidden(write(&fixture, &pat, title()).await));
+    let tier = json!({ "identifier": "a", "properties": { "tier": 1 } });
+    assert!(is_forbidden(write(&fixture, &pat, tier.clone()).await));
+    assert!(!is_forbidden(write(&fixture, &admin, tier).await));
+    let same = json!({ "identifier": "a", "properties": { "tier": 1, "language": "rust" } });
+    assert!(!is_forbidden(write(&fixture, &pat, same).await));
+    let gone = json!({ "identifier": "a", "properties": { "tier": null } });
+    assert!(is_forbidden(write(&fixture, &pat, gone).await));
+    let team = json!({ "identifier": "a", "team": ["sre"] });
+    assert!(is_forbidden(write(&fixture, &pat, team).await));
+    let spare = || json!({ "identifier": "a", "relations": { "spare": "b" } });
+    assert!(is_forbidden(write(&fixture, &pat, spare()).await));
+    assert!(!is_forbidden(write(&fixture, &ann, spare()).await));
+    // Nothing changes, so nothing is asked.
+    assert!(!is_forbidden(write(&fixture, &sam, title()).await));
+
+    let delete = async |actor: &Actor, identifier: &str| {
+        fixture
+            .catalog
+            .delete_entity(
+                actor,
+                &id("Service"),
+                &entity_id(identifier),
+                Dependents::Keep,
+            )
+            .await
+    };
+    assert!(is_forbidden(delete(&ann, "b").await));
+    assert!(!is_forbidden(delete(&sam, "b").await));
+
+    let read = async |actor: &Actor| {
+        let found = fixture
+            .catalog
+            .find_entity_for(actor, &id("Service"), &entity_id("a"), Values::All)
+            .await;
+        let listed = fixture
+            .catalog
+            .list_entities_for(actor, &id("Service"), None, 10, Values::All)
+            .await;
+        let count = fixture
+            .catalog
+            .count_entities_for(actor, &id("Service"))
+            .await;
+        match (is_forbidden(found), listed, count) {
+            (true, Ok(listed), Ok(count)) => {
+                assert_eq!((listed.len(), count), (0, 0));
+                false
+            }
+            (true, listed, count) => {
+                assert!(is_forbidden(listed) && is_forbidden(count));
+                false
+            }
+            (false, Ok(listed), Ok(count)) => {
+                assert_eq!(listed.len() as u64, count);
+                true
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(read(&somebody("dev", Role::Developer, &[])).await);
+    assert!(read(&pat).await);
+    assert!(!read(&engineer("sam", &["sre"])).await);
+    assert!(!read(&engineer("sam", &[])).await);
+    assert!(read(&admin).await);
+
+    // A plugin acts within its own grant.
+    let plugin = Actor {
+        origin: Origin::Plugin,
+        run: Some(crate::model::RunId::parse("r_1").unwrap()),
+        ..sam
+    };
+    assert!(!is_forbidden(write(&fixture, &plugin, entity("d")).await));
+}
+
+#[tokio::test]
+async fn owned_entities_are_listed_to_their_last_page() {
+    let fixture = Fixture::with_services().await;
+    for number in 0..50 {
+        let team = if number % 10 == 9 { "orders" } else { "sre" };
+        let entity = json!({ "identifier": format!("s{number:02}"), "team": [team], "properties": { "language": "go" },
+                             "relations": { "system": "Cart" } });
+        fixture.put("Service", entity).await.unwrap();
+    }
+    permit(&fixture, json!({ "read": { "ownedByTeam": true } }))
+        .await
+        .unwrap();
+    let dev = somebody("dev", Role::Developer, &["orders"]);
+    let list = async |after: Option<&str>| {
+        let page = fixture
+            .catalog
+            .list_entities_for(&dev, &id("Service"), after.map(entity_id), 3, Values::Own)
+            .await
+            .unwrap();
+        page.into_iter()
+            .map(|it| it.value.identifier.to_string())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(list(None).await, ["s09", "s19", "s29"]);
+    assert_eq!(list(Some("s29")).await, ["s39", "s49"]);
+    assert_eq!(
+        fixture
+            .catalog
+            .count_entities_for(&dev, &id("Service"))
+            .await
+            .unwrap(),
+        5
+    );
+    let dev = somebody("dev", Role::Developer, &[]);
+    assert!(is_forbidden(
+        fixture
+            .catalog
+            .count_entities_for(&dev, &id("Service"))
+            .await
+    ));
+}
+
+#[tokio::test]
+async fn permissions_that_make_no_sense_are_told_where() {
+    let fixture = Fixture::with_services().await;
+    let refused = permit(
+        &fixture,
+        json!({
+            "read": { "roles": ["Owner"], "users": "ann", "teams": [1], "ownedByTeam": "yes", "everybody": true,
+                      "policy": { "combinator": "and", "rules": [] } },
+            "destroy": {},
+            "update": [],
+            "updateProperties": { "tier": { "user": [] } },
+        }),
+    );
+    assert_eq!(
+        violations(refused.await),
+        pairs(&[
+            ("/entities/read/roles/0", "enum"),
+            ("/entities/read/users", "type"),
+            ("/entities/read/teams/0", "type"),
+            ("/entities/read/ownedByTeam", "type"),
+            ("/entities/read/everybody", "additionalProperties"),
+            ("/entities/read/policy", "policy"),
+            ("/entities/destroy", "additionalProperties"),
+            ("/entities/update", "type"),
+            (
+                "/entities/updateProperties/tier/user",
+                "additionalProperties"
+            ),
+        ])
+    );
+    let unknown = permit(
+        &fixture,
+        json!({
+            "updateProperties": { "teir": {}, "$title": {}, "gone": null },
+            "updateRelations": { "tier": {} },
+        }),
+    );
+    assert_eq!(
+        violations(unknown.await),
+        pairs(&[
+            ("/entities/updateProperties/teir", "property"),
+            ("/entities/updateRelations/tier", "relation"),
+        ])
+    );
+    let rows = fixture.audit().await.len();
+    permit(&fixture, json!({ "read": null })).await.unwrap();
+    assert_eq!(fixture.audit().await.len(), rows);
+    permit(&fixture, json!({ "read": { "roles": ["Member"] } }))
+        .await
+        .unwrap();
+    assert_eq!(fixture.audit().await[0].resource, "blueprint_permissions");
+}
