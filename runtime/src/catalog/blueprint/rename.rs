@@ -4,8 +4,9 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
 use super::{audit, find, jq_name, property, read, refuse};
-use crate::catalog::Error;
+use crate::catalog::derived::Before;
 use crate::catalog::schema::shorten;
+use crate::catalog::{Error, scorecard};
 use crate::model::{Actor, Blueprint, BlueprintId, EntityPermissions, Stamped, Verb, Violation};
 use crate::store::{self, WriteTx};
 
@@ -74,6 +75,7 @@ pub(in crate::catalog) fn rename(
         from,
         to,
     };
+    let derived = Before::of(tx)?;
     let before = tx.list_blueprints()?;
     let mut all = IndexMap::new();
     for row in &before {
@@ -96,6 +98,7 @@ pub(in crate::catalog) fn rename(
             Some(&is),
         )?;
     }
+    scorecard::edit_queries(tx, actor, row.key, |query| change.follow_query(query))?;
     match what {
         Renamed::Property => tx.rename_property(row.key, from, to)?,
         Renamed::Relation => tx.rename_relation(row.key, from, to)?,
@@ -112,6 +115,8 @@ pub(in crate::catalog) fn rename(
         let text = serde_json::to_string(&permissions).map_err(corrupt)?;
         tx.update_permissions(row.key, &text)?;
     }
+    derived.refuse(tx, id)?;
+    derived.queue(tx)?;
     read(&find(tx, id)?)
 }
 
@@ -218,12 +223,12 @@ impl Change<'_> {
     ) {
         let counts_here =
             definition.get("target").and_then(Value::as_str) == Some(self.blueprint.as_str());
-        if counts_here && self.what != Renamed::Relation {
-            for key in ["property", "measureTimeBy"] {
-                let named = definition
-                    .get_mut("calculationSpec")
-                    .and_then(|spec| spec.get_mut(key));
-                self.follow_name(named);
+        if counts_here {
+            if let Some(spec) = definition.get_mut("calculationSpec")
+                && self.what != Renamed::Relation
+            {
+                self.follow_name(spec.get_mut("property"));
+                self.follow_name(spec.get_mut("measureTimeBy"));
             }
             if let Some(query) = definition.get_mut("query") {
                 self.follow_query(query);
@@ -247,12 +252,18 @@ impl Change<'_> {
         }
     }
 
-    /// Rules that compare a property, however deep they are nested.
+    /// Rules that compare what is renamed, however deep they are nested.
     fn follow_query(self, query: &mut Value) {
-        self.follow_name(query.get_mut("property"));
-        let rules = query.get_mut("rules").and_then(Value::as_array_mut);
-        for rule in rules.into_iter().flatten() {
-            self.follow_query(rule);
+        let named = match self.what {
+            Renamed::Property | Renamed::Mirror => "property",
+            Renamed::Relation => "relation",
+        };
+        self.follow_name(query.get_mut(named));
+        for key in ["rules", "conditions"] {
+            let rules = query.get_mut(key).and_then(Value::as_array_mut);
+            for rule in rules.into_iter().flatten() {
+                self.follow_query(rule);
+            }
         }
     }
 

@@ -5,11 +5,13 @@ mod parse;
 
 use std::collections::HashSet;
 
+use serde_json::Value;
+
 use super::derived::{Before, Graph};
 use super::schema::shorten;
 use super::{Applied, Catalog, Error, Placed, blueprint, query};
 use crate::model::{Actor, AuditEntry, BlueprintId, Scorecard, Stamped, Subject, Verb, Violation};
-use crate::store::{self, BlueprintRow, ReadTx, ScorecardRow, WriteTx};
+use crate::store::{self, BlueprintKey, BlueprintRow, ReadTx, ScorecardRow, WriteTx};
 
 pub(super) use card::{Card, CardNow, show};
 pub use parse::parse_scorecard;
@@ -343,6 +345,29 @@ fn find(
 ) -> Result<ScorecardRow, Error> {
     let found = tx.find_scorecard(row.key, identifier)?;
     found.ok_or_else(|| Error::NotFound(name(blueprint, &shorten(identifier))))
+}
+
+/// Changes what the scorecards of a blueprint ask of its entities.
+pub(super) fn edit_queries(
+    tx: &WriteTx<'_>,
+    actor: &Actor,
+    blueprint: BlueprintKey,
+    edit: impl Fn(&mut Value),
+) -> Result<(), Error> {
+    for row in tx.list_scorecards(Some(blueprint))? {
+        let before = read(&row)?.value;
+        let mut after = before.clone();
+        after.filter.iter_mut().for_each(&edit);
+        after
+            .rules
+            .iter_mut()
+            .for_each(|rule| edit(&mut rule.query));
+        if after != before {
+            tx.upsert_scorecard(blueprint, &after, &actor.name)?;
+            audit(tx, actor, Verb::Update, Some(&before), Some(&after))?;
+        }
+    }
+    Ok(())
 }
 
 fn read(row: &ScorecardRow) -> Result<Stamped<Scorecard>, Error> {

@@ -214,8 +214,17 @@ async fn an_entity_that_is_as_it_should_be_is_claimed_without_a_trace() {
 }
 
 #[tokio::test]
+async fn thousands_of_edges_lead_out_of_one_entity_and_into_one() {
+    in_the_middle_of(5_000).await;
+}
+
+#[tokio::test]
+#[ignore = "takes a minute where nothing is optimised"]
 async fn a_hundred_thousand_edges_lead_out_of_one_entity_and_into_one() {
-    const MANY: usize = 100_000;
+    in_the_middle_of(100_000).await;
+}
+
+async fn in_the_middle_of(many: usize) {
     let fixture = Fixture::new();
     let blueprint = json!({
         "identifier": "Node", "title": "Node", "schema": {},
@@ -228,7 +237,7 @@ async fn a_hundred_thousand_edges_lead_out_of_one_entity_and_into_one() {
         .unwrap();
     let node = |identifier: &str, next: &[String]| json!({ "identifier": identifier, "relations": { "next": next } });
     fixture.put("Node", node("hub", &[])).await.unwrap();
-    let names: Vec<String> = (0..MANY).map(|number| format!("n{number}")).collect();
+    let names: Vec<String> = (0..many).map(|number| format!("n{number}")).collect();
     for names in names.chunks(10_000) {
         let entities = names.iter().map(|name| node(name, &["hub".to_owned()]));
         let (entities, options) = (entities.collect(), WriteOptions::default());
@@ -245,7 +254,7 @@ async fn a_hundred_thousand_edges_lead_out_of_one_entity_and_into_one() {
             .unwrap();
         assert!(written.iter().all(Result::is_ok));
     }
-    // Each of them is pointed back at: a circle of a hundred thousand ways.
+    // Each of them is pointed back at: as many circles.
     fixture.put("Node", node("hub", &names)).await.unwrap();
     let hub = fixture.entity("Node", "hub").await.unwrap();
     assert_eq!(hub["relations"]["next"], json!(names));
@@ -253,7 +262,10 @@ async fn a_hundred_thousand_edges_lead_out_of_one_entity_and_into_one() {
         .delete("Node", "hub", Dependents::Keep)
         .await
         .unwrap();
-    let left = fixture.entity("Node", "n99999").await.unwrap();
+    let left = fixture
+        .entity("Node", &format!("n{}", many - 1))
+        .await
+        .unwrap();
     assert_eq!(left["relations"]["next"], json!([]));
     let too_many: Vec<_> = (0..200_001).map(|number| format!("n{number}")).collect();
     assert_eq!(
