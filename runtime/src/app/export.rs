@@ -153,6 +153,12 @@ fn write(
     let mut documents = 0_u64;
     out.line(&json!({"ok": true}))?;
     for blueprint in blueprints {
+        // Every portal has these; only what was made of them is worth a document.
+        let untouched =
+            catalog.find_structure(&blueprint.identifier).ok().as_ref() == Some(blueprint);
+        if untouched && scope.is_empty() {
+            continue;
+        }
         out.document("blueprint", blueprint_document(blueprint.clone())?)?;
         documents += 1;
     }

@@ -255,6 +255,7 @@ fn apply_entities(
             continue;
         }
         let label = format!("entity {blueprint}/{id}");
+        fill_in_defaults(&kind, &mut draft);
         let request = Request {
             id,
             draft,
@@ -292,6 +293,19 @@ fn apply_entities(
         }
     }
     Ok(())
+}
+
+/// A document says all of an entity, whether it is there already or not: applied again, it changes nothing.
+fn fill_in_defaults(kind: &Kind, draft: &mut EntityDraft) {
+    if kind.parts.defaults.is_empty() {
+        return;
+    }
+    let properties = draft.properties.get_or_insert_default();
+    for (name, default) in &kind.parts.defaults {
+        if !properties.contains_key(name) {
+            properties.insert(name.clone(), default.clone());
+        }
+    }
 }
 
 fn duplicate() -> Violation {

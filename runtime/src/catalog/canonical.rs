@@ -29,11 +29,17 @@ pub fn entity_document(blueprint: &Blueprint, entity: Entity) -> Value {
         put("team", entity.team.into());
     }
     // What is derived stands beside the entity's own properties where it is read, but is nobody's to write.
-    let own = entity
+    let mut own: Map<String, Value> = entity
         .properties
         .into_iter()
         .filter(|(name, _)| blueprint.schema.properties.contains_key(name))
         .collect();
+    // What is not said is taken to be the default, so that there is none has to be said.
+    for (name, definition) in &blueprint.schema.properties {
+        if definition.get("default").is_some_and(|it| !it.is_null()) {
+            own.entry(name.clone()).or_insert(Value::Null);
+        }
+    }
     put("properties", sorted(Value::Object(own)));
     let relations: Map<String, Value> = entity
         .relations
@@ -74,6 +80,24 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_property_that_has_a_default_and_no_value_is_said_to_have_none() {
+        let blueprint: Blueprint = serde_json::from_value(json!({
+            "identifier": "A", "title": "A", "schema": {"properties": {
+                "a": {"default": 1}, "b": {"default": 2}, "c": {"default": null}, "d": {},
+            }},
+        }))
+        .unwrap();
+        let entity: Entity = serde_json::from_value(json!({
+            "identifier": "x", "blueprint": "A", "properties": {"a": 7},
+        }))
+        .unwrap();
+        assert_eq!(
+            entity_document(&blueprint, entity)["properties"],
+            json!({"a": 7, "b": null})
+        );
+    }
 
     #[test]
     fn an_entity_is_written_in_one_form_whatever_the_order_it_came_in() {

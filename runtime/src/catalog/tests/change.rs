@@ -121,6 +121,22 @@ async fn defaults_are_for_new_entities_that_say_nothing() {
         violations(fixture.write("A", cleared, WriteMode::Create).await),
         pairs(&[("/properties/tier", "required")])
     );
+    // A document is an entity whole: applied again it changes nothing, and a value that is gone comes back.
+    let document =
+        json!({ "identifier": "some", "blueprint": "A", "properties": { "tier": 2, "on": null } });
+    for outcome in ["updated", "unchanged"] {
+        let applied = fixture.apply(vec![], vec![document.clone()]).await.unwrap();
+        let applied = serde_json::to_value(applied).unwrap();
+        assert_eq!(
+            applied[outcome].as_array().map(Vec::len),
+            Some(1),
+            "{applied}"
+        );
+    }
+    assert_eq!(
+        fixture.entity("A", "some").await.unwrap()["properties"],
+        json!({ "tier": 2, "tags": ["x"] })
+    );
     // A bare target has its identifier and nothing else.
     let options = WriteOptions {
         create_missing_targets: true,
