@@ -11,6 +11,9 @@ use crate::model::{AuditRow, BlueprintId, EntityId, Stamp, Timestamp};
 /// Changes of a blueprint that are followed to bring an old entity up to date; each costs reading a document.
 const MAX_BLUEPRINT_CHANGES: usize = 10_000;
 
+/// Kind of the object in rows that tell of another name for a part of a blueprint.
+pub const BLUEPRINT_RENAME: &str = "blueprint_rename";
+
 /// Names one entity through all its names, also when it is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Life {
@@ -64,7 +67,7 @@ impl ReadTx<'_> {
         })
     }
 
-    /// What a blueprint was changed to after a sequence and not after `at`, oldest first.
+    /// What a blueprint was changed to after a sequence and not after `at`, and what was renamed in it, oldest first.
     pub fn list_blueprint_changes(
         &self,
         blueprint: &BlueprintId,
@@ -73,7 +76,7 @@ impl ReadTx<'_> {
     ) -> Result<Vec<AuditRow>, Error> {
         let mut statement = self.connection.prepare_cached(&format!(
             "SELECT {COLUMNS}, hash FROM audit
-             WHERE resource <> 'entity' AND resource = 'blueprint' AND identifier = ?1 AND sequence > ?2 AND at <= ?3
+             WHERE resource <> 'entity' AND resource IN ('blueprint', '{BLUEPRINT_RENAME}') AND identifier = ?1 AND sequence > ?2 AND at <= ?3
              ORDER BY sequence LIMIT ?4"
         ))?;
         let most = i64::try_from(MAX_BLUEPRINT_CHANGES).unwrap_or(i64::MAX);

@@ -46,7 +46,7 @@ pub use derived::DerivedRow;
 pub use doctor::{Area, Checkup, check_folder};
 pub use entity::{Dependent, EntityKey, EntityRow, EntityText, Targets};
 pub use error::{Error, OpenError};
-pub use history::Life;
+pub use history::{BLUEPRINT_RENAME, Life};
 pub use lock::FolderLock;
 pub use migrate::{FORMATS, Formats};
 pub use plugin::StoredPlugin;

@@ -16,7 +16,7 @@ use crate::model::{Actor, AuditEntry, Blueprint, BlueprintId, Stamped, Verb, Vio
 use crate::store::{self, BlueprintRow, ReadTx, WriteTx};
 
 pub use rename::Renamed;
-pub(super) use rename::rename;
+pub(super) use rename::{RenameTold, rename};
 pub(super) use system::{TEAM, USER, structure};
 
 /// Properties of one blueprint: far more than a page can show, few enough to compile at once.

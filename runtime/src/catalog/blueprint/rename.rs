@@ -1,14 +1,17 @@
 //! Another name for a property, a mirror property or a relation: its values follow, and so does whoever refers to it.
 
 use indexmap::IndexMap;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{audit, find, jq_name, property, read, refuse};
 use crate::catalog::derived::Before;
 use crate::catalog::schema::shorten;
 use crate::catalog::{Error, scorecard};
-use crate::model::{Actor, Blueprint, BlueprintId, EntityPermissions, Stamped, Verb, Violation};
-use crate::store::{self, WriteTx};
+use crate::model::{
+    Actor, AuditEntry, AuditRow, Blueprint, BlueprintId, EntityPermissions, Stamped, Verb,
+    Violation,
+};
+use crate::store::{self, BLUEPRINT_RENAME, WriteTx};
 
 /// Keys of a blueprint under which names of properties stand, beside its schema.
 const DERIVED: &[&str] = &[
@@ -34,6 +37,49 @@ impl Renamed {
             Self::Property => "property",
             Self::Mirror => "mirror property",
             Self::Relation => "relation",
+        }
+    }
+
+    /// The key that names it in the row of the audit log.
+    fn key(self) -> &'static str {
+        match self {
+            Self::Property => "property",
+            Self::Mirror => "mirrorProperty",
+            Self::Relation => "relation",
+        }
+    }
+}
+
+/// What a row of the audit log says was renamed in a blueprint.
+#[derive(Debug)]
+pub(in crate::catalog) struct RenameTold<'a> {
+    pub(in crate::catalog) what: Renamed,
+    from: &'a str,
+    to: &'a str,
+}
+
+impl<'a> RenameTold<'a> {
+    /// Reads it; absent where the row tells of something else.
+    pub(in crate::catalog) fn of(row: &'a AuditRow) -> Option<Self> {
+        if row.resource != BLUEPRINT_RENAME {
+            return None;
+        }
+        let name =
+            |value: &'a Option<Value>, what: Renamed| value.as_ref()?.get(what.key())?.as_str();
+        [Renamed::Property, Renamed::Mirror, Renamed::Relation]
+            .into_iter()
+            .find_map(|what| {
+                let (from, to) = (name(&row.before, what)?, name(&row.after, what)?);
+                Some(Self { what, from, to })
+            })
+    }
+
+    /// The name that a part has now.
+    pub(in crate::catalog) fn name_of(&self, name: String) -> String {
+        if name == self.from {
+            self.to.to_owned()
+        } else {
+            name
         }
     }
 }
@@ -77,6 +123,17 @@ pub(in crate::catalog) fn rename(
     };
     let derived = Before::of(tx)?;
     let before = tx.list_blueprints()?;
+    // The values take their new name without a change of their entities: whoever reads their past learns it from this
+    // row, which comes before that of the blueprint.
+    let named = |name: &str| json!({ "blueprint": id, what.key(): name });
+    tx.insert_audit(&AuditEntry {
+        actor,
+        verb: Verb::Update,
+        resource: BLUEPRINT_RENAME,
+        identifier: id.to_string(),
+        before: Some(named(from)),
+        after: Some(named(to)),
+    })?;
     let mut all = IndexMap::new();
     for row in &before {
         let blueprint = read(row)?.value;
@@ -100,7 +157,10 @@ pub(in crate::catalog) fn rename(
     }
     scorecard::edit_queries(tx, actor, row.key, |query| change.follow_query(query))?;
     match what {
-        Renamed::Property => tx.rename_property(row.key, from, to)?,
+        Renamed::Property => {
+            tx.rename_property(row.key, from, to)?;
+            tx.rename_values(row.key, from, to)?;
+        }
         Renamed::Relation => tx.rename_relation(row.key, from, to)?,
         Renamed::Mirror => {}
     }

@@ -3,6 +3,7 @@
 use indexmap::IndexMap;
 use serde_json::Value;
 
+use crate::catalog::blueprint::{RenameTold, Renamed};
 use crate::catalog::entity::{self, People, Request, Write};
 use crate::catalog::kind::Kinds;
 use crate::catalog::relation::Missing;
@@ -128,7 +129,7 @@ fn document(value: Option<&Value>) -> Result<Option<Entity>, Error> {
 }
 
 /// Does to an entity of the past what happened to it, between its last change and `at`, without being a change of its
-/// own: the blueprint lost or got properties and relations, and what it points at was renamed.
+/// own: the blueprint lost, got or renamed properties and relations, and what it points at was renamed.
 fn bring_up(
     tx: &ReadTx<'_>,
     mut entity: Entity,
@@ -136,6 +137,10 @@ fn bring_up(
     at: Timestamp,
 ) -> Result<Entity, Error> {
     for later in tx.list_blueprint_changes(&entity.blueprint, change.sequence, at)? {
+        if let Some(told) = RenameTold::of(&later) {
+            rename(&mut entity, &told);
+            continue;
+        }
         let Some(after) = later.after else { continue };
         let blueprint: Blueprint =
             serde_json::from_value(after).map_err(|e| store::Error::corrupt("audit row", e))?;
@@ -167,6 +172,26 @@ fn bring_up(
         }
     }
     Ok(entity)
+}
+
+/// Gives the value of a renamed part its new name, in the place of the old one.
+fn rename(entity: &mut Entity, told: &RenameTold<'_>) {
+    match told.what {
+        Renamed::Property => {
+            let properties = std::mem::take(&mut entity.properties).into_iter();
+            entity.properties = properties
+                .map(|(name, value)| (told.name_of(name), value))
+                .collect();
+        }
+        Renamed::Relation => {
+            let relations = std::mem::take(&mut entity.relations).into_iter();
+            entity.relations = relations
+                .map(|(name, value)| (told.name_of(name), value))
+                .collect();
+        }
+        // What is derived is no part of the past of an entity.
+        Renamed::Mirror => {}
+    }
 }
 
 /// Gives an entity the properties and relations of a blueprint: what is no longer named goes, new relations are empty.

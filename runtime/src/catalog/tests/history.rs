@@ -95,6 +95,54 @@ async fn what_a_blueprint_lost_meanwhile_is_gone_from_its_entities_then_and_not_
 }
 
 #[tokio::test]
+async fn what_was_renamed_meanwhile_has_its_name_of_then() {
+    let fixture = Fixture::with_services().await;
+    let entity = json!({ "identifier": "shop", "properties": { "language": "go", "tier": 1 }, "relations": { "system": "Cart", "spare": "shop" } });
+    fixture.put("Service", entity).await.unwrap();
+    let made_at = fixture.now().await;
+    for (what, from, to) in [
+        (Renamed::Property, "tier", "level"),
+        (Renamed::Relation, "spare", "other"),
+    ] {
+        fixture
+            .catalog
+            .rename_in_blueprint(&fixture.actor, &id("Service"), what, from, to)
+            .await
+            .unwrap();
+    }
+    let renamed_at = fixture.now().await;
+
+    let then = fixture.at("shop", made_at).await.unwrap();
+    assert_eq!(then["properties"], json!({ "language": "go", "tier": 1 }));
+    assert_eq!(then["relations"]["spare"], "shop");
+    let then = fixture.at("shop", renamed_at).await.unwrap();
+    let is = fixture.entity("Service", "shop").await.unwrap();
+    assert_eq!(then["properties"], json!({ "language": "go", "level": 1 }));
+    assert_eq!(then["properties"], is["properties"]);
+    assert_eq!(then["relations"], is["relations"]);
+    assert_eq!(then["relations"]["other"], "shop");
+
+    fixture
+        .delete("Service", "shop", Dependents::Keep)
+        .await
+        .unwrap();
+    fixture
+        .catalog
+        .rename_in_blueprint(
+            &fixture.actor,
+            &id("Service"),
+            Renamed::Property,
+            "level",
+            "rank",
+        )
+        .await
+        .unwrap();
+    let back = fixture.restore("shop").await.unwrap();
+    let properties = serde_json::to_value(&back.entity.value.properties).unwrap();
+    assert_eq!(properties, json!({ "language": "go", "rank": 1 }));
+}
+
+#[tokio::test]
 async fn a_deleted_entity_comes_back_with_all_that_still_exists() {
     let fixture = Fixture::with_services().await;
     for name in ["mail", "pay"] {

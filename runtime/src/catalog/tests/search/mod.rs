@@ -306,6 +306,45 @@ async fn index_follows_when_properties_go_and_catches_up_with_what_was_there_bef
 }
 
 #[tokio::test]
+async fn index_follows_a_renamed_property() {
+    let fixture = Fixture::with_landscape(10).await;
+    let rust = |name: &str| all(json!([{"property": name, "operator": "=", "value": "rust"}]));
+    fixture
+        .catalog
+        .rename_in_blueprint(
+            &fixture.actor,
+            &id("Service"),
+            Renamed::Property,
+            "language",
+            "tongue",
+        )
+        .await
+        .unwrap();
+    assert_eq!(fixture.search(&rust("tongue")).await.unwrap().len(), 5);
+    assert!(fixture.search(&rust("language")).await.unwrap().is_empty());
+    let other = json!({"identifier": "s00000", "properties": {"tongue": "c"}});
+    fixture
+        .write("Service", other, WriteMode::Merge)
+        .await
+        .unwrap();
+    assert_eq!(fixture.search(&rust("tongue")).await.unwrap().len(), 4);
+    let words = TextSearch {
+        text: "rust".to_owned(),
+        blueprint: None,
+        offset: 0,
+        limit: 10,
+    };
+    let found = fixture.catalog.search_text(words).await;
+    let hits = found.unwrap().hits;
+    assert_eq!(hits.len(), 4);
+    assert_eq!(hits[0].matched, ["properties.tongue"]);
+    // A new property of the old name has nothing of the old values.
+    let again = json!({"schema": {"properties": {"language": {"type": "string"}}}});
+    fixture.patch("Service", again).await.unwrap();
+    assert!(fixture.search(&rust("language")).await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn counts_are_those_of_the_searches() {
     let fixture = Fixture::with_landscape(20).await;
     for (rules, wanted) in [
