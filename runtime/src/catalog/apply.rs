@@ -270,7 +270,7 @@ fn apply_entities(
         applied.note(label, plan.value_before(), &plan.after)?;
         if plan.is_unchanged() {
             if let Some(found) = &plan.before {
-                write.claim(found)?;
+                write.claim(&kind, found)?;
             }
         } else {
             let key = write.save_row(&plan)?;

@@ -86,6 +86,9 @@ pub struct Stamp {
     pub updated_at: Timestamp,
     /// Who changed it last.
     pub updated_by: String,
+    /// The program that wrote it last, by its own words; of entities alone. Queries see it, answers do not show it.
+    #[serde(skip)]
+    pub datasource: Option<String>,
 }
 
 /// Something stored, with its stamp; JSON shows both side by side.

@@ -48,6 +48,7 @@ impl WriteTx<'_> {
             created_by: actor.name.clone(),
             updated_at: self.now,
             updated_by: actor.name.clone(),
+            datasource: None,
         };
         Ok(Stamped {
             value: action.clone(),
@@ -98,6 +99,7 @@ fn read(row: &Row<'_>) -> Result<Stamped<Action>, Error> {
             created_by: row.get(2)?,
             updated_at: Timestamp(row.get(3)?),
             updated_by: row.get(4)?,
+            datasource: None,
         },
     })
 }

@@ -47,6 +47,7 @@ pub(super) fn stamp(row: &Row<'_>, first: usize) -> rusqlite::Result<Stamp> {
         created_by: row.get(first + 1)?,
         updated_at: Timestamp(row.get(first + 2)?),
         updated_by: row.get(first + 3)?,
+        datasource: None,
     })
 }
 

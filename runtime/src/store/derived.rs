@@ -305,7 +305,7 @@ fn meta_sql(meta: Meta) -> String {
         Meta::Blueprint => {
             "(SELECT identifier FROM blueprint WHERE blueprint.id = entity.blueprint_id)"
         }
-        Meta::Datasource => "NULL",
+        Meta::Datasource => "entity.datasource",
     };
     format!(
         "SELECT entity.id, {column} FROM entity WHERE entity.id IN (SELECT value FROM json_each(?1))"

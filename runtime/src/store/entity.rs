@@ -39,9 +39,7 @@ pub struct EntityRow {
     pub team: Vec<String>,
     /// Property name to value.
     pub properties: Map<String, Value>,
-    /// The program that wrote it last, by its own words.
-    pub datasource: Option<String>,
-    /// Who and when.
+    /// Who and when, and by which program.
     pub stamp: Stamp,
 }
 
@@ -505,8 +503,10 @@ pub(super) fn read_row(row: &Row<'_>) -> Result<EntityRow, Error> {
         icon: row.get(4)?,
         team: serde_json::from_str(&team).map_err(|e| Error::corrupt("entity", e))?,
         properties: serde_json::from_str(&properties).map_err(|e| Error::corrupt("entity", e))?,
-        datasource: row.get(7)?,
-        stamp: stamp(row, 8)?,
+        stamp: Stamp {
+            datasource: row.get(7)?,
+            ..stamp(row, 8)?
+        },
     })
 }
 

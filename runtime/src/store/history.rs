@@ -64,6 +64,7 @@ impl ReadTx<'_> {
             created_by,
             updated_at: change.at,
             updated_by: change.actor.clone(),
+            datasource: None,
         })
     }
 

@@ -59,7 +59,7 @@ impl Facts<'_> {
             Meta::UpdatedAt => text(&self.stamp?.updated_at.to_string()),
             Meta::CreatedBy => text(&self.stamp?.created_by),
             Meta::UpdatedBy => text(&self.stamp?.updated_by),
-            Meta::Datasource => None,
+            Meta::Datasource => text(self.stamp?.datasource.as_deref()?),
         }
     }
 }

@@ -483,6 +483,14 @@ impl Schema {
                 !entry.derived.calculations.contains_key(name)
                     && !entry.derived.aggregations.contains_key(name)
             }
+            // Who wrote it and when stands in the row, which is written after it was looked at.
+            Subject::Meta(
+                Meta::CreatedAt
+                | Meta::CreatedBy
+                | Meta::UpdatedAt
+                | Meta::UpdatedBy
+                | Meta::Datasource,
+            ) => false,
             _ => true,
         })
     }

@@ -29,7 +29,6 @@ pub(super) fn name(blueprint: &BlueprintId, id: &EntityId) -> String {
 pub(super) struct Found {
     pub(super) key: EntityKey,
     pub(super) revision: i64,
-    pub(super) datasource: Option<String>,
     pub(super) entity: Stamped<Entity>,
 }
 
@@ -42,11 +41,10 @@ pub(super) fn find(tx: &ReadTx<'_>, kind: &Kind, id: &EntityId) -> Result<Option
     Ok(Some(found(kind, row, &mut targets)))
 }
 
-fn found(kind: &Kind, mut row: EntityRow, targets: &mut Targets) -> Found {
+fn found(kind: &Kind, row: EntityRow, targets: &mut Targets) -> Found {
     Found {
         key: row.key,
         revision: row.revision,
-        datasource: row.datasource.take(),
         entity: assemble(kind, row, targets),
     }
 }

@@ -10,7 +10,7 @@ use super::{Found, Plan, Request, name};
 use crate::catalog::change::Change;
 use crate::catalog::kind::{Kind, Kinds};
 use crate::catalog::relation::{self, Missing, Resolved};
-use crate::catalog::{Error, Written};
+use crate::catalog::{Error, Written, derived};
 use crate::model::{Actor, BlueprintId, Entity, EntityId, Stamp, Stamped};
 use crate::store::{EntityKey, EntityText, WriteTx};
 
@@ -78,7 +78,7 @@ impl<'a, 'tx> Write<'a, 'tx> {
         if plan.is_unchanged()
             && let Some(found) = plan.before.take()
         {
-            self.claim(&found)?;
+            self.claim(&plan.kind, &found)?;
             return Ok(Written {
                 entity: found.entity,
                 created: false,
@@ -103,6 +103,7 @@ impl<'a, 'tx> Write<'a, 'tx> {
             created_by,
             updated_at: self.tx.now,
             updated_by: by.clone(),
+            datasource: self.actor.client.clone(),
         };
         Ok(Written {
             entity: Stamped {
@@ -114,12 +115,20 @@ impl<'a, 'tx> Write<'a, 'tx> {
     }
 
     /// An entity that is just as a program wants it is that program's from now on, and nothing else changes.
-    pub(in crate::catalog) fn claim(&self, found: &Found) -> Result<(), Error> {
-        if self.actor.client.is_some() && self.actor.client != found.datasource {
-            self.tx
-                .update_datasource(found.key, self.actor.client.as_deref())?;
+    pub(in crate::catalog) fn claim(&self, kind: &Kind, found: &Found) -> Result<(), Error> {
+        if self.actor.client.is_none() || self.actor.client == found.entity.stamp.datasource {
+            return Ok(());
         }
-        Ok(())
+        self.tx
+            .update_datasource(found.key, self.actor.client.as_deref())?;
+        let entity = Some(&found.entity.value);
+        let change = Change {
+            key: found.key,
+            blueprint: kind.key,
+            before: entity,
+            after: entity,
+        };
+        derived::record(self.tx, &change)
     }
 
     /// Refuses an identifier that another entity has.

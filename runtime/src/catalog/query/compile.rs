@@ -145,7 +145,7 @@ impl<'a, 'tx> Compiler<'a, 'tx> {
                 });
                 self.indexed(compare, kind, name, list)?
             }
-            Subject::Meta(meta @ (Meta::Title | Meta::Team | Meta::Datasource)) => {
+            Subject::Meta(meta @ (Meta::Title | Meta::Team)) => {
                 self.indexed(compare, kind, meta.as_str(), *meta == Meta::Team)?
             }
             Subject::Scorecard { scorecard, rule } => self.indexed(
@@ -154,6 +154,7 @@ impl<'a, 'tx> Compiler<'a, 'tx> {
                 &scorecard_name(scorecard, rule.as_deref()),
                 false,
             )?,
+            Subject::Meta(Meta::Datasource) => column(Column::Datasource, compare),
             Subject::Meta(Meta::Identifier) => column(Column::Identifier, compare),
             Subject::Meta(Meta::Icon) => column(Column::Icon, compare),
             Subject::Meta(Meta::CreatedBy) => column(Column::CreatedBy, compare),

@@ -391,7 +391,7 @@ pub(super) fn value_of<'a>(
             Meta::UpdatedAt => text(&stamp.updated_at.to_string()),
             Meta::CreatedBy => text(&stamp.created_by),
             Meta::UpdatedBy => text(&stamp.updated_by),
-            Meta::Datasource => None,
+            Meta::Datasource => stamp.datasource.as_deref().and_then(text),
         },
         Subject::Scorecard { scorecard, rule } => {
             let card = value.scorecards.get(scorecard)?;

@@ -47,6 +47,8 @@ pub enum Column {
     CreatedBy,
     /// Who changed it last.
     UpdatedBy,
+    /// The program that wrote it last.
+    Datasource,
 }
 
 /// What is asked of a column. Without a value it passes none of them.
@@ -91,6 +93,7 @@ impl Column {
             Self::UpdatedAt => "e.updated_at",
             Self::CreatedBy => "e.created_by",
             Self::UpdatedBy => "e.updated_by",
+            Self::Datasource => "e.datasource",
         }
     }
 }

@@ -100,7 +100,12 @@ fn reading(subject: &Subject) -> Reading {
     match subject {
         Subject::Relation(_)
         | Subject::Meta(
-            Meta::Identifier | Meta::Icon | Meta::Blueprint | Meta::CreatedBy | Meta::UpdatedBy,
+            Meta::Identifier
+            | Meta::Icon
+            | Meta::Blueprint
+            | Meta::CreatedBy
+            | Meta::UpdatedBy
+            | Meta::Datasource,
         ) => |value| Scalar::plain(value),
         _ => |value| Scalar::of(value),
     }

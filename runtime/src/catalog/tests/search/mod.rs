@@ -345,6 +345,36 @@ async fn index_follows_a_renamed_property() {
 }
 
 #[tokio::test]
+async fn entities_are_found_by_the_program_that_wrote_them() {
+    let mut fixture = Fixture::with_landscape(4).await;
+    let by = async |fixture: &Fixture, operator: &str, value: &str| {
+        let rule = json!([{"property": "$datasource", "operator": operator, "value": value}]);
+        fixture.search(&all(rule)).await.unwrap()
+    };
+    fixture.actor.client = Some("exporter/1.0 git".to_owned());
+    let title = json!({"identifier": "s00001", "title": "One"});
+    fixture
+        .write("Service", title, WriteMode::Merge)
+        .await
+        .unwrap();
+    // As it should be already: it is the program's all the same.
+    let same = json!({"identifier": "s00002", "title": "Service 2"});
+    fixture
+        .write("Service", same, WriteMode::Merge)
+        .await
+        .unwrap();
+    let both = ["Service/s00001", "Service/s00002"];
+    assert_eq!(by(&fixture, "=", "exporter/1.0 git").await, both);
+    assert_eq!(by(&fixture, "beginsWith", "exporter/").await, both);
+    assert_eq!(by(&fixture, "endsWith", "git").await, both);
+    assert!(by(&fixture, "contains", "gitlab").await.is_empty());
+    let none = json!([{"property": "$datasource", "operator": "isEmpty"},
+                      {"property": "$blueprint", "operator": "=", "value": "Service"}]);
+    let none = fixture.search(&all(none)).await.unwrap();
+    assert_eq!(none, ["Service/s00000", "Service/s00003"]);
+}
+
+#[tokio::test]
 async fn counts_are_those_of_the_searches() {
     let fixture = Fixture::with_landscape(20).await;
     for (rules, wanted) in [
