@@ -83,6 +83,45 @@ async fn who_reads_after_a_write_reads_what_follows_from_it() {
 }
 
 #[tokio::test]
+async fn a_bulk_answers_when_what_follows_from_it_is_derived() {
+    let (app, token) = portal().await;
+    put(
+        &app,
+        &token,
+        "Team",
+        json!({ "identifier": "ops", "title": "Ops" }),
+    )
+    .await;
+    let count = async || {
+        let team = app.get("/v1/blueprints/Team/entities/ops", &token).await;
+        team.json()["entity"]["properties"]["services"].clone()
+    };
+    let services: Vec<Value> = (0..50)
+        .map(|number| json!({ "identifier": format!("s{number}"), "relations": { "team": "ops" } }))
+        .collect();
+    let path = "/v1/blueprints/Service/entities/bulk";
+    let written = app
+        .post(path, &token, json!({ "entities": services }))
+        .await;
+    assert_eq!(written.status, StatusCode::OK, "{}", written.text);
+    assert_eq!(count().await, 50);
+    let query = json!({ "combinator": "and", "rules": [{ "property": "services", "operator": "=", "value": 50 }] });
+    let found = app.post("/v1/entities/search", &token, query).await;
+    assert_eq!(found.json()["entities"][0]["identifier"], "ops");
+    // Also where some of them were refused.
+    let mixed = json!({ "entities": [{ "identifier": "s50", "relations": { "team": "ops" } }, { "identifier": "?" }] });
+    let written = app.post(path, &token, mixed).await;
+    assert_eq!(written.status, StatusCode::MULTI_STATUS, "{}", written.text);
+    assert_eq!(count().await, 51);
+    let path = "/v1/blueprints/Service/bulk/entities/delete";
+    let deleted = app
+        .post(path, &token, json!({ "entities": ["s0", "s1"] }))
+        .await;
+    assert_eq!(deleted.status, StatusCode::OK, "{}", deleted.text);
+    assert_eq!(count().await, 49);
+}
+
+#[tokio::test]
 async fn derived_values_are_left_out_for_whoever_asks_so() {
     let (app, token) = portal().await;
     put(
