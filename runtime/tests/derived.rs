@@ -67,7 +67,7 @@ impl Portal {
     async fn settle(&self) {
         loop {
             self.catalog.deriver().settle(true).await.unwrap();
-            let state = self.catalog.deriver().state().await.unwrap();
+            let state = self.catalog.deriver().state(&self.actor).await.unwrap();
             if state.queue.waiting + state.queue.background == 0 {
                 return;
             }
@@ -202,7 +202,7 @@ async fn a_filter_that_means_harm_fails_alone_and_is_told() {
         properties,
         json!({ "endless": null, "huge": null, "large": null, "wrong": null, "failing": null, "good": "A" })
     );
-    let state = portal.catalog.deriver().state().await.unwrap();
+    let state = portal.catalog.deriver().state(&portal.actor).await.unwrap();
     assert_eq!(state.failed_entities, 1);
     let told: Vec<&str> = state
         .failures
@@ -226,7 +226,7 @@ async fn a_filter_that_means_harm_fails_alone_and_is_told() {
             name.to_uppercase()
         );
     }
-    let state = portal.catalog.deriver().state().await.unwrap();
+    let state = portal.catalog.deriver().state(&portal.actor).await.unwrap();
     let rests = |entity: &str| {
         let of = |one: &&goldenpath::model::DerivedFailure| {
             one.entity == entity && one.property == "endless"
@@ -252,7 +252,7 @@ async fn a_filter_that_means_harm_fails_alone_and_is_told() {
         portal
             .catalog
             .deriver()
-            .state()
+            .state(&portal.actor)
             .await
             .unwrap()
             .failed_entities,
@@ -288,7 +288,7 @@ async fn without_a_worker_for_jq_all_waits_and_nothing_fails() {
             .await
             .unwrap();
         catalog.deriver().settle(true).await.unwrap();
-        let state = catalog.deriver().state().await.unwrap();
+        let state = catalog.deriver().state(&portal.actor).await.unwrap();
         assert!(state.queue.waiting > 0 && state.failed_entities == 0);
         let parsed: Result<Blueprint, Error> =
             parse_blueprint(service(json!({ "name": text("[1] | first") })));

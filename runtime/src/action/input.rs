@@ -4,8 +4,8 @@ use serde_json::{Map, Value};
 
 use super::rule::{MAX_VIOLATIONS, child};
 use super::{Actions, Error, schema};
-use crate::catalog;
-use crate::model::{Action, BlueprintId, EntityId, Operation, UserInputs, Violation};
+use crate::catalog::{self, Values};
+use crate::model::{Action, Actor, BlueprintId, EntityId, Operation, UserInputs, Violation};
 
 /// JSON of one run's inputs. It is stored, rendered and handed to a guest: larger things belong in files.
 const MAX_INPUT_BYTES: usize = 1024 * 1024;
@@ -19,6 +19,7 @@ impl Actions {
     /// The inputs that a run is accepted with.
     pub(super) async fn check_inputs(
         &self,
+        actor: &Actor,
         action: &Action,
         form: &UserInputs,
         mut properties: Map<String, Value>,
@@ -27,9 +28,9 @@ impl Actions {
         fill_defaults(form, &mut properties);
         let mut violations = check_form(form, &properties);
         if violations.is_empty() {
-            violations.extend(self.check_entities(form, &properties).await?);
+            violations.extend(self.check_entities(actor, form, &properties).await?);
         }
-        violations.extend(self.check_subject(action, entity).await?);
+        violations.extend(self.check_subject(actor, action, entity).await?);
         violations.truncate(MAX_VIOLATIONS);
         if violations.is_empty() {
             return Ok(properties);
@@ -43,6 +44,7 @@ impl Actions {
     /// The entity that the run works on is there, or none is named where none is worked on.
     async fn check_subject(
         &self,
+        actor: &Actor,
         action: &Action,
         entity: Option<&EntityId>,
     ) -> Result<Option<Violation>, Error> {
@@ -55,7 +57,7 @@ impl Actions {
                 "this action makes something new; it takes no entity".to_owned(),
             ),
             (Operation::DayTwo | Operation::Delete, Some(blueprint), Some(entity)) => {
-                match self.inner.catalog.find_entity(blueprint, entity).await {
+                match self.find_for(actor, blueprint, entity).await {
                     Ok(_) => Ok(None),
                     Err(catalog::Error::NotFound(_)) => violation(
                         "entity",
@@ -74,9 +76,22 @@ impl Actions {
         }
     }
 
+    /// A run is about what its caller may see: its inputs show the entity to the plugin, and the plugin's answer to them.
+    async fn find_for(
+        &self,
+        actor: &Actor,
+        blueprint: &BlueprintId,
+        entity: &EntityId,
+    ) -> Result<(), catalog::Error> {
+        let catalog = &self.inner.catalog;
+        let found = catalog.find_entity_for(actor, blueprint, entity, Values::Own);
+        found.await.map(|_| ())
+    }
+
     /// Entities that inputs of format `entity` name are there.
     async fn check_entities(
         &self,
+        actor: &Actor,
         form: &UserInputs,
         properties: &Map<String, Value>,
     ) -> Result<Vec<Violation>, Error> {
@@ -95,7 +110,7 @@ impl Actions {
                 violations.push(Violation::new(path, "entity", message));
                 continue;
             };
-            match self.inner.catalog.find_entity(&blueprint, &id).await {
+            match self.find_for(actor, &blueprint, &id).await {
                 Ok(_) => {}
                 Err(catalog::Error::NotFound(_)) => {
                     violations.push(Violation::new(path, "entity", message))

@@ -32,7 +32,7 @@ impl Actions {
                 violations: vec![Violation::new("", "plugin", error.to_string())],
             })?;
         let properties = self
-            .check_inputs(&definition, &form, properties, entity.as_ref())
+            .check_inputs(actor, &definition, &form, properties, entity.as_ref())
             .await?;
         let new = NewRun {
             id: random_id()?,

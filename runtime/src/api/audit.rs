@@ -4,6 +4,7 @@ use axum::extract::State;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::auth::Caller;
 use super::error::ApiError;
 use super::extract::Params;
 use super::reply::Json;
@@ -26,7 +27,7 @@ pub(super) struct AuditReply {
 
 /// Read the audit log, newest first.
 ///
-/// All conditions hold at once. A page may be shorter than `limit` and still name a `next`: what one look costs is
+/// All conditions hold at once. Changes of entities that the caller may not see are left out. A page may be shorter than `limit` and still name a `next`: what one look costs is
 /// bounded.
 #[utoipa::path(
     get, path = "/v1/audit-log", tag = "operations", security(("bearer" = ["plugins:read"])),
@@ -51,6 +52,7 @@ pub(super) struct AuditReply {
 )]
 pub(super) async fn list_audit(
     State(app): State<App>,
+    caller: Caller,
     params: Params,
 ) -> Result<Json<AuditReply>, ApiError> {
     let limit = params.limit(200, 1_000)?;
@@ -59,7 +61,7 @@ pub(super) async fn list_audit(
     let page = match read_filter(&params)? {
         Some(filter) => {
             app.history
-                .list(filter, AuditOrder::NewestFirst(before), limit)
+                .list(&caller, filter, AuditOrder::NewestFirst(before), limit)
                 .await?
         }
         None => AuditPage {

@@ -7,6 +7,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use serde::Serialize;
 
+use super::auth::Caller;
 use super::error::ApiError;
 use super::openapi::Right;
 use super::reply::Json;
@@ -36,8 +37,9 @@ pub(super) struct DerivedReply {
 )]
 pub(super) async fn find_derived_queue(
     State(app): State<App>,
+    caller: Caller,
 ) -> Result<Json<DerivedReply>, ApiError> {
-    let state = app.catalog.deriver().state().await?;
+    let state = app.catalog.deriver().state(&caller).await?;
     Ok(Json(DerivedReply { ok: true, state }))
 }
 

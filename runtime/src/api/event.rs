@@ -23,7 +23,7 @@ use crate::model::{AuditFilter, Permission};
 ///
 /// Each row of the audit log is one event as soon as it is committed: its `id` is the row's sequence, which counts up
 /// by one over the whole portal, its `event` the kind of the object, its data the row with the object before and after
-/// the change. Without `Last-Event-ID` and `after` it begins now. `Last-Event-ID` resumes behind that event, however
+/// the change, as far as the caller may see it. Without `Last-Event-ID` and `after` it begins now. `Last-Event-ID` resumes behind that event, however
 /// long ago it was: the audit log is kept for ever. 410 `gone` where it cannot go on, because the portal was put back
 /// to an older backup or the rows in question were removed: read the catalog anew and follow from there. A comment
 /// every 15 s. Whoever may not read the whole audit log gets blueprints, entities, scorecards and actions.
@@ -65,12 +65,13 @@ pub(super) async fn stream_events(
     let filter = readable(&caller, filter)
         .ok_or_else(|| ApiError::forbidden(caller.role, Permission::ReadPlugins))?;
     let place = Place::open(&door, &caller.name)?;
-    let changes = app.history.follow(filter, after).await?;
+    let changes = app.history.follow(&caller, filter, after).await?;
     let token = bearer(&headers).unwrap_or_default().to_owned();
     let reader = Reader {
         app,
         token,
         reads_all: caller.may(Permission::ReadPlugins),
+        caller,
         changes,
         _place: place,
     };
@@ -86,6 +87,7 @@ struct Reader {
     app: App,
     token: String,
     reads_all: bool,
+    caller: Caller,
     changes: Changes,
     _place: Place,
 }
@@ -105,9 +107,12 @@ impl Reader {
                 }
                 Ok(Err(error)) => return end(error.into()),
                 Err(_) => {
-                    // A deleted principal, an outdated token or a smaller role stops reading here.
+                    // A deleted principal or an outdated token stops reading here.
                     let actor = self.app.access.authenticate(&self.token).await.ok()?;
-                    if self.reads_all && !actor.may(Permission::ReadPlugins) {
+                    // What a smaller role or other teams may see is for a new reader to ask.
+                    let is_less = self.reads_all && !actor.may(Permission::ReadPlugins);
+                    if is_less || actor.role != self.caller.role || actor.teams != self.caller.teams
+                    {
                         return None;
                     }
                 }
@@ -121,7 +126,7 @@ impl From<FeedError> for ApiError {
         let message = error.to_string();
         match error {
             FeedError::Gone { .. } => Self::new(StatusCode::GONE, "gone", message),
-            FeedError::Store(error) => error.into(),
+            FeedError::Catalog(error) => error.into(),
         }
     }
 }

@@ -8,8 +8,8 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::App;
 use crate::action::{self, Actions};
-use crate::catalog::{self, Catalog, blueprint_document, entity_document};
-use crate::model::BlueprintId;
+use crate::catalog::{self, Catalog, ReadScope, blueprint_document, entity_document};
+use crate::model::{Actor, BlueprintId};
 use crate::store::{self, ReadTx};
 
 /// Exports at a time. Each holds one of the few readers, and a snapshot that keeps the log of writes from being cut.
@@ -33,7 +33,8 @@ const CHUNK: usize = 500;
 /// An export that has begun: lines of JSON, in parts of whole lines.
 ///
 /// The first line is `{"ok":true}`; each further one is a document, `{"kind":…,"value":…}`; the last is
-/// `{"end":true,"documents":COUNT}`. An export without that line broke off.
+/// `{"end":true,"documents":COUNT}`, with `"partial":true` where entities were left out. An export without that line
+/// broke off.
 #[derive(Debug)]
 pub struct Export {
     parts: mpsc::Receiver<Part>,
@@ -83,8 +84,13 @@ impl From<store::Error> for Broken {
 
 impl App {
     /// Begins an export: blueprints, then actions, then scorecards and entities, each by identifier. With a scope, only
-    /// these blueprints, their scorecards and their entities.
-    pub async fn export(&self, scope: Vec<BlueprintId>) -> Result<Export, ExportError> {
+    /// these blueprints, their scorecards and their entities. Entities that `actor` may not see are left out, and the last
+    /// line says so.
+    pub async fn export(
+        &self,
+        actor: &Actor,
+        scope: Vec<BlueprintId>,
+    ) -> Result<Export, ExportError> {
         let permit = tokio::time::timeout(WAIT, self.exports.clone().acquire_owned()).await;
         let Ok(Ok(permit)) = permit else {
             return Err(ExportError::Busy);
@@ -93,7 +99,7 @@ impl App {
         let (sender, parts) = mpsc::channel(PARTS);
         let (catalog, actions) = self.parts();
         let store = self.store.clone();
-        let runtime = Handle::current();
+        let (actor, runtime) = (actor.clone(), Handle::current());
         tokio::spawn(async move {
             let work = move |tx: &ReadTx<'_>| {
                 let blueprints = match select(&catalog, tx, &scope) {
@@ -109,7 +115,13 @@ impl App {
                     runtime,
                     bytes: Vec::with_capacity(PART),
                 };
-                write(&mut out, &catalog, &actions, tx, &scope, &blueprints)?;
+                let from = Source {
+                    catalog: &catalog,
+                    actions: &actions,
+                    tx,
+                    actor: &actor,
+                };
+                write(&mut out, from, &scope, &blueprints)?;
                 out.flush(Some(permit))
             };
             match store.read::<(), Broken, _>(work).await {
@@ -142,14 +154,27 @@ fn select(
     Ok(all)
 }
 
+/// What an export is made of, and for whom.
+#[derive(Clone, Copy)]
+struct Source<'a, 'tx> {
+    catalog: &'a Catalog,
+    actions: &'a Actions,
+    tx: &'a ReadTx<'tx>,
+    actor: &'a Actor,
+}
+
 fn write(
     out: &mut Out,
-    catalog: &Catalog,
-    actions: &Actions,
-    tx: &ReadTx<'_>,
+    from: Source<'_, '_>,
     scope: &[BlueprintId],
     blueprints: &[crate::model::Blueprint],
 ) -> Result<(), Broken> {
+    let Source {
+        catalog,
+        actions,
+        tx,
+        actor,
+    } = from;
     let mut documents = 0_u64;
     out.line(&json!({"ok": true}))?;
     for blueprint in blueprints {
@@ -180,11 +205,17 @@ fn write(
             documents += 1;
         }
     }
+    let mut partial = false;
     for blueprint in blueprints {
+        let id = &blueprint.identifier;
+        let visible = catalog.find_read_scope_in(tx, actor, id)?;
+        partial |= visible != ReadScope::All;
+        if visible == ReadScope::Nothing {
+            continue;
+        }
         let mut after = None;
         loop {
-            let entities =
-                catalog.list_entities_in(tx, &blueprint.identifier, after.as_ref(), CHUNK)?;
+            let entities = catalog.list_entities_in(tx, actor, id, after, CHUNK)?;
             let more = entities.len() == CHUNK;
             after = entities.last().map(|last| last.identifier.clone());
             for entity in entities {
@@ -195,6 +226,9 @@ fn write(
                 break;
             }
         }
+    }
+    if partial {
+        return out.line(&json!({"end": true, "documents": documents, "partial": true}));
     }
     out.line(&json!({"end": true, "documents": documents}))
 }

@@ -2,8 +2,8 @@
 
 use indexmap::IndexMap;
 
-use super::{Catalog, Error, entity};
-use crate::model::{BlueprintId, EntityId, RelationValue, Timestamp};
+use super::{Catalog, Error, entity, permission};
+use crate::model::{Actor, BlueprintId, EntityId, RelationValue, Timestamp};
 use crate::store::EntityKey;
 
 /// Which entities are meant.
@@ -36,12 +36,14 @@ pub struct DatasourceEntity {
 }
 
 impl Catalog {
-    /// Entities that a program wrote last, in the order in which they were made, and the mark to read on from.
+    /// Entities that a program wrote last and that somebody may see, in the order in which they were made, and the mark
+    /// to read on from. A page may be shorter than asked for and still not be the last.
     pub async fn list_of_datasource(
         &self,
+        actor: &Actor,
         query: DatasourceQuery,
     ) -> Result<(Vec<DatasourceEntity>, Option<i64>), Error> {
-        let kinds = self.kinds.clone();
+        let (kinds, actor) = (self.kinds.clone(), actor.clone());
         self.store
             .read(move |tx| {
                 let before = query.before.map(|before| before.0);
@@ -56,8 +58,10 @@ impl Catalog {
                 let more = keys.len() > query.limit;
                 let page = keys.get(..query.limit).unwrap_or(&keys);
                 let mark = page.last().copied().filter(|_| more);
+                let hidden = permission::find_hidden(tx, &kinds, &actor)?;
+                let page = tx.list_shown(page.to_vec(), &hidden)?;
                 let mut of_blueprint: IndexMap<BlueprintId, Vec<EntityKey>> = IndexMap::new();
-                for (key, blueprint) in tx.list_blueprint_ids_of(page)? {
+                for (key, blueprint) in tx.list_blueprint_ids_of(&page)? {
                     of_blueprint.entry(blueprint).or_default().push(key);
                 }
                 let mut found = Vec::with_capacity(page.len());

@@ -361,17 +361,28 @@ impl Catalog {
             .collect()
     }
 
-    /// As [`Self::list_entities`], on a caller's snapshot, without their stamps and without what is derived.
+    /// As [`Self::list_entities_for`], on a caller's snapshot, without their stamps and without what is derived.
     pub fn list_entities_in(
         &self,
         tx: &ReadTx<'_>,
+        actor: &Actor,
         blueprint: &BlueprintId,
-        after: Option<&EntityId>,
+        after: Option<EntityId>,
         limit: usize,
     ) -> Result<Vec<Entity>, Error> {
         let kind = self.kinds.load(tx, blueprint)?;
-        let found = entity::list(tx, &kind, after, limit, Values::Own)?;
+        let found = permission::list_visible(tx, &kind, actor, after, limit, Values::Own)?;
         Ok(found.into_iter().map(|entity| entity.value).collect())
+    }
+
+    /// As [`Self::find_read_scope`], on a caller's snapshot.
+    pub fn find_read_scope_in(
+        &self,
+        tx: &ReadTx<'_>,
+        actor: &Actor,
+        blueprint: &BlueprintId,
+    ) -> Result<ReadScope, Error> {
+        Ok(ReadScope::of(actor, &self.kinds.load(tx, blueprint)?))
     }
 
     /// Removes entities and blueprints that may point at each other, in a caller's transaction: an `Err` must undo it.

@@ -7,14 +7,14 @@
 use serde_json::{Map, Value};
 
 use super::entity::Plan;
-use super::kind::Kind;
+use super::kind::{Kind, Kinds};
 use super::schema::{join, shorten};
 use super::{Catalog, Error, Values, blueprint, entity};
 use crate::model::{
     Actor, AuditEntry, Blueprint, BlueprintId, Entity, EntityId, EntityPermissions, EntityRight,
     Grant, Origin, PermissionPatch, Role, Stamped, Verb, Violation,
 };
-use crate::store::{self, ReadTx};
+use crate::store::{self, Hidden, ReadTx};
 
 /// Names in one list of a grant.
 const MAX_NAMES: usize = 1_000;
@@ -38,7 +38,31 @@ pub enum ReadScope {
 
 impl ReadScope {
     pub(super) fn of(actor: &Actor, kind: &Kind) -> Self {
-        let Some(grant) = kind.parts.permissions.stated(EntityRight::Read) else {
+        Self::by(actor, &kind.parts.permissions)
+    }
+
+    /// Under the permissions of the blueprint that is called so, or of the last one that was.
+    pub(super) fn of_named(
+        tx: &ReadTx<'_>,
+        kinds: &Kinds,
+        actor: &Actor,
+        blueprint: &BlueprintId,
+    ) -> Result<Self, Error> {
+        match kinds.load(tx, blueprint) {
+            Ok(kind) => return Ok(Self::of(actor, &kind)),
+            Err(Error::NotFound(_)) => {}
+            Err(error) => return Err(error),
+        }
+        let Some(text) = tx.find_last_permissions(blueprint)? else {
+            return Ok(Self::All);
+        };
+        let permissions = serde_json::from_str(&text)
+            .map_err(|e| store::Error::corrupt("blueprint's permissions", e))?;
+        Ok(Self::by(actor, &permissions))
+    }
+
+    fn by(actor: &Actor, permissions: &EntityPermissions) -> Self {
+        let Some(grant) = permissions.stated(EntityRight::Read) else {
             return Self::All;
         };
         if !is_bound(actor) || grant.includes_apart_from_owners(actor) {
@@ -125,7 +149,7 @@ impl Catalog {
                 match ReadScope::of(&actor, &kind) {
                     ReadScope::All => Ok(tx.count_entities(kind.key)?),
                     ReadScope::Owned => Ok(tx.count_entities_of_teams(kind.key, &actor.teams)?),
-                    ReadScope::Nothing => Err(hidden(&blueprint)),
+                    ReadScope::Nothing => Err(refuse_all(&blueprint)),
                 }
             })
             .await
@@ -176,15 +200,40 @@ impl Catalog {
     }
 }
 
+/// What is hidden from somebody, over all blueprints.
+pub(super) fn find_hidden(tx: &ReadTx<'_>, kinds: &Kinds, actor: &Actor) -> Result<Hidden, Error> {
+    let mut hidden = Hidden::default();
+    if !is_bound(actor) {
+        return Ok(hidden);
+    }
+    for id in tx.list_restricted_blueprints()? {
+        let kind = kinds.load(tx, &id)?;
+        match ReadScope::of(actor, &kind) {
+            ReadScope::All => {}
+            ReadScope::Owned => hidden.owned.push(kind.key),
+            ReadScope::Nothing => hidden.whole.push(kind.key),
+        }
+    }
+    hidden.teams.clone_from(&actor.teams);
+    Ok(hidden)
+}
+
 /// Whether permissions bind somebody at all.
-fn is_bound(actor: &Actor) -> bool {
+pub(super) fn is_bound(actor: &Actor) -> bool {
     actor.origin == Origin::Api && actor.role != Role::Admin
 }
 
 /// Refuses a write that the permissions of the blueprint do not allow.
 pub(super) fn check_write(actor: &Actor, plan: &Plan) -> Result<(), Error> {
     let permissions = &plan.kind.parts.permissions;
-    if !is_bound(actor) || permissions.is_default() || plan.is_unchanged() {
+    if !is_bound(actor) || permissions.is_default() {
+        return Ok(());
+    }
+    if let Some(before) = plan.value_before() {
+        // The answer to a write shows the entity.
+        check_read(actor, &plan.kind, before)?;
+    }
+    if plan.is_unchanged() {
         return Ok(());
     }
     let Some(before) = plan.value_before() else {
@@ -220,7 +269,7 @@ pub(super) fn check_delete(actor: &Actor, kind: &Kind, entity: &Entity) -> Resul
     check_right(actor, permissions, EntityRight::Unregister, entity)
 }
 
-fn list_visible(
+pub(super) fn list_visible(
     tx: &ReadTx<'_>,
     kind: &Kind,
     actor: &Actor,
@@ -231,7 +280,7 @@ fn list_visible(
     let scope = ReadScope::of(actor, kind);
     match scope {
         ReadScope::All => return entity::list(tx, kind, after.as_ref(), limit, values),
-        ReadScope::Nothing => return Err(hidden(&kind.blueprint().identifier)),
+        ReadScope::Nothing => return Err(refuse_all(&kind.blueprint().identifier)),
         ReadScope::Owned => {}
     }
     let (mut visible, mut after) = (Vec::new(), after);
@@ -250,7 +299,8 @@ fn list_visible(
     }
 }
 
-fn hidden(blueprint: &BlueprintId) -> Error {
+/// Refuses to show any entity of a blueprint.
+pub(super) fn refuse_all(blueprint: &BlueprintId) -> Error {
     Error::Forbidden(format!(
         "you may not see entities of blueprint `{blueprint}`: its permissions do not include you; ask an administrator"
     ))
@@ -258,7 +308,12 @@ fn hidden(blueprint: &BlueprintId) -> Error {
 
 /// Refuses to show an entity that the permissions of the blueprint hide.
 pub(super) fn check_read(actor: &Actor, kind: &Kind, entity: &Entity) -> Result<(), Error> {
-    if ReadScope::of(actor, kind).includes(actor, &entity.team) {
+    check_scope(ReadScope::of(actor, kind), actor, entity)
+}
+
+/// Refuses to show an entity that is out of somebody's scope.
+pub(super) fn check_scope(scope: ReadScope, actor: &Actor, entity: &Entity) -> Result<(), Error> {
+    if scope.includes(actor, &entity.team) {
         return Ok(());
     }
     Err(forbidden(entity, "see"))

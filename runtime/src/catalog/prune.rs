@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use super::change::Change;
 use super::derived::Before;
 use super::kind::Kinds;
-use super::{Error, blueprint, entity, team};
+use super::{Error, blueprint, entity, permission, team};
 use crate::model::{Actor, BlueprintId, Entity, EntityId, Verb};
 use crate::store::{BlueprintKey, EntityKey, WriteTx};
 
@@ -31,6 +31,7 @@ pub(super) fn delete_entities(
         let found = entity::find(tx, &kind, id)?
             .ok_or_else(|| Error::NotFound(entity::name(blueprint, id)))?;
         team::check_delete(tx, &found.entity.value)?;
+        permission::check_delete(actor, &kind, &found.entity.value)?;
         doomed.insert(found.key, (kind.key, found.entity.value));
     }
     let mut released: IndexMap<EntityKey, (BlueprintId, EntityId)> = IndexMap::new();

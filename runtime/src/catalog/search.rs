@@ -8,7 +8,7 @@ use super::query::{
     Aggregation, Found, Search, SearchLimits, Searcher, TextFound, TextSearch, aggregate,
     find_text, within,
 };
-use super::{Catalog, Error, index};
+use super::{Catalog, Error, ReadScope, index};
 use crate::model::{Actor, BlueprintId, Entity, Query, Stamped, Timestamp};
 
 impl Catalog {
@@ -82,10 +82,10 @@ impl Catalog {
     ///
     /// # Errors
     /// [`Error::Invalid`] where there are no words, [`Error::TooExpensive`] where finding them would take too long.
-    pub async fn search_text(&self, search: TextSearch) -> Result<TextFound, Error> {
-        let (kinds, limits) = (self.kinds.clone(), self.limits);
+    pub async fn search_text(&self, actor: &Actor, search: TextSearch) -> Result<TextFound, Error> {
+        let (kinds, limits, actor) = (self.kinds.clone(), self.limits, actor.clone());
         self.store
-            .read(move |tx| within(tx, limits, || find_text(tx, &kinds, &search)))
+            .read(move |tx| within(tx, limits, || find_text(tx, &kinds, &actor, &search)))
             .await
     }
 
@@ -110,9 +110,11 @@ impl Catalog {
             .await
     }
 
-    /// Titles of what some entities point at: by blueprint of the entity, relation and identifier of the target.
+    /// Titles of what some entities point at, as far as somebody may see it: by blueprint of the entity, relation and
+    /// identifier of the target.
     pub async fn titles_of_targets(
         &self,
+        actor: &Actor,
         entities: &[Stamped<Entity>],
     ) -> Result<HashMap<(BlueprintId, String, String), Option<String>>, Error> {
         let mut wanted = HashSet::new();
@@ -123,7 +125,7 @@ impl Catalog {
                 }
             }
         }
-        let kinds = self.kinds.clone();
+        let (kinds, actor) = (self.kinds.clone(), actor.clone());
         self.store
             .read(move |tx| {
                 let mut titles = HashMap::with_capacity(wanted.len());
@@ -133,7 +135,14 @@ impl Catalog {
                         continue;
                     };
                     let target = kinds.load(tx, &definition.target)?;
-                    let title = tx.find_title(target.key, &id)?;
+                    let title = match ReadScope::of(&actor, &target) {
+                        ReadScope::All => tx.find_title(target.key, &id)?,
+                        ReadScope::Nothing => None,
+                        scope @ ReadScope::Owned => tx
+                            .find_entity(target.key, &id)?
+                            .filter(|row| scope.includes(&actor, &row.team))
+                            .and_then(|row| row.title),
+                    };
                     titles.insert((blueprint, name, id.into()), title);
                 }
                 Ok(titles)

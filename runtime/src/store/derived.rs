@@ -2,12 +2,15 @@
 
 use std::collections::HashMap;
 
+use rusqlite::types::Value as Sql;
 use rusqlite::{Row, ToSql, params};
 use serde_json::{Map, Value};
 
 use super::blueprint::BlueprintKey;
 use super::connection::{ReadTx, WriteTx};
 use super::entity::{EntityKey, EntityRow};
+use super::permission::Hidden;
+use super::query::Statement;
 use super::{Error, entity};
 use crate::model::{BlueprintId, DerivedFailure, Field, Meta};
 
@@ -208,20 +211,24 @@ impl ReadTx<'_> {
         Ok(found)
     }
 
-    /// Derived values that could not be made, at most `limit` entities' worth.
-    pub fn list_failures(&self, limit: usize) -> Result<Vec<DerivedFailure>, Error> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT blueprint.identifier, entity.identifier, entity_derived.failures
+    /// Derived values that could not be made, at most `limit` entities' worth of those that are not hidden.
+    pub fn list_failures(
+        &self,
+        hidden: &Hidden,
+        limit: usize,
+    ) -> Result<Vec<DerivedFailure>, Error> {
+        let mut statement = Statement::new(
+            "SELECT blueprint.identifier, e.identifier, entity_derived.failures
              FROM entity_derived
-             JOIN entity ON entity.id = entity_derived.entity_id
-             JOIN blueprint ON blueprint.id = entity.blueprint_id
-             WHERE entity_derived.failures IS NOT NULL
-             ORDER BY entity_derived.entity_id LIMIT ?1",
-        )?;
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let mut rows = statement.query([limit])?;
+             JOIN entity AS e ON e.id = entity_derived.entity_id
+             JOIN blueprint ON blueprint.id = e.blueprint_id
+             WHERE entity_derived.failures IS NOT NULL AND ",
+        );
+        statement.shown(hidden);
+        statement.text(" ORDER BY entity_derived.entity_id LIMIT ");
+        statement.bind(Sql::Integer(i64::try_from(limit).unwrap_or(i64::MAX)));
         let mut found = Vec::new();
-        while let Some(row) = rows.next()? {
+        self.rows(statement, &mut |row| {
             let blueprint: String = row.get(0)?;
             let blueprint =
                 BlueprintId::parse(blueprint).map_err(|e| Error::corrupt("blueprint", e))?;
@@ -234,7 +241,8 @@ impl ReadTx<'_> {
                     message: message.as_str().unwrap_or_default().to_owned(),
                 });
             }
-        }
+            Ok(true)
+        })?;
         Ok(found)
     }
 

@@ -116,6 +116,17 @@ impl ReadTx<'_> {
         Ok(Some((name, sequence.unsigned_abs())))
     }
 
+    /// What was said last of who may do what with the entities of a blueprint.
+    pub fn find_last_permissions(&self, blueprint: &BlueprintId) -> Result<Option<String>, Error> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT after FROM audit
+             WHERE resource <> 'entity' AND resource = 'blueprint_permissions' AND identifier = ?1
+             ORDER BY sequence DESC LIMIT 1",
+        )?;
+        let found = statement.query_row([blueprint.as_str()], |row| row.get(0));
+        Ok(found.optional()?.flatten())
+    }
+
     /// The row that tells of the last deletion of an entity that was called so.
     pub fn find_deletion(
         &self,

@@ -9,6 +9,7 @@ use super::Error;
 use super::blueprint::BlueprintKey;
 use super::connection::{ReadTx, WriteTx};
 use super::entity::EntityKey;
+use super::permission::Hidden;
 use super::query::{Statement, list_of_keys};
 
 /// What the index holds of an entity, as words.
@@ -32,20 +33,25 @@ pub struct Word {
 }
 
 impl ReadTx<'_> {
-    /// Entities with all of the words, with how far each is from a perfect match, at most `limit`. In no order.
+    /// Entities with all of the words that are not hidden, with how far each is from a perfect match, at most `limit`. In
+    /// no order.
     pub fn list_texts(
         &self,
         words: &[Word],
         blueprint: Option<BlueprintKey>,
+        hidden: &Hidden,
         limit: usize,
     ) -> Result<Vec<(EntityKey, f64)>, Error> {
         // A word in a title says most of what an entity is, then one in its identifier.
         let mut statement = Statement::new(
             "SELECT entity_text.rowid, bm25(entity_text, 10.0, 8.0, 1.0) FROM entity_text",
         );
+        if blueprint.is_some() || !hidden.is_nothing() {
+            statement.text(" CROSS JOIN entity AS e ON e.id = entity_text.rowid AND ");
+            statement.shown(hidden);
+        }
         if let Some(blueprint) = blueprint {
-            statement
-                .text(" CROSS JOIN entity AS e ON e.id = entity_text.rowid AND e.blueprint_id = ");
+            statement.text(" AND e.blueprint_id = ");
             statement.bind(Sql::Integer(blueprint.0));
         }
         statement.text(" WHERE entity_text MATCH ");
@@ -60,8 +66,12 @@ impl ReadTx<'_> {
         Ok(found)
     }
 
-    /// Whether some entity has a word.
-    pub fn has_text(&self, word: &Word) -> Result<bool, Error> {
+    /// Whether some entity that is not hidden has a word.
+    pub fn has_text(&self, word: &Word, hidden: &Hidden) -> Result<bool, Error> {
+        if !hidden.is_nothing() {
+            let words = std::slice::from_ref(word);
+            return Ok(!self.list_texts(words, None, hidden, 1)?.is_empty());
+        }
         let mut statement = self.connection.prepare_cached(
             "SELECT EXISTS (SELECT 1 FROM entity_text WHERE entity_text MATCH ?1)",
         )?;

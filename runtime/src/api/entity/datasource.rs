@@ -3,6 +3,7 @@
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 
+use crate::api::auth::Caller;
 use crate::api::error::ApiError;
 use crate::api::extract::JsonBody;
 use crate::api::reply::Json;
@@ -58,6 +59,7 @@ pub(in crate::api) struct DatasourceReply {
 )]
 pub(in crate::api) async fn list_of_datasource(
     State(app): State<App>,
+    caller: Caller,
     JsonBody(body): JsonBody<DatasourceBody>,
 ) -> Result<Json<DatasourceReply>, ApiError> {
     let refuse = |path: &str, rule: &str, message: String| {
@@ -79,16 +81,19 @@ pub(in crate::api) async fn list_of_datasource(
     })?;
     let (entities, next) = app
         .catalog
-        .list_of_datasource(DatasourceQuery {
-            prefix: body.datasource_prefix,
-            suffix: body.datasource_suffix,
-            before: body.before.map(|before| match before {
-                Moment::Text(at) => at,
-                Moment::Milliseconds(at) => Timestamp(at),
-            }),
-            from,
-            limit,
-        })
+        .list_of_datasource(
+            &caller,
+            DatasourceQuery {
+                prefix: body.datasource_prefix,
+                suffix: body.datasource_suffix,
+                before: body.before.map(|before| match before {
+                    Moment::Text(at) => at,
+                    Moment::Milliseconds(at) => Timestamp(at),
+                }),
+                from,
+                limit,
+            },
+        )
         .await?;
     Ok(Json(DatasourceReply {
         ok: true,

@@ -49,13 +49,14 @@ pub(in crate::api) struct RestoreReply {
 )]
 pub(in crate::api) async fn list_entity_history(
     State(app): State<App>,
+    caller: Caller,
     InPath((blueprint, id)): InPath<(BlueprintId, EntityId)>,
     params: Params,
 ) -> Result<Json<HistoryReply>, ApiError> {
     let limit = params.limit(200, 1_000)?;
     let page = app
         .history
-        .list_entity_changes(&blueprint, &id, params.parsed("next")?, limit)
+        .list_entity_changes(&caller, &blueprint, &id, params.parsed("next")?, limit)
         .await?;
     Ok(Json(HistoryReply {
         ok: true,

@@ -16,7 +16,7 @@ use super::reply::{Created, Done, Json};
 use super::search::query_parameter;
 use crate::app::{AccessError, App};
 use crate::catalog::{
-    self, Dependents, Extent, Values, WriteOptions, Written, is_user_blueprint, parse_draft,
+    Dependents, Extent, Values, WriteOptions, Written, is_user_blueprint, parse_draft,
 };
 use crate::model::{
     Actor, BlueprintId, Entity, EntityDraft, EntityId, Permission, PrincipalKind, RunId, Stamped,
@@ -100,22 +100,21 @@ pub(super) async fn find_entity(
     InPath((blueprint, id)): InPath<(BlueprintId, EntityId)>,
     params: Params,
 ) -> Result<Json<EntityReply>, ApiError> {
-    // Whoever may not see the entity may not see what it was either.
-    let now = app
-        .catalog
-        .find_entity_for(&caller, &blueprint, &id, values(&params))
-        .await;
     if let Some(at) = params.parsed("at")? {
         if at > Timestamp::now() {
             return Err(ApiError::bad_parameter("at", "that time is yet to come"));
         }
-        if let Err(refused @ catalog::Error::Forbidden(_)) = now {
-            return Err(refused.into());
-        }
-        let entity = app.history.find_entity_at(&blueprint, &id, at).await?;
+        let entity = app
+            .history
+            .find_entity_at(&caller, &blueprint, &id, at)
+            .await?;
         return Ok(Json(EntityReply::new(entity)));
     }
-    Ok(Json(EntityReply::new(now?)))
+    let entity = app
+        .catalog
+        .find_entity_for(&caller, &blueprint, &id, values(&params))
+        .await?;
+    Ok(Json(EntityReply::new(entity)))
 }
 
 /// Count the entities of a blueprint.

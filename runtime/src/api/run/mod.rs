@@ -71,7 +71,7 @@ pub(super) async fn list_runs(
     let more = runs.len() > limit;
     runs.truncate(limit);
     let next = runs.last().filter(|_| more).map(|run| run.id.to_string());
-    let mut views = Views::new(&app);
+    let mut views = Views::new(&app, &caller);
     let mut shown = Vec::with_capacity(runs.len());
     for run in runs {
         shown.push(views.show(run).await?);
@@ -97,6 +97,6 @@ pub(super) async fn find_run(
     let run = app.actions.find_run(&caller, &id).await?;
     Ok(Json(RunReply {
         ok: true,
-        run: Views::new(&app).show(run).await?,
+        run: Views::new(&app, &caller).show(run).await?,
     }))
 }

@@ -72,7 +72,7 @@ pub(in crate::api) async fn start_run(
     } else {
         StatusCode::ACCEPTED
     };
-    let run = Views::new(&app).show(run).await?;
+    let run = Views::new(&app, &caller).show(run).await?;
     let mut response = (status, Json(RunReply { ok: true, run })).into_response();
     if let Ok(location) = HeaderValue::try_from(location) {
         response.headers_mut().insert(header::LOCATION, location);

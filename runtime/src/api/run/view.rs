@@ -5,8 +5,10 @@ use std::collections::HashMap;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::api::auth::Caller;
 use crate::api::error::ApiError;
 use crate::app::App;
+use crate::catalog::Values;
 use crate::model::{
     ActionId, BlueprintId, EntityId, Run, RunFailure, RunState, RunStatus, Timestamp,
 };
@@ -83,15 +85,17 @@ pub(in crate::api) struct Named {
 /// Turns runs into views; looks each thing that several of them refer to up once.
 pub(in crate::api) struct Views<'a> {
     app: &'a App,
+    caller: &'a Caller,
     blueprints: HashMap<BlueprintId, Named>,
     actions: HashMap<ActionId, Named>,
     entities: HashMap<(BlueprintId, EntityId), Named>,
 }
 
 impl<'a> Views<'a> {
-    pub(in crate::api) fn new(app: &'a App) -> Self {
+    pub(in crate::api) fn new(app: &'a App, caller: &'a Caller) -> Self {
         Self {
             app,
+            caller,
             blueprints: HashMap::new(),
             actions: HashMap::new(),
             entities: HashMap::new(),
@@ -165,8 +169,12 @@ impl<'a> Views<'a> {
         if let Some(known) = self.entities.get(&key) {
             return Ok(known.clone());
         }
-        let named = match self.app.catalog.find_entity(blueprint, id).await {
+        let catalog = &self.app.catalog;
+        let found = catalog.find_entity_for(self.caller, blueprint, id, Values::Own);
+        let named = match found.await {
             Ok(found) => Named::there(id.as_str(), found.value.title, found.value.icon),
+            // The run says so itself; what else there is to know is hidden.
+            Err(catalog::Error::Forbidden(_)) => Named::there(id.as_str(), None, None),
             Err(catalog::Error::NotFound(_)) => Named::gone(id.as_str()),
             Err(error) => return Err(error.into()),
         };

@@ -12,7 +12,7 @@ use crate::api::extract::JsonBody;
 use crate::api::reply::Json;
 use crate::app::App;
 use crate::catalog::{
-    Aggregation, Asker, Course, Error, Function, Intervals, bind_range, parse_subject,
+    Aggregation, Asker, Course, Error, Function, Intervals, Values, bind_range, parse_subject,
 };
 use crate::model::{BlueprintId, EntityId, Query, Subject, Timestamp, Violation};
 
@@ -99,6 +99,7 @@ pub(in crate::api) async fn aggregate_entities_over_time(
 )]
 pub(in crate::api) async fn list_properties_history(
     State(app): State<App>,
+    caller: Caller,
     JsonBody(body): JsonBody<Map<String, Value>>,
 ) -> Result<Json<AggregateReply>, ApiError> {
     let now = Timestamp::now();
@@ -123,20 +124,29 @@ pub(in crate::api) async fn list_properties_history(
     // That it exists, or has existed, is what a wrong identifier is told by.
     let mut known = app
         .catalog
-        .find_entity(&blueprint, &entity)
+        .find_entity_for(&caller, &blueprint, &entity, Values::Own)
         .await
         .map(|_| ());
+    if let Err(refused @ Error::Forbidden(_)) = known {
+        return Err(refused.into());
+    }
     let ends = intervals.starts.iter().skip(1).chain([&intervals.end]);
     let mut data = Vec::with_capacity(intervals.starts.len());
     for (start, end) in intervals.starts.iter().zip(ends) {
         let at = Timestamp((*end - 1).min(now.0));
         let mut point = Map::from_iter([("date".to_owned(), json!(start))]);
-        let then = match app.history.find_entity_at(&blueprint, &entity, at).await {
+        let then = match app
+            .history
+            .find_entity_at(&caller, &blueprint, &entity, at)
+            .await
+        {
             Ok(then) => {
                 known = Ok(());
                 serde_json::to_value(then).map_err(|error| ApiError::internal(&error))?
             }
             Err(Error::NotFound(_)) => Value::Null,
+            // What it was before it came into sight.
+            Err(Error::Forbidden(_)) if known.is_ok() => Value::Null,
             Err(error) => return Err(error.into()),
         };
         for (name, subject) in listed.into_iter().flatten().zip(&names) {

@@ -167,7 +167,7 @@ async fn page(
     }
     let reply = SearchReply {
         ok: true,
-        entities: shape.apply(app, &found.entities).await?,
+        entities: shape.apply(app, caller, &found.entities).await?,
         matching_blueprints: matching,
         failed_blueprints: found.failed.into_iter().map(String::from).collect(),
         next: found.next.map(|cursor| cursor.to_string()),

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value, json};
 
+use crate::api::auth::Caller;
 use crate::api::error::ApiError;
 use crate::api::extract::Params;
 use crate::app::{App, StoreError};
@@ -63,10 +64,11 @@ impl Shape {
     pub(in crate::api) async fn apply(
         &self,
         app: &App,
+        caller: &Caller,
         entities: &[Stamped<Entity>],
     ) -> Result<Vec<Value>, Error> {
         let titles = match self.titles {
-            true => app.catalog.titles_of_targets(entities).await?,
+            true => app.catalog.titles_of_targets(caller, entities).await?,
             false => HashMap::new(),
         };
         let mut shown = Vec::with_capacity(entities.len());

@@ -98,7 +98,11 @@ async fn next(mut place: Place) -> Result<Option<(Bytes, Place)>, Error> {
             serde_json::to_writer(&mut bytes, entity).map_err(corrupt)?;
         }
     } else {
-        for entity in place.shape.apply(&place.app, &found.entities).await? {
+        let shown = place
+            .shape
+            .apply(&place.app, &place.caller, &found.entities)
+            .await?;
+        for entity in shown {
             if std::mem::replace(&mut comma, true) {
                 bytes.push(b',');
             }

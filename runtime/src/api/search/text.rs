@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::shape::Shape;
 use super::{MOST, PAGE};
+use crate::api::auth::Caller;
 use crate::api::error::ApiError;
 use crate::api::extract::Params;
 use crate::api::reply::Json;
@@ -61,6 +62,7 @@ pub(in crate::api) struct TextResult {
 )]
 pub(in crate::api) async fn search_text(
     State(app): State<App>,
+    caller: Caller,
     params: Params,
 ) -> Result<Json<TextReply>, ApiError> {
     let Some(text) = params.text("q") else {
@@ -74,13 +76,13 @@ pub(in crate::api) async fn search_text(
     };
     let shape = Shape::read(&app, &params, &Map::new()).await?;
     let behind = search.offset.saturating_add(search.limit);
-    let found = app.catalog.search_text(search).await?;
+    let found = app.catalog.search_text(&caller, search).await?;
     let (mut entities, mut matched) = (Vec::new(), Vec::new());
     for hit in found.hits {
         entities.push(hit.entity);
         matched.push(hit.matched);
     }
-    let shown = shape.apply(&app, &entities).await?;
+    let shown = shape.apply(&app, &caller, &entities).await?;
     let results = shown.into_iter().zip(matched);
     let note = found.cut.then(|| {
         format!(

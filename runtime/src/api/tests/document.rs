@@ -315,7 +315,11 @@ async fn one_export_is_served_at_a_time() {
     let body: Value = serde_json::from_str(&all).unwrap();
     applied(&apply(&app, &token, "", body).await);
     // Its parts wait to be read, more of them than are kept ready.
-    let open = app.app.export(Vec::new()).await.unwrap();
+    let open = app
+        .app
+        .export(&crate::model::Actor::system(), Vec::new())
+        .await
+        .unwrap();
     let (code, _) = app.get("/v1/catalog/export", &token).await.refusal(503);
     assert_eq!(code, "busy");
     drop(open);

@@ -316,3 +316,66 @@ async fn courses_and_histories_are_cut_into_intervals() {
         .await
         .refusal(404);
 }
+
+#[tokio::test]
+async fn what_a_caller_may_not_see_stays_out_of_every_answer() {
+    let (app, token) = with_services().await;
+    let admin = app.token(Role::Admin).await;
+    let permissions = json!({"entities": {"read": {"ownedByTeam": true}}});
+    let path = "/v1/blueprints/Service/permissions";
+    let set = super::request(axum::http::Method::PATCH, path, &admin, Some(permissions));
+    assert_eq!(app.send(set).await.status, 200);
+    let at = "/v1/blueprints/Service/entities";
+    for path in [
+        format!("{at}/s01"),
+        format!("{at}/s01?at=2026-01-01T00:00:00Z"),
+        format!("{at}/s01/history"),
+        at.to_owned(),
+        format!("{at}-count"),
+        format!("{at}-count?query=%7B%22combinator%22:%22and%22,%22rules%22:%5B%5D%7D"),
+        "/v1/search?q=payment&blueprint=Service".to_owned(),
+    ] {
+        let refused = app.get(&path, &token).await;
+        assert_eq!(refused.refusal(403).0, "forbidden", "{path}");
+        let seen = app.get(&path, &admin).await;
+        // In the year before there was none of them.
+        assert!(
+            seen.status == 200 || seen.status == 404,
+            "{path}: {}",
+            seen.text
+        );
+    }
+    let past = json!({"blueprintIdentifier": "Service", "entityIdentifier": "s01", "propertyNames": ["tier"]});
+    let ask =
+        async |path: &str, token: &str, body: &Value| app.post(path, token, body.clone()).await;
+    let history = "/v1/entities/properties-history";
+    ask(history, &token, &past).await.refusal(403);
+    assert_eq!(ask(history, &admin, &past).await.status, 200);
+    ask(&format!("{at}/search"), &token, &json!({}))
+        .await
+        .refusal(403);
+    let everything = json!({"combinator": "and", "rules": []});
+    let found = ask("/v1/entities/search", &token, &everything).await.json();
+    assert_eq!(ids(&found), ["shop"]);
+    let related = json!({"combinator": "and", "rules": [{"operator": "relatedTo", "blueprint": "System", "value": "shop"}]});
+    let found = ask("/v1/entities/search", &token, &related).await.json();
+    assert!(ids(&found).is_empty());
+    let found = ask("/v1/entities/search", &admin, &related).await.json();
+    assert_eq!(ids(&found).len(), 30);
+    let count = json!({"func": "count"});
+    let counted = ask("/v1/entities/aggregate", &token, &count).await.json();
+    assert_eq!(counted["result"], 1);
+    let words = app.get("/v1/search?q=payment", &token).await.json();
+    assert_eq!(words["total"], 0);
+
+    let export = app.get("/v1/catalog/export", &token).await.text;
+    assert!(!export.contains("Payment0Gateway"), "{export}");
+    assert!(export.trim_end().ends_with("\"partial\":true}"), "{export}");
+    let export = app.get("/v1/catalog/export", &admin).await.text;
+    assert!(export.contains("Payment0Gateway"));
+    assert!(!export.contains("partial"), "{export}");
+    let log = "/v1/audit-log?resources=entity&blueprint=Service";
+    assert_eq!(app.get(log, &token).await.json()["audits"], json!([]));
+    let log = app.get(log, &admin).await.json();
+    assert_eq!(log["audits"].as_array().unwrap().len(), 30);
+}

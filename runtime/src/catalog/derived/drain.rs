@@ -14,9 +14,9 @@ use super::cause::{Cause, Dirty, Rank, queue_pages};
 use super::expand::{self, Batch};
 use super::graph::Graph;
 use super::make;
-use crate::catalog::Error;
+use crate::catalog::{Error, permission};
 use crate::jq::{Jq, JqError};
-use crate::model::{DerivedFailure, Timestamp};
+use crate::model::{Actor, DerivedFailure, Timestamp};
 use crate::store::{self, QueueState, ReadTx, Store, WriteTx};
 
 /// How long a write waits until what follows from it is derived.
@@ -146,15 +146,17 @@ impl Deriver {
         Ok(())
     }
 
-    /// What is still to be derived, and what could not be.
-    pub async fn state(&self) -> Result<DerivedState, Error> {
+    /// What is still to be derived, and what could not be, of the entities that somebody may see.
+    pub async fn state(&self, actor: &Actor) -> Result<DerivedState, Error> {
+        let (kinds, actor) = (self.inner.kinds.clone(), actor.clone());
         self.inner
             .store
-            .read(|tx| {
+            .read(move |tx| {
+                let hidden = permission::find_hidden(tx, &kinds, &actor)?;
                 Ok(DerivedState {
                     queue: tx.find_queue_state()?,
                     failed_entities: tx.count_failures()?,
-                    failures: tx.list_failures(MAX_FAILURES)?,
+                    failures: tx.list_failures(&hidden, MAX_FAILURES)?,
                 })
             })
             .await

@@ -7,7 +7,7 @@ use crate::catalog::blueprint::{RenameTold, Renamed};
 use crate::catalog::entity::{self, People, Request, Write};
 use crate::catalog::kind::Kinds;
 use crate::catalog::relation::Missing;
-use crate::catalog::{Error, blueprint};
+use crate::catalog::{Error, blueprint, permission};
 use crate::model::{
     Actor, AuditRow, Blueprint, BlueprintId, Entity, EntityDraft, EntityId, RelationValue, Stamped,
     Timestamp, WriteMode,
@@ -98,6 +98,7 @@ pub(super) fn restore(
         return Err(store::Error::corrupt("audit row", "a deletion does not say of what").into());
     };
     let value = bring_up(tx, value, &deletion, tx.now)?;
+    permission::check_read(actor, &kind, &value)?;
     let (relations, lost) = keep_targets(tx, kind.blueprint(), id, value.relations)?;
     let draft = EntityDraft {
         identifier: None,

@@ -4,8 +4,10 @@ use std::collections::VecDeque;
 
 use tokio::sync::watch;
 
-use crate::model::{AuditFilter, AuditRow};
-use crate::store::{self, AuditOrder, Store};
+use super::{History, sight};
+use crate::catalog::Error;
+use crate::model::{Actor, AuditFilter, AuditRow};
+use crate::store::{self, AuditOrder};
 
 /// Rows that are read at a time. A reader that is slow holds no more than these; all else stays on disk.
 const CHUNK: usize = 256;
@@ -26,14 +28,15 @@ pub enum FeedError {
     },
     /// The store failed.
     #[error("read the change feed")]
-    Store(#[from] store::Error),
+    Catalog(#[from] Error),
 }
 
 /// One reader of what is appended to the audit log. It misses nothing and keeps nothing waiting: what it has not taken
 /// yet is on disk.
 #[derive(Debug)]
 pub struct Changes {
-    store: Store,
+    history: History,
+    actor: Actor,
     filter: AuditFilter,
     /// All up to here has been looked at.
     after: u64,
@@ -43,11 +46,14 @@ pub struct Changes {
 
 impl Changes {
     pub(super) async fn open(
-        store: Store,
+        history: History,
+        actor: Actor,
         filter: AuditFilter,
         after: Option<u64>,
     ) -> Result<Self, FeedError> {
-        let (oldest, newest) = store.read(|tx| tx.find_audit_ends()).await?;
+        let store = &history.store;
+        let ends = store.read(|tx| tx.find_audit_ends()).await;
+        let (oldest, newest) = ends.map_err(Error::from)?;
         let after = after.unwrap_or(newest);
         if after < oldest || after > newest {
             return Err(FeedError::Gone {
@@ -58,7 +64,8 @@ impl Changes {
         }
         Ok(Self {
             appended: store.appended(),
-            store,
+            history,
+            actor,
             filter,
             after,
             waiting: VecDeque::new(),
@@ -74,12 +81,15 @@ impl Changes {
             // Before the rows are read, so that what comes meanwhile wakes.
             self.appended.borrow_and_update();
             let (filter, after) = (self.filter.clone(), self.after);
+            let (kinds, actor) = (self.history.kinds.clone(), self.actor.clone());
             let (oldest, newest, page) = self
+                .history
                 .store
                 .read(move |tx| {
                     let (oldest, newest) = tx.find_audit_ends()?;
                     let page = tx.search_audit(&filter, AuditOrder::OldestFirst(after), CHUNK)?;
-                    Ok::<_, store::Error>((oldest, newest, page))
+                    let page = sight::of_page(tx, &kinds, &actor, page)?;
+                    Ok::<_, Error>((oldest, newest, page))
                 })
                 .await?;
             if after < oldest {
@@ -96,7 +106,7 @@ impl Changes {
                 self.appended
                     .changed()
                     .await
-                    .map_err(|_| store::Error::Closed)?;
+                    .map_err(|_| Error::from(store::Error::Closed))?;
             }
         }
     }

@@ -2,6 +2,7 @@
 
 mod entity;
 mod feed;
+mod sight;
 
 pub use entity::{Lost, Restored};
 pub use feed::{Changes, FeedError};
@@ -24,33 +25,39 @@ pub struct History {
 }
 
 impl History {
-    /// A page of the audit log.
+    /// A page of the audit log, as far as somebody may see it. It may be shorter than asked for and not be the last.
     pub async fn list(
         &self,
+        actor: &Actor,
         filter: AuditFilter,
         order: AuditOrder,
         limit: usize,
     ) -> Result<AuditPage, Error> {
-        Ok(self
-            .store
-            .read(move |tx| tx.search_audit(&filter, order, limit))
-            .await?)
+        let (kinds, actor) = (self.kinds.clone(), actor.clone());
+        self.store
+            .read(move |tx| {
+                sight::of_page(tx, &kinds, &actor, tx.search_audit(&filter, order, limit)?)
+            })
+            .await
     }
 
     /// The changes of the entity that is called so, and of those that were, newest first.
     ///
     /// # Errors
-    /// There never was one.
+    /// There never was one, or somebody may not see it.
     pub async fn list_entity_changes(
         &self,
+        actor: &Actor,
         blueprint: &BlueprintId,
         id: &EntityId,
         before: Option<u64>,
         limit: usize,
     ) -> Result<AuditPage, Error> {
+        let (kinds, actor) = (self.kinds.clone(), actor.clone());
         let (blueprint, id) = (blueprint.clone(), id.clone());
         self.store
             .read(move |tx| {
+                sight::check(tx, &kinds, &actor, &blueprint, &id)?;
                 if tx.list_lives(&blueprint, &id)?.is_empty() {
                     return Err(Error::NotFound(super::entity::name(&blueprint, &id)));
                 }
@@ -59,21 +66,32 @@ impl History {
                     entity: Some(id.to_string()),
                     ..AuditFilter::default()
                 };
-                Ok(tx.search_audit(&filter, AuditOrder::NewestFirst(before), limit)?)
+                let page = tx.search_audit(&filter, AuditOrder::NewestFirst(before), limit)?;
+                sight::of_page(tx, &kinds, &actor, page)
             })
             .await
     }
 
     /// An entity as it was at a point in time: the one that was called so then, else the one that is called so now.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] where somebody may not see what it is, or could not have seen what it was.
     pub async fn find_entity_at(
         &self,
+        actor: &Actor,
         blueprint: &BlueprintId,
         id: &EntityId,
         at: Timestamp,
     ) -> Result<Stamped<Entity>, Error> {
+        let (kinds, actor) = (self.kinds.clone(), actor.clone());
         let (blueprint, id) = (blueprint.clone(), id.clone());
         self.store
-            .read(move |tx| entity::find_at(tx, &blueprint, &id, at))
+            .read(move |tx| {
+                sight::check(tx, &kinds, &actor, &blueprint, &id)?;
+                let found = entity::find_at(tx, &blueprint, &id, at)?;
+                sight::check_past(tx, &kinds, &actor, &found.value)?;
+                Ok(found)
+            })
             .await
     }
 
@@ -91,14 +109,15 @@ impl History {
             .await
     }
 
-    /// Follows what is appended to the audit log after a sequence; absent: from now on. Of `filter`, times are of no
-    /// use here.
+    /// Follows what is appended to the audit log after a sequence, as far as somebody may see it; absent: from now on.
+    /// Of `filter`, times are of no use here.
     pub async fn follow(
         &self,
+        actor: &Actor,
         filter: AuditFilter,
         after: Option<u64>,
     ) -> Result<Changes, FeedError> {
-        Changes::open(self.store.clone(), filter, after).await
+        Changes::open(self.clone(), actor.clone(), filter, after).await
     }
 }
 

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use serde_json::{Value, json};
 
@@ -19,7 +20,8 @@ use crate::model::{
     SchemaCompare, Subject, Walk,
 };
 use crate::store::{
-    Column, ColumnTest, Condition, EntityKey, IndexValue, PropertyKey, ReadTx, Span, scorecard_name,
+    Column, ColumnTest, Condition, EntityKey, Hidden, IndexValue, PropertyKey, ReadTx, Span,
+    scorecard_name,
 };
 
 /// Entities that a stretch of the index may have to be looked up as a whole.
@@ -51,11 +53,11 @@ pub(super) struct Compiler<'a, 'tx> {
 }
 
 impl<'a, 'tx> Compiler<'a, 'tx> {
-    pub(super) fn new(tx: &'a ReadTx<'tx>, kinds: &'a Kinds) -> Self {
+    pub(super) fn new(tx: &'a ReadTx<'tx>, kinds: &'a Kinds, hidden: Rc<Hidden>) -> Self {
         Self {
             tx,
             kinds,
-            walks: Walks::new(tx, kinds),
+            walks: Walks::new(tx, kinds, hidden),
             cut: RefCell::default(),
         }
     }
@@ -74,11 +76,7 @@ impl<'a, 'tx> Compiler<'a, 'tx> {
     }
 
     /// Where a walk leads to among the entities of a blueprint.
-    pub(super) fn reached(
-        &self,
-        walk: &Walk,
-        kind: &Kind,
-    ) -> Result<std::rc::Rc<Vec<EntityKey>>, Error> {
+    pub(super) fn reached(&self, walk: &Walk, kind: &Kind) -> Result<Rc<Vec<EntityKey>>, Error> {
         self.walks.reached(walk, kind)
     }
 
@@ -154,9 +152,9 @@ impl<'a, 'tx> Compiler<'a, 'tx> {
                 &scorecard_name(scorecard, rule.as_deref()),
                 false,
             )?,
-            Subject::Meta(Meta::Datasource) => column(Column::Datasource, compare),
             Subject::Meta(Meta::Identifier) => column(Column::Identifier, compare),
             Subject::Meta(Meta::Icon) => column(Column::Icon, compare),
+            Subject::Meta(Meta::Datasource) => column(Column::Datasource, compare),
             Subject::Meta(Meta::CreatedBy) => column(Column::CreatedBy, compare),
             Subject::Meta(Meta::UpdatedBy) => column(Column::UpdatedBy, compare),
             Subject::Meta(Meta::CreatedAt) => time(Column::CreatedAt, compare),

@@ -12,11 +12,12 @@ use super::evaluate::{Subjects, evaluate, of_scorecard};
 use super::plan::Plan;
 use super::text;
 use crate::catalog::kind::{Kind, Kinds};
-use crate::catalog::{Error, Values, context, entity};
+use crate::catalog::{Error, Values, context, entity, permission};
 use crate::model::{
-    Actor, BlueprintId, Entity, Meta, Query, RelationValue, Stamped, Subject, Timestamp, Walk,
+    Actor, BlueprintId, Combinator, Compare, Entity, Meta, Operand, Operator, Query, RelationValue,
+    Rule, Stamped, Subject, Test, Timestamp, Walk,
 };
-use crate::store::{self, Cursor, EntityKey, EntityRow, ReadTx};
+use crate::store::{self, Cursor, EntityKey, EntityRow, Hidden, ReadTx};
 
 /// What one query may cost.
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +81,8 @@ pub(in crate::catalog) struct Searcher<'a, 'tx> {
     pub(super) compiler: Compiler<'a, 'tx>,
     query: Bound,
     limits: SearchLimits,
+    /// What whoever asks may not find.
+    hidden: Rc<Hidden>,
     seen: std::cell::Cell<usize>,
     /// The entities that have the words that are searched for, in order.
     texts: Option<Vec<EntityKey>>,
@@ -95,9 +98,11 @@ impl<'a, 'tx> Searcher<'a, 'tx> {
         now: Timestamp,
     ) -> Result<Self, Error> {
         let asker = context::asker(tx, kinds, actor, now)?;
+        let hidden = Rc::new(permission::find_hidden(tx, kinds, actor)?);
         Ok(Self {
             tx,
-            compiler: Compiler::new(tx, kinds),
+            compiler: Compiler::new(tx, kinds, Rc::clone(&hidden)),
+            hidden,
             query: bind(query, &asker),
             limits,
             seen: std::cell::Cell::new(0),
@@ -108,7 +113,11 @@ impl<'a, 'tx> Searcher<'a, 'tx> {
     /// The blueprints to search, in the order of their keys.
     pub(super) fn kinds(&self, only: Option<&BlueprintId>) -> Result<Vec<Kind>, Error> {
         if let Some(id) = only {
-            return Ok(vec![self.compiler.kinds.load(self.tx, id)?]);
+            let kind = self.compiler.kinds.load(self.tx, id)?;
+            if self.hidden.whole.contains(&kind.key) {
+                return Err(permission::refuse_all(id));
+            }
+            return Ok(vec![kind]);
         }
         let rows = self.tx.list_blueprints()?;
         let kinds: Result<Vec<_>, _> = rows
@@ -116,22 +125,45 @@ impl<'a, 'tx> Searcher<'a, 'tx> {
             .map(|row| self.compiler.kinds.ready(&row))
             .collect();
         let mut kinds = kinds?;
+        kinds.retain(|kind| !self.hidden.whole.contains(&kind.key));
         kinds.sort_unstable_by_key(|kind| kind.key);
         Ok(kinds)
     }
 
     /// Searches only among the entities that have all of some words.
     pub(in crate::catalog) fn with_text(mut self, text: Option<&str>) -> Result<Self, Error> {
-        self.texts = text.map(|text| text::keys(self.tx, text)).transpose()?;
+        self.texts = text
+            .map(|text| text::keys(self.tx, text, &self.hidden))
+            .transpose()?;
         Ok(self)
     }
 
     pub(super) fn plan(&self, kind: &Kind) -> Result<Plan, Error> {
-        let mut plan = Plan::new(&self.compiler, &self.query, kind)?;
+        let mut plan = if self.hidden.owned.contains(&kind.key) {
+            Plan::new(&self.compiler, &self.of_teams(), kind)?
+        } else {
+            Plan::new(&self.compiler, &self.query, kind)?
+        };
         if let Some(keys) = &self.texts {
             plan.among(keys);
         }
         Ok(plan)
+    }
+
+    /// The query, of those entities alone that a team of whoever asks owns.
+    fn of_teams(&self) -> Bound {
+        let owned = Compare {
+            subject: Subject::Meta(Meta::Team),
+            test: Test {
+                operator: Operator::ContainsAny,
+                operand: Operand::Value(Value::from(self.hidden.teams.as_slice())),
+                negated: false,
+            },
+        };
+        Bound(Query {
+            combinator: Combinator::And,
+            rules: vec![Rule::Compare(owned), Rule::Group(self.query.0.clone())],
+        })
     }
 
     /// A page of the entities for which the query holds.

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use super::words::{self, Correction, MAX_QUERY};
 use crate::catalog::kind::Kinds;
-use crate::catalog::{Error, Values, entity};
-use crate::model::{BlueprintId, Entity, Stamped, Violation};
-use crate::store::{Condition, Driver, EntityKey, Matching, ReadTx, Word};
+use crate::catalog::{Error, Values, entity, permission};
+use crate::model::{Actor, BlueprintId, Entity, Stamped, Violation};
+use crate::store::{Condition, Driver, EntityKey, Hidden, Matching, ReadTx, Word};
 
 /// Entities that are put in order; more hits than that say that the words are too common.
 const MAX_RANKED: usize = 2_000;
@@ -53,15 +53,22 @@ pub struct TextSearch {
 pub(in crate::catalog) fn find(
     tx: &ReadTx<'_>,
     kinds: &Kinds,
+    actor: &Actor,
     search: &TextSearch,
 ) -> Result<TextFound, Error> {
+    let hidden = permission::find_hidden(tx, kinds, actor)?;
     let only = match &search.blueprint {
         Some(id) => Some(kinds.load(tx, id)?.key),
         None => None,
     };
+    if let (Some(key), Some(id)) = (only, &search.blueprint)
+        && hidden.whole.contains(&key)
+    {
+        return Err(permission::refuse_all(id));
+    }
     let mut words = asked(&search.text, "/q")?;
-    let corrections = words::correct(tx, &mut words)?;
-    let mut ranked = tx.list_texts(&words, only, MAX_RANKED + 1)?;
+    let corrections = words::correct(tx, &mut words, &hidden)?;
+    let mut ranked = tx.list_texts(&words, only, &hidden, MAX_RANKED + 1)?;
     let cut = ranked.len() > MAX_RANKED;
     ranked.truncate(MAX_RANKED);
     // The smaller the better; equals in the order in which they were made.
@@ -81,10 +88,10 @@ pub(in crate::catalog) fn find(
 }
 
 /// The entities with all of some words, by key.
-pub(super) fn keys(tx: &ReadTx<'_>, text: &str) -> Result<Vec<EntityKey>, Error> {
+pub(super) fn keys(tx: &ReadTx<'_>, text: &str, hidden: &Hidden) -> Result<Vec<EntityKey>, Error> {
     let mut words = asked(text, "/text")?;
-    words::correct(tx, &mut words)?;
-    let found = tx.list_texts(&words, None, MAX_FILTER + 1)?;
+    words::correct(tx, &mut words, hidden)?;
+    let found = tx.list_texts(&words, None, hidden, MAX_FILTER + 1)?;
     if found.len() > MAX_FILTER {
         return Err(Error::TooExpensive(format!(
             "more than {MAX_FILTER} entities have these words; search for rarer ones"

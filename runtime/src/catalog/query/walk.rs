@@ -7,7 +7,7 @@ use std::rc::Rc;
 use crate::catalog::Error;
 use crate::catalog::kind::{Kind, Kinds};
 use crate::model::{BlueprintId, Direction, Identifiers, PathMatch, Related, Step, Walk};
-use crate::store::{BlueprintKey, EntityKey, ReadTx};
+use crate::store::{BlueprintKey, EntityKey, Hidden, ReadTx};
 
 /// Entities that one walk may reach.
 const MAX_REACHED: usize = 200_000;
@@ -19,15 +19,18 @@ const MAX_DEPTH: usize = 32;
 pub(super) struct Walks<'a, 'tx> {
     tx: &'a ReadTx<'tx>,
     kinds: &'a Kinds,
+    /// What whoever asks may not see. An edge belongs to the entity that points: it is followed where that may be seen.
+    hidden: Rc<Hidden>,
     /// A walk over any relations leads to the same entities whatever blueprint is looked at.
     related: RefCell<Vec<(Related, Rc<Vec<EntityKey>>)>>,
 }
 
 impl<'a, 'tx> Walks<'a, 'tx> {
-    pub(super) fn new(tx: &'a ReadTx<'tx>, kinds: &'a Kinds) -> Self {
+    pub(super) fn new(tx: &'a ReadTx<'tx>, kinds: &'a Kinds, hidden: Rc<Hidden>) -> Self {
         Self {
             tx,
             kinds,
+            hidden,
             related: RefCell::default(),
         }
     }
@@ -95,8 +98,14 @@ impl<'a, 'tx> Walks<'a, 'tx> {
                 break;
             }
             let next = match direction {
-                Direction::Upstream => self.tx.step_out(&front, edges)?,
-                Direction::Downstream => self.tx.step_in(&front, edges)?,
+                Direction::Upstream => {
+                    let front = self.tx.list_shown(front, &self.hidden)?;
+                    self.tx.step_out(&front, edges)?
+                }
+                Direction::Downstream => {
+                    let next = self.tx.step_in(&front, edges)?;
+                    self.tx.list_shown(next, &self.hidden)?
+                }
             };
             // A circle leads to where one has been.
             front = next
@@ -131,7 +140,10 @@ impl<'a, 'tx> Walks<'a, 'tx> {
                     None => Vec::new(),
                 };
                 for (index, step) in path.path.iter().enumerate() {
-                    let go = |from: &[EntityKey]| self.tx.step_forward(&step.relation, from);
+                    let go = |from: &[EntityKey]| {
+                        let from = self.tx.list_shown(from.to_vec(), &self.hidden)?;
+                        self.tx.step_forward(&step.relation, &from)
+                    };
                     front = repeat(front, hops(&path.path, index), go)?;
                 }
                 Ok(front)
@@ -142,7 +154,10 @@ impl<'a, 'tx> Walks<'a, 'tx> {
                     None => Vec::new(),
                 };
                 for ((index, step), kind) in path.path.iter().enumerate().zip(&along).rev() {
-                    let go = |to: &[EntityKey]| self.tx.step_back(kind.key, &step.relation, to);
+                    let go = |to: &[EntityKey]| {
+                        let from = self.tx.step_back(kind.key, &step.relation, to)?;
+                        self.tx.list_shown(from, &self.hidden)
+                    };
                     front = repeat(front, hops(&path.path, index), go)?;
                 }
                 Ok(front)

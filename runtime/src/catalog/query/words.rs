@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::catalog::Error;
 use crate::model::Entity;
-use crate::store::{ReadTx, TextRow, Word};
+use crate::store::{Hidden, ReadTx, TextRow, Word};
 
 /// Characters of what somebody may search for.
 pub(super) const MAX_QUERY: usize = 200;
@@ -118,16 +118,22 @@ pub(super) fn asked(text: &str) -> Vec<Word> {
 }
 
 /// Puts what was meant in place of words that no entity has.
-pub(super) fn correct(tx: &ReadTx<'_>, words: &mut [Word]) -> Result<Vec<Correction>, Error> {
+///
+/// Only words of entities that are not hidden are there to be meant.
+pub(super) fn correct(
+    tx: &ReadTx<'_>,
+    words: &mut [Word],
+    hidden: &Hidden,
+) -> Result<Vec<Correction>, Error> {
     let mut corrections = Vec::new();
     for word in words {
-        if tx.has_text(word)? {
+        if tx.has_text(word, hidden)? {
             continue;
         }
         let Some(from) = word.spellings.first().cloned() else {
             continue;
         };
-        let to = similar(tx, &from)?;
+        let to = similar(tx, &from, hidden)?;
         if to.is_empty() {
             continue;
         }
@@ -140,7 +146,7 @@ pub(super) fn correct(tx: &ReadTx<'_>, words: &mut [Word]) -> Result<Vec<Correct
 
 /// Words of the index that are the nearest to a misspelt one. Few people mistype the first two letters: those that
 /// begin so are looked at first.
-fn similar(tx: &ReadTx<'_>, word: &str) -> Result<Vec<String>, Error> {
+fn similar(tx: &ReadTx<'_>, word: &str, hidden: &Hidden) -> Result<Vec<String>, Error> {
     let length = word.chars().count();
     let most = match length {
         0..=2 => return Ok(Vec::new()),
@@ -156,16 +162,30 @@ fn similar(tx: &ReadTx<'_>, word: &str) -> Result<Vec<String>, Error> {
             }
         }
         near.sort_unstable();
-        let Some((nearest, ..)) = near.first() else {
-            continue;
-        };
-        let nearest = *nearest;
-        let best = near
-            .into_iter()
-            .filter(|(distance, ..)| *distance == nearest);
-        return Ok(best.take(MAX_SPELLINGS).map(|(.., term)| term).collect());
+        let mut best: Vec<String> = Vec::new();
+        let mut nearest = None;
+        for (distance, _, term) in near {
+            if best.len() >= MAX_SPELLINGS || nearest.is_some_and(|nearest| distance > nearest) {
+                break;
+            }
+            if hidden.is_nothing() || tx.has_text(&whole(&term), hidden)? {
+                nearest = Some(distance);
+                best.push(term);
+            }
+        }
+        if !best.is_empty() {
+            return Ok(best);
+        }
     }
     Ok(Vec::new())
+}
+
+/// A word as it is spelt, from its beginning to its end.
+fn whole(term: &str) -> Word {
+    Word {
+        spellings: vec![term.to_owned()],
+        beginning: false,
+    }
 }
 
 /// How many letters are missing, added, changed or swapped with their neighbour; `None` where they are more than

@@ -178,8 +178,13 @@ async fn a_program_finds_what_it_wrote_last() {
     fixture.actor.client = None;
     write(&fixture, "f").await;
 
-    let list =
-        async |query: DatasourceQuery| fixture.catalog.list_of_datasource(query).await.unwrap();
+    let list = async |query: DatasourceQuery| {
+        fixture
+            .catalog
+            .list_of_datasource(&fixture.actor, query)
+            .await
+            .unwrap()
+    };
     let (all, next) = list(query(None, 10)).await;
     let names: Vec<_> = all.iter().map(|it| it.identifier.as_str()).collect();
     assert_eq!((names, next), (vec!["a", "b", "c"], None));
@@ -224,7 +229,11 @@ async fn an_entity_that_is_as_it_should_be_is_claimed_without_a_trace() {
             limit: 10,
             ..DatasourceQuery::default()
         };
-        let found = fixture.catalog.list_of_datasource(query).await.unwrap();
+        let found = fixture
+            .catalog
+            .list_of_datasource(&fixture.actor, query)
+            .await
+            .unwrap();
         assert_eq!(found.0.len(), count, "{prefix}");
     }
 }

@@ -57,7 +57,7 @@ impl Fixture {
     pub(super) async fn settle(&self) {
         loop {
             self.catalog.deriver().settle(true).await.unwrap();
-            let state = self.catalog.deriver().state().await.unwrap();
+            let state = self.catalog.deriver().state(&self.actor).await.unwrap();
             if state.queue.waiting + state.queue.background == 0 {
                 return;
             }
@@ -261,7 +261,12 @@ async fn what_a_restart_finds_in_the_queue_is_taken_up() {
         let service = json!({ "identifier": name, "relations": { "system": "cart" } });
         fixture.put("Service", service).await.unwrap();
     }
-    let state = fixture.catalog.deriver().state().await.unwrap();
+    let state = fixture
+        .catalog
+        .deriver()
+        .state(&fixture.actor)
+        .await
+        .unwrap();
     assert!(state.queue.waiting > 0 && state.queue.oldest.is_some());
     let Fixture {
         catalog,
@@ -278,7 +283,13 @@ async fn what_a_restart_finds_in_the_queue_is_taken_up() {
         _folder,
     };
     assert_eq!(
-        fixture.catalog.deriver().state().await.unwrap().queue,
+        fixture
+            .catalog
+            .deriver()
+            .state(&fixture.actor)
+            .await
+            .unwrap()
+            .queue,
         state.queue
     );
     fixture.catalog.deriver().spawn().await;

@@ -10,7 +10,7 @@ impl Fixture {
         let found = self
             .catalog
             .history()
-            .find_entity_at(&id("Service"), &entity_id(identifier), at)
+            .find_entity_at(&self.actor, &id("Service"), &entity_id(identifier), at)
             .await;
         match found {
             Ok(entity) => Some(serde_json::to_value(entity).unwrap()),
@@ -223,8 +223,14 @@ async fn a_feed_gives_every_row_once_in_order_and_wakes_on_commit() {
     for number in 0..600 {
         fixture.service(&format!("old-{number}")).await;
     }
-    let mut all = history.follow(filter.clone(), Some(0)).await.unwrap();
-    let mut fresh = history.follow(filter.clone(), None).await.unwrap();
+    let mut all = history
+        .follow(&fixture.actor, filter.clone(), Some(0))
+        .await
+        .unwrap();
+    let mut fresh = history
+        .follow(&fixture.actor, filter.clone(), None)
+        .await
+        .unwrap();
     let mut last = 0;
     for number in 0..600 {
         let row = all.next().await.unwrap();
@@ -246,7 +252,9 @@ async fn a_feed_gives_every_row_once_in_order_and_wakes_on_commit() {
     assert!(given_up.is_err());
     fixture.service("newer").await;
     assert_eq!(all.next().await.unwrap().entity.unwrap(), "newer");
-    let gone = history.follow(filter, Some(1_000_000)).await;
+    let gone = history
+        .follow(&fixture.actor, filter, Some(1_000_000))
+        .await;
     assert!(matches!(
         gone,
         Err(FeedError::Gone {

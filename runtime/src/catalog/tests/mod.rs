@@ -13,6 +13,7 @@ mod history;
 mod oracle;
 mod permission;
 mod rename;
+mod scope;
 mod scorecard;
 mod search;
 

@@ -120,8 +120,10 @@ async fn each_right_is_held_to() {
     let spare = || json!({ "identifier": "a", "relations": { "spare": "b" } });
     assert!(is_forbidden(write(&fixture, &pat, spare()).await));
     assert!(!is_forbidden(write(&fixture, &ann, spare()).await));
-    // Nothing changes, so nothing is asked.
-    assert!(!is_forbidden(write(&fixture, &sam, title()).await));
+    // Nothing changes, so nothing is asked, but of whoever would be shown what they may not see.
+    assert!(is_forbidden(write(&fixture, &sam, title()).await));
+    let pam = engineer("pam", &["orders"]);
+    assert!(!is_forbidden(write(&fixture, &pam, title()).await));
 
     let delete = async |actor: &Actor, identifier: &str| {
         fixture

@@ -80,7 +80,10 @@ pub(super) fn run(arguments: &ExportArguments, output: &Output) -> Result<Exit, 
         path.push_str(&format!("{mark}blueprint={}", segment(blueprint)));
     }
     let lines = client.open(&path, &[("accept", "application/x-ndjson")])?;
-    let documents = target.fill(lines, arguments.format)?;
+    let (documents, partial) = target.fill(lines, arguments.format)?;
+    if partial {
+        output.note("note: entities that you may not see are left out; applying this with --prune would take them for deleted");
+    }
     target.settle()?;
     if documents > MAX_DOCUMENTS as u64 {
         output.note(&format!(
@@ -133,8 +136,12 @@ impl Target {
         Ok(Self { dir, stage, shown })
     }
 
-    /// Writes a file for each line as it comes; how many.
-    fn fill(&self, mut lines: BufReader<impl Read>, format: Format) -> Result<u64, Failure> {
+    /// Writes a file for each line as it comes; how many, and whether something was left out.
+    fn fill(
+        &self,
+        mut lines: BufReader<impl Read>,
+        format: Format,
+    ) -> Result<(u64, bool), Failure> {
         let mut folders = Folders::default();
         let mut documents = 0;
         loop {
@@ -155,7 +162,8 @@ impl Target {
                         "the export is not whole; the folder is as it was",
                     ));
                 }
-                return Ok(documents);
+                let partial = line.get("partial") == Some(&Value::Bool(true));
+                return Ok((documents, partial));
             }
             if let Some(value) = line.get("value") {
                 self.write(&mut folders, &text(&line, "/kind"), value, format)?;
@@ -287,7 +295,7 @@ mod tests {
 
     fn fill(path: &std::path::Path, lines: &str) -> Result<u64, Failure> {
         let target = Target::open(path)?;
-        let documents = target.fill(BufReader::new(lines.as_bytes()), Format::Json)?;
+        let (documents, _) = target.fill(BufReader::new(lines.as_bytes()), Format::Json)?;
         target.settle()?;
         Ok(documents)
     }

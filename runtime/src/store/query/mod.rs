@@ -302,7 +302,7 @@ impl ReadTx<'_> {
         Ok(count)
     }
 
-    fn keys(&self, statement: Statement) -> Result<Vec<EntityKey>, Error> {
+    pub(super) fn keys(&self, statement: Statement) -> Result<Vec<EntityKey>, Error> {
         let mut found = Vec::new();
         self.rows(statement, &mut |row| {
             found.push(EntityKey(row.get(0)?));

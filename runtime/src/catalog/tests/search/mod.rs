@@ -334,7 +334,7 @@ async fn index_follows_a_renamed_property() {
         offset: 0,
         limit: 10,
     };
-    let found = fixture.catalog.search_text(words).await;
+    let found = fixture.catalog.search_text(&fixture.actor, words).await;
     let hits = found.unwrap().hits;
     assert_eq!(hits.len(), 4);
     assert_eq!(hits[0].matched, ["properties.tongue"]);
