@@ -203,7 +203,12 @@ fn key(value: &Value, dates: bool) -> Option<(u8, f64, String)> {
 fn equal(a: &Value, b: &Value, dates: bool) -> bool {
     match (key(a, dates), key(b, dates)) {
         (Some(a), Some(b)) => a == b,
-        (None, None) => a == b,
+        (None, None) => match (a, b) {
+            (Value::Array(a), Value::Array(b)) => {
+                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b, dates))
+            }
+            (a, b) => a == b,
+        },
         _ => false,
     }
 }
