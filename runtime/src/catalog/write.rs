@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::entity::{self, People, Plan, Request, Write};
+use super::draft::parse_draft;
+use super::entity::{self, Lookup, People, Plan, Request, Write};
 use super::relation::Missing;
 use super::{Catalog, Error, make_identifier};
 use crate::model::{
@@ -56,6 +57,31 @@ pub enum Extent {
 }
 
 impl Catalog {
+    /// Reads an entity of a blueprint. What it asks for by a query, be it its own identifier, a relation or its team,
+    /// is looked for with the eyes of whoever writes.
+    ///
+    /// # Errors
+    /// Those of [`parse_draft`]; [`Error::NotFound`] where one entity has to be found and none is.
+    pub async fn read_draft(
+        &self,
+        actor: &Actor,
+        blueprint: &BlueprintId,
+        mut body: Value,
+    ) -> Result<EntityDraft, Error> {
+        if !entity::asks(&body) {
+            return parse_draft(body);
+        }
+        let (kinds, limits) = (self.kinds.clone(), self.limits);
+        let (actor, blueprint) = (actor.clone(), blueprint.clone());
+        self.store
+            .read(move |tx| {
+                let kind = kinds.load(tx, &blueprint)?;
+                Lookup::new(tx, &kinds, &actor, limits).fill_in(&kind, &mut body)?;
+                parse_draft(body)
+            })
+            .await
+    }
+
     /// Writes one entity. A draft without an identifier gets one, unless the mode asks for an entity that exists.
     pub async fn write_entity(
         &self,
@@ -143,8 +169,8 @@ impl Catalog {
     ) -> Result<Vec<Result<Written, BatchError>>, Error> {
         let (kinds, actor, blueprint) = (self.kinds.clone(), actor.clone(), blueprint.clone());
         let prepared = self.store.read({
-            let (kinds, actor) = (kinds.clone(), actor.clone());
-            move |tx| entity::prepare(tx, &kinds, &actor, blueprint, entities, mode)
+            let (kinds, actor, limits) = (kinds.clone(), actor.clone(), self.limits);
+            move |tx| entity::prepare(tx, &kinds, &actor, blueprint, entities, mode, limits)
         });
         let batch = prepared.await?;
         let written = self.store.write(move |tx| {

@@ -15,9 +15,7 @@ use super::extract::{InPath, JsonBody, Params};
 use super::reply::{Created, Done, Json};
 use super::search::query_parameter;
 use crate::app::{AccessError, App};
-use crate::catalog::{
-    Dependents, Extent, Values, WriteOptions, Written, is_user_blueprint, parse_draft,
-};
+use crate::catalog::{Dependents, Extent, Values, WriteOptions, Written, is_user_blueprint};
 use crate::model::{
     Actor, BlueprintId, Entity, EntityDraft, EntityId, Permission, PrincipalKind, RunId, Stamped,
     Timestamp, WriteMode,
@@ -149,6 +147,11 @@ pub(super) async fn count_entities(
 }
 
 /// Create an entity, or with `upsert` create or change it.
+///
+/// In place of `identifier`, `team` or the value of a relation the body may have a query, such as
+/// `{"combinator": "and", "rules": [{"property": "email", "operator": "=", "value": "ann@example.com"}]}`: its operators
+/// are `=`, `in` and, but for `identifier`, `contains`. 404 where one entity has to be found and none is, 422 where several
+/// are.
 #[utoipa::path(
     post, path = "/v1/blueprints/{blueprint}/entities", tag = "catalog",
     security(("bearer" = ["catalog:write"])),
@@ -171,7 +174,7 @@ pub(super) async fn create_entity(
     JsonBody(body): JsonBody<Value>,
 ) -> Result<Created<EntityReply>, ApiError> {
     let actor = during_run(&app, &caller, &params).await?;
-    let mut draft = parse_draft(body)?;
+    let mut draft = app.catalog.read_draft(&caller, &blueprint, body).await?;
     let options = options(&params);
     let mut additional_data = None;
     let written = match draft.identifier.clone() {
@@ -230,7 +233,7 @@ pub(super) async fn replace_entity(
     params: Params,
     JsonBody(body): JsonBody<Value>,
 ) -> Result<Json<EntityReply>, ApiError> {
-    let draft = parse_draft(body)?;
+    let draft = app.catalog.read_draft(&caller, &ids.0, body).await?;
     change(&app, &caller, ids, &params, draft, Extent::Whole).await
 }
 
@@ -257,7 +260,7 @@ pub(super) async fn patch_entity(
     params: Params,
     JsonBody(body): JsonBody<Value>,
 ) -> Result<Json<EntityReply>, ApiError> {
-    let draft = parse_draft(body)?;
+    let draft = app.catalog.read_draft(&caller, &ids.0, body).await?;
     change(&app, &caller, ids, &params, draft, Extent::Parts).await
 }
 

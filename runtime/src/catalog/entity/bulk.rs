@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::{People, Plan, Request, Write};
+use super::{Lookup, People, Plan, Request, Write};
 use crate::catalog::draft::parse_draft;
 use crate::catalog::kind::{Kind, Kinds};
 use crate::catalog::relation::Missing;
-use crate::catalog::{BatchError, Error, Written, make_identifier};
+use crate::catalog::{BatchError, Error, SearchLimits, Written, make_identifier};
 use crate::model::{Actor, BlueprintId, EntityDraft, EntityId, WriteMode};
 use crate::store::{ReadTx, WriteTx};
 
@@ -25,7 +25,8 @@ struct Item {
     plan: Plan,
 }
 
-/// Reads and checks the entities. Nothing of this needs the writer thread.
+/// Reads and checks the entities. Nothing of this needs the writer thread. What they ask for by a query is looked for
+/// among what is there before all of them.
 pub(in crate::catalog) fn prepare(
     tx: &ReadTx<'_>,
     kinds: &Kinds,
@@ -33,13 +34,17 @@ pub(in crate::catalog) fn prepare(
     blueprint: BlueprintId,
     values: Vec<Value>,
     mode: WriteMode,
+    limits: SearchLimits,
 ) -> Result<Batch, Error> {
     let kind = kinds.load(tx, &blueprint)?;
+    let mut lookup = Lookup::new(tx, kinds, actor, limits);
     let mut items = Vec::with_capacity(values.len());
-    for value in values {
+    for mut value in values {
+        let filled = lookup.fill_in(&kind, &mut value);
         let named = value.get("identifier").and_then(Value::as_str);
         let identifier = named.unwrap_or("unknown").to_owned();
-        let item = parse_draft(value)
+        let item = filled
+            .and_then(|()| parse_draft(value))
             .and_then(|draft| request(draft, mode))
             .and_then(|request| {
                 let plan = Plan::new(tx, &kind, actor, request.clone())?;

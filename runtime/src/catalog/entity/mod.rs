@@ -2,6 +2,7 @@
 
 mod bulk;
 mod delete;
+mod lookup;
 mod plan;
 mod write;
 
@@ -16,6 +17,7 @@ use crate::store::{EntityKey, EntityRow, ReadTx, Targets};
 
 pub(super) use bulk::{prepare, write_all};
 pub(super) use delete::{delete, delete_all_of, delete_many, delete_person};
+pub(super) use lookup::{Lookup, asks};
 pub(super) use plan::{People, Plan, Request};
 pub(super) use write::{Write, insert_bare};
 

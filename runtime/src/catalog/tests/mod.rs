@@ -10,6 +10,7 @@ mod derived;
 mod derived_oracle;
 mod entity;
 mod history;
+mod lookup;
 mod oracle;
 mod permission;
 mod rename;
