@@ -56,6 +56,7 @@ pub use query::{
 };
 pub use schema::{MAX_DEPTH, Schema};
 pub use scorecard::parse_scorecard;
+pub use search::Identified;
 pub use team::{TeamDraft, is_disabled, is_user_blueprint, role_of};
 pub use write::{BatchError, Dependents, Extent, WriteOptions, Written};
 

@@ -8,8 +8,11 @@ use super::query::{
     Aggregation, Found, Search, SearchLimits, Searcher, TextFound, TextSearch, aggregate,
     find_text, within,
 };
-use super::{Catalog, Error, ReadScope, index};
-use crate::model::{Actor, BlueprintId, Entity, Query, Stamped, Timestamp};
+use super::{Catalog, Error, ReadScope, derived, index, permission};
+use crate::model::{Actor, BlueprintId, Entity, EntityId, Query, Stamped, Timestamp};
+
+/// What mirrors of titles show, by entity.
+pub type Identified = HashMap<(BlueprintId, EntityId), Vec<(String, Value)>>;
 
 impl Catalog {
     /// The same catalog, with other limits on what a query may cost.
@@ -146,6 +149,44 @@ impl Catalog {
                     titles.insert((blueprint, name, id.into()), title);
                 }
                 Ok(titles)
+            })
+            .await
+    }
+
+    /// Who has the titles that mirrors of some entities show, as far as somebody may see them: by blueprint and
+    /// identifier of the entity, the name of each such mirror and `{identifier, title}`.
+    pub async fn identify_mirrors(
+        &self,
+        actor: &Actor,
+        entities: &[Stamped<Entity>],
+    ) -> Result<Identified, Error> {
+        let mut wanted: HashMap<BlueprintId, Vec<EntityId>> = HashMap::new();
+        for Stamped { value, .. } in entities {
+            let ids = wanted.entry(value.blueprint.clone()).or_default();
+            ids.push(value.identifier.clone());
+        }
+        let (kinds, actor) = (self.kinds.clone(), actor.clone());
+        self.store
+            .read(move |tx| {
+                let hidden = permission::find_hidden(tx, &kinds, &actor)?;
+                let mut found = Identified::new();
+                for (blueprint, ids) in wanted {
+                    let kind = kinds.load(tx, &blueprint)?;
+                    let mut names = HashMap::with_capacity(ids.len());
+                    for id in ids {
+                        if let Some(key) = tx.find_entity_key(kind.key, &id)? {
+                            names.insert(key, id);
+                        }
+                    }
+                    let keys: Vec<_> = names.keys().copied().collect();
+                    for (key, mirror, value) in derived::identify(tx, &blueprint, &keys, &hidden)? {
+                        if let Some(id) = names.get(&key) {
+                            let place = (blueprint.clone(), id.clone());
+                            found.entry(place).or_default().push((mirror, value));
+                        }
+                    }
+                }
+                Ok(found)
             })
             .await
     }

@@ -7,13 +7,14 @@ pub(super) mod list;
 
 use axum::extract::State;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::auth::Caller;
 use super::error::ApiError;
 use super::extract::{InPath, JsonBody, Params};
 use super::reply::{Created, Done, Json};
 use super::search::query_parameter;
+use super::search::shape::Shape;
 use crate::app::{AccessError, App};
 use crate::catalog::{Dependents, Extent, Values, WriteOptions, Written, is_user_blueprint};
 use crate::model::{
@@ -40,6 +41,33 @@ impl EntityReply {
             entity,
             additional_data: None,
         }
+    }
+}
+
+/// One entity as it is read.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct ShownReply {
+    /// Always `true`.
+    ok: bool,
+    /// The entity, with what `include` and `exclude` leave of it.
+    #[schema(value_type = Object)]
+    entity: Value,
+}
+
+impl ShownReply {
+    async fn new(
+        app: &App,
+        caller: &Caller,
+        shape: &Shape,
+        entity: Stamped<Entity>,
+    ) -> Result<Self, ApiError> {
+        let mut shown = shape
+            .apply(app, caller, std::slice::from_ref(&entity))
+            .await?;
+        Ok(Self {
+            ok: true,
+            entity: shown.pop().unwrap_or_default(),
+        })
     }
 }
 
@@ -88,16 +116,21 @@ pub(super) struct CountReply {
         ("blueprint" = String, Path, description = "Identifier of the blueprint"),
         ("entity" = String, Path, description = "Identifier of the entity"),
         ("exclude_calculated_properties" = Option<bool>, Query, description = "Leave out what is derived: mirrors, calculations, aggregations, scorecards"),
+        ("include" = Option<Vec<String>>, Query, description = "Only these parts: `identifier`, `properties.x`, `relations.y`; repeated or separated by commas"),
+        ("exclude" = Option<Vec<String>>, Query, description = "All but these parts"),
+        ("attach_title_to_relation" = Option<bool>, Query, description = "Show each relation's target as `{identifier, title}`"),
+        ("attach_identifier_to_title_mirror_properties" = Option<bool>, Query, description = "Show each mirror of a title as `{identifier, title}`"),
         ("at" = Option<String>, Query, description = "As it was at this time, under the identifier of then or of now"),
     ),
-    responses((status = 200, body = EntityReply)),
+    responses((status = 200, body = ShownReply)),
 )]
 pub(super) async fn find_entity(
     State(app): State<App>,
     caller: Caller,
     InPath((blueprint, id)): InPath<(BlueprintId, EntityId)>,
     params: Params,
-) -> Result<Json<EntityReply>, ApiError> {
+) -> Result<Json<ShownReply>, ApiError> {
+    let shape = Shape::read_parts(&params, &Map::new())?;
     if let Some(at) = params.parsed("at")? {
         if at > Timestamp::now() {
             return Err(ApiError::bad_parameter("at", "that time is yet to come"));
@@ -106,13 +139,13 @@ pub(super) async fn find_entity(
             .history
             .find_entity_at(&caller, &blueprint, &id, at)
             .await?;
-        return Ok(Json(EntityReply::new(entity)));
+        return Ok(Json(ShownReply::new(&app, &caller, &shape, entity).await?));
     }
     let entity = app
         .catalog
         .find_entity_for(&caller, &blueprint, &id, values(&params))
         .await?;
-    Ok(Json(EntityReply::new(entity)))
+    Ok(Json(ShownReply::new(&app, &caller, &shape, entity).await?))
 }
 
 /// Count the entities of a blueprint.

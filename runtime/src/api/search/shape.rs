@@ -22,6 +22,7 @@ pub(in crate::api) struct Shape {
     /// Names of derived properties that are left out, by blueprint.
     derived: HashMap<BlueprintId, HashSet<String>>,
     titles: bool,
+    mirrors: bool,
 }
 
 impl Shape {
@@ -31,12 +32,7 @@ impl Shape {
         params: &Params,
         body: &Map<String, Value>,
     ) -> Result<Self, ApiError> {
-        let mut shape = Self {
-            include: parts(params, body, "include")?,
-            exclude: parts(params, body, "exclude")?,
-            derived: HashMap::new(),
-            titles: params.switch("attach_title_to_relation"),
-        };
+        let mut shape = Self::read_parts(params, body)?;
         if params.switch("exclude_calculated_properties") {
             for blueprint in app.catalog.list_blueprints().await? {
                 let blueprint = blueprint.value;
@@ -52,12 +48,27 @@ impl Shape {
         Ok(shape)
     }
 
+    /// As [`Self::read`], where what is derived is left out before.
+    pub(in crate::api) fn read_parts(
+        params: &Params,
+        body: &Map<String, Value>,
+    ) -> Result<Self, ApiError> {
+        Ok(Self {
+            include: parts(params, body, "include")?,
+            exclude: parts(params, body, "exclude")?,
+            derived: HashMap::new(),
+            titles: params.switch("attach_title_to_relation"),
+            mirrors: params.switch("attach_identifier_to_title_mirror_properties"),
+        })
+    }
+
     /// Whether entities are shown as they are.
     pub(in crate::api) fn is_plain(&self) -> bool {
         self.include.is_empty()
             && self.exclude.is_empty()
             && self.derived.is_empty()
             && !self.titles
+            && !self.mirrors
     }
 
     /// Entities as the answer shows them.
@@ -71,10 +82,24 @@ impl Shape {
             true => app.catalog.titles_of_targets(caller, entities).await?,
             false => HashMap::new(),
         };
+        let mirrors = match self.mirrors {
+            true => app.catalog.identify_mirrors(caller, entities).await?,
+            false => HashMap::new(),
+        };
         let mut shown = Vec::with_capacity(entities.len());
         for entity in entities {
             let mut value =
                 serde_json::to_value(entity).map_err(|e| StoreError::corrupt("entity", e))?;
+            let place = (
+                entity.value.blueprint.clone(),
+                entity.value.identifier.clone(),
+            );
+            for (name, identified) in mirrors.get(&place).into_iter().flatten() {
+                let properties = value.get_mut("properties");
+                if let Some(mirror) = properties.and_then(|properties| properties.get_mut(name)) {
+                    mirror.clone_from(identified);
+                }
+            }
             self.leave_out_derived(entity, &mut value);
             if self.titles {
                 for (name, to) in value

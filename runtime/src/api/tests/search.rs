@@ -379,3 +379,63 @@ async fn what_a_caller_may_not_see_stays_out_of_every_answer() {
     let log = app.get(log, &admin).await.json();
     assert_eq!(log["audits"].as_array().unwrap().len(), 30);
 }
+
+#[tokio::test]
+async fn entities_are_read_as_far_as_somebody_wants_them() {
+    let (app, token) = with_services().await;
+    let mirrors = json!({"mirrorProperties": {
+        "owner": {"title": "Owner", "path": "system.$title"}, "kind": {"title": "Kind", "path": "system.$blueprint"},
+    }});
+    let patch = super::request(
+        axum::http::Method::PATCH,
+        "/v1/blueprints/Service",
+        &token,
+        Some(mirrors),
+    );
+    assert_eq!(app.send(patch).await.status, 200);
+    let at = "/v1/blueprints/Service/entities";
+    let of = |reply: Value| reply["entities"][1].clone();
+    let read = async |parameters: &str| {
+        let one = app.get(&format!("{at}/s01?{parameters}"), &token).await;
+        assert_eq!(one.status, 200, "{}", one.text);
+        let one = one.json()["entity"].clone();
+        for path in [
+            format!("{at}?{parameters}"),
+            format!("{at}?limit=2&{parameters}"),
+        ] {
+            assert_eq!(of(app.get(&path, &token).await.json()), one, "{path}");
+        }
+        let query = json!({"combinator": "and", "rules": [{"property": "$blueprint", "operator": "=", "value": "Service"}]});
+        let path = format!("/v1/entities/search?{parameters}");
+        assert_eq!(of(app.post(&path, &token, query).await.json()), one);
+        one
+    };
+    let whole = read("").await;
+    assert_eq!(whole["properties"]["owner"], "The Shop");
+    assert_eq!(
+        read("include=identifier,properties.tier&include=relations.system").await,
+        json!({"identifier": "s01", "properties": {"tier": 1}, "relations": {"system": "shop"}})
+    );
+    let less = read("exclude=properties.notes&exclude=team").await;
+    assert_eq!(less["properties"].get("notes"), None);
+    assert_eq!(less.get("team"), None);
+    assert_eq!(less["title"], whole["title"]);
+    let shop = json!({"identifier": "shop", "title": "The Shop"});
+    let titled = read("attach_title_to_relation=true").await;
+    assert_eq!(titled["relations"]["system"], shop);
+    let identified = read("attach_identifier_to_title_mirror_properties=true").await;
+    assert_eq!(identified["properties"]["owner"], shop);
+    // Only mirrors of titles have somebody whose title it is.
+    assert_eq!(identified["properties"]["kind"], "System");
+
+    // What is out of sight is not told by a detour.
+    let admin = app.token(Role::Admin).await;
+    let permissions = json!({"entities": {"read": {"roles": ["admin"]}}});
+    let path = "/v1/blueprints/System/permissions";
+    let set = super::request(axum::http::Method::PATCH, path, &admin, Some(permissions));
+    assert_eq!(app.send(set).await.status, 200);
+    let identified = read("attach_identifier_to_title_mirror_properties=true").await;
+    assert_eq!(identified["properties"]["owner"], "The Shop");
+    let titled = read("attach_title_to_relation=true").await;
+    assert_eq!(titled["relations"]["system"]["title"], Value::Null);
+}

@@ -32,6 +32,7 @@ pub use drain::{DerivedState, Deriver};
 pub(super) use check::Before;
 pub(super) use conditions::Conditions;
 pub(super) use graph::Graph;
+pub(super) use mirror::identify;
 pub(super) use own::record;
 pub(super) use parse::{COLORS, filters, is_derived};
 pub(super) use view::attach;
