@@ -1,6 +1,7 @@
 //! Who may come in: credentials, tokens, failed logins.
 
 mod failures;
+mod hs256;
 mod people;
 mod secret;
 mod token;

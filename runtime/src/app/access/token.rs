@@ -3,7 +3,7 @@
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 
-use super::{AccessError, AccessToken};
+use super::{AccessError, AccessToken, hs256};
 use crate::model::{PrincipalKind, Role, Timestamp};
 use crate::store::Credential;
 
@@ -36,6 +36,7 @@ pub(super) struct Claims {
 
 impl Tokens {
     pub(super) fn new(key: &[u8]) -> Self {
+        hs256::install();
         let mut rules = Validation::new(Algorithm::HS256);
         rules.set_required_spec_claims(&["exp", "sub"]);
         // Both clocks are this machine's.
@@ -89,31 +90,34 @@ mod tests {
         let key = b"0123456789abcdef0123456789abcdef";
         let tokens = Tokens::new(key);
         let now = Timestamp::now().0.unsigned_abs() / 1000;
-        let token = |exp: u64, key: &[u8], algorithm: Algorithm| {
+        let token = |exp: u64, key: &[u8]| {
             let claims = json!({
                 "sub": "gp_x", "key": "k", "iat": 0, "exp": exp, "isMachine": true, "name": "x", "role": "admin",
             });
             let signing = EncodingKey::from_secret(key);
-            jsonwebtoken::encode(&Header::new(algorithm), &claims, &signing).unwrap()
+            jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &signing).unwrap()
         };
-        assert_eq!(
-            tokens
-                .verify(&token(now + 60, key, Algorithm::HS256))
-                .unwrap()
-                .sub,
-            "gp_x"
-        );
-        let unsigned = {
-            let signed = token(now + 60, key, Algorithm::HS256);
+        // The same claims under another header, signed with the right key.
+        let under = |header: &[u8]| {
+            let signed = token(now + 60, key);
             let claims = signed.split('.').nth(1).unwrap();
-            let header =
-                data_encoding::BASE64URL_NOPAD.encode(b"{\"alg\":\"none\",\"typ\":\"JWT\"}");
-            format!("{header}.{claims}.")
+            let signed = format!("{}.{claims}", data_encoding::BASE64URL_NOPAD.encode(header));
+            let signing = EncodingKey::from_secret(key);
+            let signature =
+                jsonwebtoken::crypto::sign(signed.as_bytes(), &signing, Algorithm::HS256).unwrap();
+            format!("{signed}.{signature}")
         };
+        assert_eq!(tokens.verify(&token(now + 60, key)).unwrap().sub, "gp_x");
+        let own = br#"{"alg":"HS256","typ":"JWT"}"#;
+        assert_eq!(tokens.verify(&under(own)).unwrap().sub, "gp_x");
+        let none = under(br#"{"alg":"none","typ":"JWT"}"#);
+        let unsigned = format!("{}.", none.rsplit_once('.').unwrap().0);
         for bad in [
-            token(now - 1, key, Algorithm::HS256),
-            token(now + 60, b"another", Algorithm::HS256),
-            token(now + 60, key, Algorithm::HS512),
+            token(now - 1, key),
+            token(now + 60, b"another"),
+            under(br#"{"alg":"HS512","typ":"JWT"}"#),
+            under(br#"{"alg":"RS256","typ":"JWT"}"#),
+            none,
             unsigned,
             "x".repeat(LONGEST_TOKEN + 1),
         ] {

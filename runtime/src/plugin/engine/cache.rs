@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _, OpenOptions, OpenOptionsExt as _};
-use sha2::{Digest as _, Sha256};
-use subtle::ConstantTimeEq as _;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
@@ -25,7 +25,8 @@ const MAX_FILE: u64 = 512 << 20;
 /// The folder `cache/components/<compatibility>/` of a data folder.
 pub(super) struct Cache {
     dir: Dir,
-    key: [u8; KEY_BYTES],
+    /// Holds the key.
+    keyed: Hmac<Sha256>,
     compatibility: Digest,
 }
 
@@ -40,13 +41,15 @@ impl Cache {
         let root = private_folder(&data, "cache")
             .and_then(|cache| private_folder(&cache, "components"))
             .map_err(failed)?;
-        let key = read_or_make_key(&root).map_err(failed)?;
+        let keyed = read_or_make_key(&root)
+            .and_then(|key| Hmac::new_from_slice(&key).map_err(std::io::Error::other))
+            .map_err(failed)?;
         let compatibility = compatibility(engine);
         let name = compatibility.hex();
         let dir = private_folder(&root, &name).map_err(failed)?;
         Ok(Self {
             dir,
-            key,
+            keyed,
             compatibility,
         })
     }
@@ -61,7 +64,7 @@ impl Cache {
         let mut content = Vec::new();
         file.read_to_end(&mut content).ok()?;
         let (mac, code) = content.split_at_checked(MAC_BYTES)?;
-        if !bool::from(self.mac(digest, code).ct_eq(mac)) {
+        if self.mac(digest, code).verify_slice(mac).is_err() {
             tracing::warn!(component = %digest, "a compiled component on disk was changed or cut off; compiling it again");
             return None;
         }
@@ -89,28 +92,19 @@ impl Cache {
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(true).mode(0o600);
         let mut file = self.dir.open_with(&partial, &options)?;
-        file.write_all(&self.mac(digest, code))?;
+        file.write_all(&self.mac(digest, code).finalize().into_bytes())?;
         file.write_all(code)?;
         drop(file);
         self.dir.rename(&partial, &self.dir, &name)
     }
 
     /// HMAC-SHA-256 over what the file is for and what is in it.
-    fn mac(&self, digest: Digest, code: &[u8]) -> [u8; MAC_BYTES] {
-        let pad = |byte: u8| {
-            let mut block = [byte; 64];
-            for (slot, key) in block.iter_mut().zip(self.key) {
-                *slot ^= key;
-            }
-            Sha256::new_with_prefix(block)
-        };
-        let mut inner = pad(0x36);
-        inner.update(self.compatibility.hex());
-        inner.update(digest.hex());
-        inner.update(code);
-        let mut outer = pad(0x5c);
-        outer.update(inner.finalize());
-        outer.finalize().into()
+    fn mac(&self, digest: Digest, code: &[u8]) -> Hmac<Sha256> {
+        let keyed = self.keyed.clone();
+        keyed
+            .chain_update(self.compatibility.hex())
+            .chain_update(digest.hex())
+            .chain_update(code)
     }
 }
 
