@@ -39,10 +39,9 @@ impl Secrets {
         let (memory, passes, lanes) = PARAMS;
         let params = Params::new(memory, passes, lanes, None).map_err(crypto)?;
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        let dummy = hash(&argon2, &random_text::<32>()?)?;
         Ok(Self {
             argon2,
-            dummy,
+            dummy: hash_of_nobody()?,
             turns: Arc::new(Semaphore::new(AT_ONCE)),
             places: Semaphore::new(WAITING),
         })
@@ -112,6 +111,18 @@ fn hash(argon2: &Argon2<'_>, secret: &str) -> Result<String, AccessError> {
     Ok(hash.to_string())
 }
 
+/// Looks like the hash of a secret and costs as much to check, but not to make: a start does not wait for it, and no
+/// secret has it.
+fn hash_of_nobody() -> Result<String, AccessError> {
+    let (memory, passes, lanes) = PARAMS;
+    let version = u32::from(Version::V0x13);
+    let salt = data_encoding::BASE64_NOPAD.encode(&random::<16>()?);
+    let output = data_encoding::BASE64_NOPAD.encode(&random::<{ Params::DEFAULT_OUTPUT_LEN }>()?);
+    Ok(format!(
+        "$argon2id$v={version}$m={memory},t={passes},p={lanes}${salt}${output}"
+    ))
+}
+
 /// Bytes from the operating system.
 pub(super) fn random<const N: usize>() -> Result<[u8; N], AccessError> {
     let mut bytes = [0; N];
@@ -129,4 +140,28 @@ pub(super) fn random_text<const N: usize>() -> Result<String, AccessError> {
 
 fn crypto(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> AccessError {
     AccessError::Crypto(error.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn unknown_client_is_checked_against_a_hash_of_the_same_cost() {
+        let secrets = Secrets::new().unwrap();
+        let known = secrets.hash("secret".to_owned()).await.unwrap();
+        let (known, nobody) = (
+            PasswordHash::new(&known).unwrap(),
+            PasswordHash::new(&secrets.dummy).unwrap(),
+        );
+        assert_eq!(known.algorithm, nobody.algorithm);
+        assert_eq!(known.version, nobody.version);
+        assert_eq!(known.params, nobody.params);
+        let lengths = |hash: &PasswordHash| {
+            let salt = hash.salt.as_ref().map(|salt| salt.len());
+            (salt, hash.hash.as_ref().map(|output| output.len()))
+        };
+        assert_eq!(lengths(&known), lengths(&nobody));
+        assert!(!secrets.verify(None, "secret".to_owned()).await.unwrap());
+    }
 }
