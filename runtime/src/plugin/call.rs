@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::bindings::{Call, Failure};
+use super::bindings::{ActionPluginPre, Call, Failure};
 use super::budget::Budget;
 use super::capability::log::{LogBook, escape};
 use super::denial::Denials;
 use super::error::CallError;
 use super::grant::{Effective, Grant};
-use super::instance::{self, Caller, Provision};
+use super::instance::{self, Caller, Guest, Provision};
+use super::loaded::Loaded;
 use super::{ActionCall, PluginHost, json, schema};
 use crate::model::{PluginName, PluginState, Violation};
 use crate::store::{self, StoredPlugin};
@@ -20,6 +21,15 @@ const VIOLATIONS: usize = 100;
 
 /// Missing lines that a failure names; the log and the audit have them all.
 const LINES: usize = 5;
+
+/// A version of a plugin with its power as of the moment when it was prepared: good for one call, at once. What is
+/// revoked later it does not know.
+pub struct Prepared {
+    plugin: PluginName,
+    loaded: Arc<Loaded>,
+    power: Arc<Effective>,
+    pre: ActionPluginPre<Guest>,
+}
 
 impl PluginHost {
     /// The input schema of one action of the active, or an exact, version.
@@ -49,24 +59,58 @@ impl PluginHost {
     /// # Errors
     /// See [`CallError`]: each has a code of its own.
     pub async fn call_action(&self, call: ActionCall) -> Result<Value, CallError> {
-        let stored = self.stored(&call.plugin, call.version.as_ref()).await?;
+        let ready = self.prepare(&call.plugin, call.version.as_ref()).await?;
+        self.call_prepared(&ready, call).await
+    }
+
+    /// The version that a call means, in memory, with what it is granted now.
+    ///
+    /// # Errors
+    /// There is no such version, it may not run, or it cannot be loaded.
+    pub async fn prepare(
+        &self,
+        plugin: &PluginName,
+        version: Option<&semver::Version>,
+    ) -> Result<Prepared, CallError> {
+        let stored = self.stored(plugin, version).await?;
         let grant = permitted(&stored)?;
-        let loaded = self
-            .load(stored.version.digest)
-            .await
-            .map_err(CallError::Host)?;
-        let action = loaded
-            .action(&call.action)
-            .ok_or_else(|| no_action(&call.plugin, &call.action))?;
-        let broken = schema::violations(&action.input, &call.input);
-        if !broken.is_empty() {
-            return Err(CallError::InvalidInput(broken));
-        }
+        let digest = stored.version.digest;
+        let loaded = self.load(digest).await.map_err(CallError::Host)?;
         let power = Arc::new(Effective::of(&loaded.package.manifest, &grant));
         // It linked at install with all that it asks for: what is missing now is what the reviewer denied.
         let pre = loaded
             .prelinked(&power.powers())
             .map_err(CallError::Denied)?;
+        Ok(Prepared {
+            plugin: stored.version.name,
+            loaded,
+            power,
+            pre,
+        })
+    }
+
+    /// Carries out one call of what was just prepared, whatever plugin and version the call itself names.
+    ///
+    /// # Errors
+    /// As [`Self::call_action`].
+    pub async fn call_prepared(
+        &self,
+        prepared: &Prepared,
+        call: ActionCall,
+    ) -> Result<Value, CallError> {
+        let Prepared {
+            plugin,
+            loaded,
+            power,
+            pre,
+        } = prepared;
+        let action = loaded
+            .action(&call.action)
+            .ok_or_else(|| no_action(plugin, &call.action))?;
+        let broken = schema::violations(&action.input, &call.input);
+        if !broken.is_empty() {
+            return Err(CallError::InvalidInput(broken));
+        }
         let request = Call {
             action: call.action,
             run_id: call.run.to_string(),
@@ -75,8 +119,8 @@ impl PluginHost {
             requested_by: call.actor.name.clone(),
         };
         let caller = Caller {
-            plugin: call.plugin,
-            digest: stored.version.digest,
+            plugin: plugin.clone(),
+            digest: loaded.package.digest,
             run: call.run,
             actor: call.actor,
             at: call.at,
@@ -89,7 +133,7 @@ impl PluginHost {
             book: LogBook::new(call.sink, power.limits.get(Budget::Log)),
             denials: Arc::clone(&denials),
             caller,
-            power: Arc::clone(&power),
+            power: Arc::clone(power),
             backend: Some(self.backend.clone()),
         };
         let mut stop = self.stop.subscribe();
@@ -97,7 +141,7 @@ impl PluginHost {
             slot = self.slots.acquire() => slot.map_err(|_| CallError::Stopped)?,
             _ = stop.wait_for(|stopped| *stopped) => return Err(CallError::Stopped),
         };
-        let answer = instance::run(&pre, provision, &request, stop).await?;
+        let answer = instance::run(pre, provision, request, stop).await?;
         let output = answer.map_err(|failed| failure(failed, &denials.missing()))?;
         accept(&output, power.limits.get(Budget::Output), &action.output)
     }

@@ -193,10 +193,9 @@ impl Guest {
 pub(super) async fn run(
     pre: &ActionPluginPre<Guest>,
     provision: Provision,
-    call: &Call,
+    call: Call,
     stop: watch::Receiver<bool>,
 ) -> Result<Result<String, Failure>, CallError> {
-    let call = call.clone();
     enter(pre, provision, stop, |store, instance| {
         Box::pin(async move {
             instance
@@ -347,7 +346,10 @@ impl<T> Future for Metered<'_, T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         self.meter.enter();
         let polled = self.inner.as_mut().poll(cx);
-        self.meter.leave();
+        // Nobody asks any more for the time of a guest that has ended, and asking is a system call.
+        if polled.is_pending() {
+            self.meter.leave();
+        }
         polled
     }
 }

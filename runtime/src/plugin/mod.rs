@@ -31,6 +31,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use tokio::sync::{Semaphore, watch};
 
+pub use call::Prepared;
 pub use engine::worker::{self as compiler, CompilerProgram};
 pub use error::{CallError, InstallError, ReviewError, StartError};
 pub use inspect::{Inspection, assemble, check_manifest, describe, inspect};
