@@ -204,10 +204,21 @@ impl Portal {
 
     /// Kills the process where it still lives and starts another over the same folder.
     pub fn restart(&mut self) {
+        self.start_again();
+        self.admin = Client::log_in(&self.url, &self.client_id, &self.client_secret);
+    }
+
+    /// The same, but from now on with the command `serve`, and without a new login of the administrator: it returns as
+    /// soon as the portal listens.
+    pub fn serve(&mut self) {
+        self.arguments = vec!["serve".to_owned()];
+        self.start_again();
+    }
+
+    fn start_again(&mut self) {
         self.kill();
         let (process, said) = spawn(&self.program, self.folder.path(), &self.arguments);
         self.url = url_of(&said);
-        self.admin = Client::log_in(&self.url, &self.client_id, &self.client_secret);
         self.process = Mutex::new(Some(process));
     }
 
@@ -233,6 +244,12 @@ impl Portal {
             client_secret: self.client_secret.clone(),
             admin,
         }
+    }
+
+    /// The process's id, while there is one.
+    pub fn process_id(&self) -> Option<u32> {
+        let process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
+        process.as_ref().map(Child::id)
     }
 
     /// What the process said on stderr so far.

@@ -1,0 +1,112 @@
+//! `cargo bench`: what the portal costs, each figure beside the same thing done without it, in the same run.
+//!
+//! All that is measured is the demo: its plugins are built and installed once, its data folder is then opened by a
+//! portal in a process of its own, and by the sandbox alone in this one.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a benchmark that meets what it does not expect has failed, and says so by its panic"
+)]
+
+mod bare;
+mod http;
+mod process;
+mod sandbox;
+mod server;
+mod table;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use criterion::Criterion;
+use goldenpath_tests::Portal;
+
+use server::BareServer;
+use table::{Figure, Pair, Table, Target};
+
+/// Where plugins are compiled: the target folder of this build may be in use.
+const TARGET: &str = env!("CARGO_TARGET_TMPDIR");
+
+fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    // The portal that is measured, each process that it starts, and the server beside it are this very program: so
+    // cargo has built them all with the same settings.
+    let is_command = |argument: &OsString| !argument.to_string_lossy().starts_with('-');
+    let is_bench = arguments.iter().any(|argument| argument == "--bench");
+    if !is_bench && arguments.get(1).is_some_and(is_command) {
+        if arguments[1] == server::ARGUMENT {
+            server::serve(Path::new(&arguments[2]), Path::new(&arguments[3]));
+            return ExitCode::SUCCESS;
+        }
+        return goldenpath::cli::main(arguments);
+    }
+    let mut criterion = Criterion::default()
+        .sample_size(table::SAMPLES)
+        .configure_from_args();
+    let mut table = Table::default();
+
+    let program = std::env::current_exe().unwrap();
+    let mut portal = Portal::demo(&program, &plugins());
+    // Compiles the components, so that from here on the cache is warm.
+    http::scaffold(portal.admin(), "warm-up");
+    let answer = portal.folder().join("answer.json");
+    write(&answer, &http::greet(portal.admin()).to_string());
+    // Two cannot have the data folder open.
+    portal.kill();
+
+    let compiled = portal.folder().join("hello.cwasm");
+    sandbox::measure(&mut criterion, &mut table, &portal.data(), &compiled);
+    let start_bare = || BareServer::start(&compiled, &answer);
+    process::measure(&mut criterion, &mut table, &mut portal, start_bare);
+    http::measure(&mut criterion, &mut table, &portal, &start_bare());
+    table.add(
+        "`hello`: size of the package",
+        Pair::of(Some(package_size()), None),
+        &[Target::AtMost(Figure::Bytes(180.0 * 1024.0))],
+    );
+
+    criterion.final_summary();
+    print(&table);
+    ExitCode::SUCCESS
+}
+
+#[expect(clippy::print_stdout, reason = "the table is what the program is for")]
+fn print(table: &Table) {
+    println!("\n{table}\n{}", machine());
+}
+
+/// What the figures depend on beside the code.
+fn machine() -> String {
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let memory = proc("meminfo", 1).parse().unwrap_or(0.0) / 1024.0 / 1024.0;
+    format!(
+        "Medians of {} samples; {cores} cores, {memory:.0} GiB, load {}.",
+        table::SAMPLES,
+        proc("loadavg", 0)
+    )
+}
+
+/// A word of the first line of a file of the kernel.
+#[expect(clippy::disallowed_methods, reason = "the kernel's own account")]
+fn proc(name: &str, word: usize) -> String {
+    let text = std::fs::read_to_string(Path::new("/proc").join(name)).unwrap_or_default();
+    let word = text.split_whitespace().nth(word);
+    word.unwrap_or("?").to_owned()
+}
+
+#[expect(clippy::disallowed_methods, reason = "a file of the benchmark's own")]
+fn write(file: &Path, text: &str) {
+    std::fs::write(file, text).unwrap();
+}
+
+fn plugins() -> PathBuf {
+    Path::new(TARGET).join("plugins")
+}
+
+/// Bytes of the package that the demo has built.
+fn package_size() -> Figure {
+    let file = plugins().join("plugin/hello-0.1.0.wasm");
+    Figure::Bytes(file.metadata().unwrap().len() as f64)
+}

@@ -1,0 +1,160 @@
+//! The one table at the end.
+
+use std::fmt;
+use std::time::Duration;
+
+use criterion::Criterion;
+
+/// Samples that criterion takes of each measure.
+pub(crate) const SAMPLES: usize = 50;
+
+/// Rows in the order in which they were measured.
+#[derive(Default)]
+pub(crate) struct Table {
+    rows: Vec<[String; 5]>,
+}
+
+/// A figure with its unit.
+#[derive(Clone, Copy)]
+pub(crate) enum Figure {
+    /// Shown in the unit that suits it.
+    Seconds(f64),
+    /// Shown in KiB or MiB.
+    Bytes(f64),
+}
+
+/// What a figure is held against.
+#[derive(Clone, Copy)]
+pub(crate) enum Target {
+    /// Our own figure is at most this.
+    AtMost(Figure),
+    /// Our own figure is at most so many times the raw one.
+    Ratio(f64),
+}
+
+/// A figure of ours beside the same thing done without us.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Pair {
+    ours: Option<Figure>,
+    raw: Option<Figure>,
+    ratio: Option<f64>,
+}
+
+impl Pair {
+    pub(crate) fn of(ours: Option<Figure>, raw: Option<Figure>) -> Self {
+        let ratio = ours
+            .zip(raw)
+            .map(|(ours, raw)| ours.amount() / raw.amount());
+        Self { ours, raw, ratio }
+    }
+}
+
+impl Table {
+    pub(crate) fn add(&mut self, measure: &str, pair: Pair, targets: &[Target]) {
+        let shown = |figure: Option<Figure>| figure.map_or("–".to_owned(), |f| f.to_string());
+        let verdicts: Vec<String> = targets
+            .iter()
+            .map(|target| target.verdict(pair.ours, pair.ratio))
+            .collect();
+        self.rows.push([
+            measure.to_owned(),
+            shown(pair.ours),
+            shown(pair.raw),
+            pair.ratio
+                .map_or("–".to_owned(), |ratio| format!("{ratio:.2}×")),
+            verdicts.join(", "),
+        ]);
+    }
+}
+
+impl fmt::Display for Table {
+    /// In Markdown, as the README has it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let head = ["measure", "ours", "raw", "ratio", "target"].map(str::to_owned);
+        let mut widths = head.each_ref().map(|cell| cell.chars().count());
+        for row in &self.rows {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.chars().count());
+            }
+        }
+        let line = |f: &mut fmt::Formatter<'_>, row: &[String; 5]| {
+            for (cell, width) in row.iter().zip(widths) {
+                write!(f, "| {cell:width$} ")?;
+            }
+            writeln!(f, "|")
+        };
+        line(f, &head)?;
+        line(f, &widths.map(|width| "-".repeat(width)))?;
+        self.rows.iter().try_for_each(|row| line(f, row))
+    }
+}
+
+impl Figure {
+    fn amount(self) -> f64 {
+        match self {
+            Self::Seconds(amount) | Self::Bytes(amount) => amount,
+        }
+    }
+}
+
+impl fmt::Display for Figure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Seconds(s) if s < 1e-3 => write!(f, "{:.1} µs", s * 1e6),
+            Self::Seconds(s) if s < 1.0 => write!(f, "{:.2} ms", s * 1e3),
+            Self::Seconds(s) => write!(f, "{s:.2} s"),
+            Self::Bytes(b) if b < 1024.0 * 1024.0 => write!(f, "{:.1} KiB", b / 1024.0),
+            Self::Bytes(b) => write!(f, "{:.1} MiB", b / 1024.0 / 1024.0),
+        }
+    }
+}
+
+impl Target {
+    fn verdict(self, ours: Option<Figure>, ratio: Option<f64>) -> String {
+        let (bound, met) = match self {
+            Self::AtMost(most) => (
+                most.to_string(),
+                ours.map(|ours| ours.amount() <= most.amount()),
+            ),
+            Self::Ratio(most) => (format!("{most}×"), ratio.map(|ratio| ratio <= most)),
+        };
+        let word = match met {
+            Some(true) => "met",
+            Some(false) => "MISSED",
+            None => "not measured",
+        };
+        format!("≤ {bound} {word}")
+    }
+}
+
+/// Has criterion measure what is ours, with the raw thing in between: so what else the machine does meanwhile hits
+/// both. Either routine does its thing so many times and says how long that took; figures are medians of one. Nothing
+/// is measured that the command line leaves out.
+pub(crate) fn measure(
+    criterion: &mut Criterion,
+    name: &str,
+    mut ours: impl FnMut(u64) -> Duration,
+    mut raw: impl FnMut(u64) -> Duration,
+) -> Pair {
+    let mut samples = Vec::new();
+    criterion.bench_function(name, |bencher| {
+        bencher.iter_custom(|times| {
+            let raw = raw(times).as_secs_f64() / times as f64;
+            let taken = ours(times);
+            samples.push((taken.as_secs_f64() / times as f64, raw));
+            taken
+        });
+    });
+    // Those before were for warming up.
+    let last = samples.split_off(samples.len().saturating_sub(SAMPLES));
+    let median = |value: fn(&(f64, f64)) -> f64| {
+        let mut values: Vec<f64> = last.iter().map(value).collect();
+        values.sort_by(f64::total_cmp);
+        values.get(values.len() / 2).copied()
+    };
+    Pair {
+        ours: median(|(ours, _)| *ours).map(Figure::Seconds),
+        raw: median(|(_, raw)| *raw).map(Figure::Seconds),
+        ratio: median(|(ours, raw)| ours / raw),
+    }
+}
