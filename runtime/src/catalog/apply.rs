@@ -2,7 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::derived::Before;
+use super::change::Change;
+use super::derived::{self, Before};
 use super::entity::{self, People, Plan, Request, Write};
 use super::kind::{Kind, Kinds};
 use super::relation::{self, Missing};
@@ -292,7 +293,19 @@ fn apply_entities(
             write.save_edges(plan, *key, resolved)?;
         }
     }
-    Ok(())
+    if !refused.violations.is_empty() {
+        return Ok(());
+    }
+    let changes: Vec<Change<'_>> = planned
+        .iter()
+        .map(|(_, plan, key)| Change {
+            key: *key,
+            blueprint: plan.kind.key,
+            before: plan.value_before(),
+            after: Some(&plan.after),
+        })
+        .collect();
+    derived::record(tx, &changes)
 }
 
 /// A document says all of an entity, whether it is there already or not: applied again, it changes nothing.

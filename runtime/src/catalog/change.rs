@@ -21,9 +21,15 @@ pub(super) struct Change<'a> {
 impl Change<'_> {
     /// Writes everything that goes with the change.
     pub(super) fn record(&self, tx: &WriteTx<'_>, actor: &Actor) -> Result<(), Error> {
+        self.record_itself(tx, actor)?;
+        derived::record(tx, std::slice::from_ref(self))
+    }
+
+    /// Writes everything but what is derived, which costs less for many changes at once: [`derived::record`] has to
+    /// follow in the same transaction.
+    pub(super) fn record_itself(&self, tx: &WriteTx<'_>, actor: &Actor) -> Result<(), Error> {
         index::record(tx, self)?;
-        self.audit(tx, actor)?;
-        derived::record(tx, self)
+        self.audit(tx, actor)
     }
 
     fn audit(&self, tx: &WriteTx<'_>, actor: &Actor) -> Result<(), Error> {

@@ -72,7 +72,7 @@ pub(super) fn catch_up(tx: &WriteTx<'_>, kinds: &Kinds) -> Result<bool, Error> {
                 after: Some(&found.entity.value),
             };
             record(tx, &change)?;
-            tx.index_derived_anew(*key)?;
+            tx.index_derived_anew(kind.key, *key)?;
         }
     }
     let more = waiting.len() == BATCH;

@@ -144,6 +144,7 @@ impl WriteTx<'_> {
 
     /// Removes a blueprint that has no entities.
     pub fn delete_blueprint(&self, key: BlueprintKey) -> Result<(), Error> {
+        self.properties.clear();
         self.connection
             .prepare_cached("DELETE FROM blueprint WHERE id = ?1")?
             .execute([key.0])?;

@@ -12,6 +12,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::audit::chain::Tail;
 use super::lock::FolderLock;
+use super::value::PropertyCache;
 use super::writer::{self, Job, TypedJob};
 use super::{Error, OpenError, migrate, query};
 use crate::model::Timestamp;
@@ -60,6 +61,7 @@ pub struct WriteTx<'a> {
     pub now: Timestamp,
     /// The newest row of the audit log, where that is known.
     pub(super) tail: &'a Cell<Option<Tail>>,
+    pub(super) properties: PropertyCache,
 }
 
 impl<'a> Deref for WriteTx<'a> {

@@ -257,14 +257,19 @@ impl ReadTx<'_> {
 }
 
 impl WriteTx<'_> {
-    /// Keeps the derived values of an entity, unless others were kept since `derived.revision` was read, or the entity
-    /// is gone. Whether they were kept.
-    pub fn replace_derived(&self, key: EntityKey, derived: &DerivedRow) -> Result<bool, Error> {
+    /// Keeps the derived values of an entity of a blueprint in place of `old`, unless others were kept since that was
+    /// read, or the entity is gone. Whether they were kept.
+    pub fn replace_derived(
+        &self,
+        blueprint: BlueprintKey,
+        key: EntityKey,
+        old: &DerivedRow,
+        derived: &DerivedRow,
+    ) -> Result<bool, Error> {
         let failures = match derived.failures.is_empty() {
             true => None,
             false => Some(text(&derived.failures)?),
         };
-        let before = self.find_derived(key)?;
         let changed = self
             .connection
             .prepare_cached(
@@ -278,13 +283,13 @@ impl WriteTx<'_> {
             )?
             .execute(params![
                 key.0,
-                derived.revision,
+                old.revision,
                 text(&derived.properties)?,
                 text(&derived.scorecards)?,
                 failures,
             ])?;
         if changed > 0 {
-            self.index_derived(key, &before, derived)?;
+            self.index_derived(blueprint, key, old, derived)?;
         }
         Ok(changed > 0)
     }

@@ -380,7 +380,14 @@ impl WriteTx<'_> {
 
     /// Removes an entity and its own edges. Nothing may point at it any more.
     pub fn delete_entity(&self, key: EntityKey) -> Result<(), Error> {
-        self.index_derived(key, &self.find_derived(key)?, &DerivedRow::default())?;
+        let derived = self.find_derived(key)?;
+        if derived.revision > 0 {
+            let mut statement = self
+                .connection
+                .prepare_cached("SELECT blueprint_id FROM entity WHERE id = ?1")?;
+            let blueprint = statement.query_row([key.0], |row| row.get(0).map(BlueprintKey))?;
+            self.index_derived(blueprint, key, &derived, &DerivedRow::default())?;
+        }
         self.connection
             .prepare_cached("DELETE FROM entity WHERE id = ?1")?
             .execute([key.0])?;

@@ -1,5 +1,6 @@
 //! The value index: what queries find entities by.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 
 use rusqlite::types::{ToSqlOutput, Value as Sql, ValueRef};
@@ -34,6 +35,29 @@ const CUT: u8 = 4;
 /// Names a property of a blueprint in the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PropertyKey(pub(super) i64);
+
+/// Properties that were looked up in one job of the writer: a large write asks for the same few again and again.
+#[derive(Debug, Default)]
+pub(super) struct PropertyCache {
+    known: RefCell<HashMap<BlueprintKey, HashMap<String, PropertyKey>>>,
+}
+
+impl PropertyCache {
+    fn find(&self, blueprint: BlueprintKey, name: &str) -> Option<PropertyKey> {
+        self.known.borrow().get(&blueprint)?.get(name).copied()
+    }
+
+    fn keep(&self, blueprint: BlueprintKey, name: &str, property: PropertyKey) {
+        let mut known = self.known.borrow_mut();
+        let of_blueprint = known.entry(blueprint).or_default();
+        of_blueprint.insert(name.to_owned(), property);
+    }
+
+    /// To be called wherever a property may lose its number: it is renamed or gone, or a write was undone.
+    pub(super) fn clear(&self) {
+        self.known.borrow_mut().clear();
+    }
+}
 
 /// A scalar as the index keeps it.
 #[derive(Clone, Debug, PartialEq)]
@@ -349,17 +373,11 @@ impl WriteTx<'_> {
     /// Puts what is derived from an entity in place of what was.
     pub(super) fn index_derived(
         &self,
+        blueprint: BlueprintKey,
         entity: EntityKey,
         before: &DerivedRow,
         after: &DerivedRow,
     ) -> Result<(), Error> {
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT blueprint_id FROM entity WHERE id = ?1")?;
-        let blueprint = statement.query_row([entity.0], |row| row.get(0).map(BlueprintKey));
-        let Some(blueprint) = blueprint.optional()? else {
-            return Ok(());
-        };
         for (name, value) in &after.properties {
             self.index_value(
                 blueprint,
@@ -387,15 +405,28 @@ impl WriteTx<'_> {
     }
 
     /// Takes what is derived from an entity into the index, where it was not before.
-    pub fn index_derived_anew(&self, entity: EntityKey) -> Result<(), Error> {
+    pub fn index_derived_anew(
+        &self,
+        blueprint: BlueprintKey,
+        entity: EntityKey,
+    ) -> Result<(), Error> {
         let derived = self.find_derived(entity)?;
-        self.index_derived(entity, &DerivedRow::default(), &derived)
+        self.index_derived(blueprint, entity, &DerivedRow::default(), &derived)
     }
 
     fn property(&self, blueprint: BlueprintKey, name: &str) -> Result<PropertyKey, Error> {
-        if let Some(property) = self.find_property(blueprint, name)? {
+        if let Some(property) = self.properties.find(blueprint, name) {
             return Ok(property);
         }
+        let property = match self.find_property(blueprint, name)? {
+            Some(property) => property,
+            None => self.insert_property(blueprint, name)?,
+        };
+        self.properties.keep(blueprint, name, property);
+        Ok(property)
+    }
+
+    fn insert_property(&self, blueprint: BlueprintKey, name: &str) -> Result<PropertyKey, Error> {
         self.connection
             .prepare_cached("INSERT INTO property_name (blueprint_id, name) VALUES (?1, ?2)")?
             .execute(params![blueprint.0, name])?;
@@ -404,6 +435,7 @@ impl WriteTx<'_> {
 
     /// Takes a property of a blueprint out of the index.
     pub fn forget_values(&self, blueprint: BlueprintKey, name: &str) -> Result<(), Error> {
+        self.properties.clear();
         if let Some(property) = self.find_property(blueprint, name)? {
             for sql in [
                 "DELETE FROM value WHERE property = ?1",
@@ -422,6 +454,7 @@ impl WriteTx<'_> {
         from: &str,
         to: &str,
     ) -> Result<(), Error> {
+        self.properties.clear();
         self.forget_values(blueprint, to)?;
         self.connection
             .prepare_cached(

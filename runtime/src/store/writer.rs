@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::Error;
 use super::audit::chain::Tail;
 use super::connection::{ReadTx, WriteTx};
+use super::value::PropertyCache;
 use crate::model::Timestamp;
 
 /// Writes that share one commit at most.
@@ -123,12 +124,14 @@ fn write_group(
         read: ReadTx { connection },
         now: Timestamp::now(),
         tail,
+        properties: PropertyCache::default(),
     };
     let before = tail.get();
     let mut next = 0;
     let mut anything = false;
     while let Some(job) = group.get_mut(next) {
         let kept = tail.get();
+        tx.properties.clear();
         if anything {
             connection.execute_batch("SAVEPOINT job").map_err(told)?;
             if !job.run(&tx) {

@@ -326,7 +326,7 @@ fn write(tx: &WriteTx<'_>, batch: &Batch) -> Result<(i64, i64), Error> {
                 background: batch.background,
                 origin: group.origins.get(&subject.key).copied(),
             };
-            if !tx.replace_derived(subject.key, &subject.new)? {
+            if !tx.replace_derived(group.plan.key, subject.key, &subject.old, &subject.new)? {
                 // Written while this was being made, or gone: in the first case, once more.
                 queue_pages(tx, group.plan.key, &[subject.key], &subject.dirty, rank)?;
                 continue;

@@ -12,7 +12,7 @@ use super::cause::Dirty;
 use super::facts::Facts;
 use super::graph::{CardPlan, Graph, Plan, card_field};
 use super::load;
-use super::mirror::mirror;
+use super::mirror::{Mirrored, mirror};
 use crate::catalog::Error;
 use crate::model::{Entity, Stamp, Stamped, Timestamp};
 use crate::store::{DerivedRow, EntityKey, ReadTx};
@@ -163,32 +163,42 @@ fn evaluate(
     show(results)
 }
 
-/// What is made of an entity while it is being written.
-pub(super) fn make_cheap(
+/// For each mirror of a blueprint, what became of it for some entities.
+pub(super) type AllMirrored = Vec<HashMap<EntityKey, Mirrored>>;
+
+/// Makes every mirror of some entities of a blueprint.
+pub(super) fn mirror_all(
     tx: &ReadTx<'_>,
+    plan: &Plan,
+    keys: &[EntityKey],
+) -> Result<AllMirrored, Error> {
+    let made = plan.mirrors.iter().map(|planned| mirror(tx, planned, keys));
+    Ok(made.collect::<Result<_, _>>()?)
+}
+
+/// What is made of an entity while it is being written; its mirrors where they may have become others.
+pub(super) fn make_cheap(
     plan: &Plan,
     key: EntityKey,
     entity: &Entity,
     old: &DerivedRow,
-    moved: bool,
+    mirrored: Option<&AllMirrored>,
     now: Timestamp,
 ) -> Result<DerivedRow, Error> {
     let mut new = old.clone();
     forget(plan, &mut new);
-    if moved {
-        for planned in &plan.mirrors {
-            match mirror(tx, planned, &[key])?.remove(&key) {
-                None => set(
-                    &mut new,
-                    &planned.name,
-                    planned.many.then(|| Value::Array(Vec::new())),
-                ),
-                Some(Ok(value)) => set(&mut new, &planned.name, Some(value)),
-                Some(Err(message)) => {
-                    new.properties.shift_remove(&planned.name);
-                    new.failures
-                        .insert(planned.name.clone(), Value::String(message));
-                }
+    for (planned, made) in plan.mirrors.iter().zip(mirrored.into_iter().flatten()) {
+        match made.get(&key) {
+            None => set(
+                &mut new,
+                &planned.name,
+                planned.many.then(|| Value::Array(Vec::new())),
+            ),
+            Some(Ok(value)) => set(&mut new, &planned.name, Some(value.clone())),
+            Some(Err(message)) => {
+                new.properties.shift_remove(&planned.name);
+                new.failures
+                    .insert(planned.name.clone(), Value::String(message.clone()));
             }
         }
     }

@@ -93,6 +93,7 @@ pub(in crate::catalog) fn write_all(
     let order = in_order(&kind, &batch.items);
     let mut items: Vec<_> = batch.items.into_iter().map(Some).collect();
     let mut outcomes: Vec<_> = items.iter().map(|_| None).collect();
+    let mut underived = Vec::with_capacity(items.len());
     for index in order {
         let (Some(item), Some(place)) = (
             items.get_mut(index).and_then(Option::take),
@@ -103,11 +104,20 @@ pub(in crate::catalog) fn write_all(
         *place = Some(match item {
             Ok(Item { request, plan }) => {
                 let identifier = request.id.to_string();
-                of_item(write.finish(&kind, request, plan), &identifier)?
+                let written = write.finish_underived(&kind, request, plan);
+                of_item(written, &identifier)?.map(|(written, rest)| {
+                    underived.push((index, rest));
+                    written
+                })
             }
             Err(refused) => Err(refused),
         });
     }
+    let written = underived.into_iter().filter_map(|(index, rest)| {
+        let outcome: Option<&Result<Written, _>> = outcomes.get(index)?.as_ref();
+        Some((outcome?.as_ref().ok()?, rest))
+    });
+    write.derive(written)?;
     Ok(outcomes.into_iter().flatten().collect())
 }
 

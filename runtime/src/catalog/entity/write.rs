@@ -12,7 +12,7 @@ use crate::catalog::kind::{Kind, Kinds};
 use crate::catalog::relation::{self, Missing, Resolved};
 use crate::catalog::{Error, Written, derived};
 use crate::model::{Actor, BlueprintId, Entity, EntityId, Stamp, Stamped};
-use crate::store::{EntityKey, EntityText, WriteTx};
+use crate::store::{BlueprintKey, EntityKey, EntityText, WriteTx};
 
 /// The surroundings of writes in one transaction, during which no blueprint changes.
 pub(in crate::catalog) struct Write<'a, 'tx> {
@@ -56,7 +56,10 @@ impl<'a, 'tx> Write<'a, 'tx> {
         kind: &Kind,
         request: Request,
     ) -> Result<Written, Error> {
-        self.carry_out(Plan::new(self.tx, kind, self.actor, request)?)
+        let plan = Plan::new(self.tx, kind, self.actor, request)?;
+        let (written, underived) = self.carry_out(plan)?;
+        self.derive([(&written, underived)])?;
+        Ok(written)
     }
 
     /// Carries out what was thought through on an earlier snapshot; thinks again where that no longer holds.
@@ -66,23 +69,57 @@ impl<'a, 'tx> Write<'a, 'tx> {
         request: Request,
         plan: Plan,
     ) -> Result<Written, Error> {
+        let (written, underived) = self.finish_underived(kind, request, plan)?;
+        self.derive([(&written, underived)])?;
+        Ok(written)
+    }
+
+    /// As [`Self::finish`], but for what is derived, which [`Self::derive`] has to make in the same transaction.
+    pub(in crate::catalog) fn finish_underived(
+        &self,
+        kind: &Kind,
+        request: Request,
+        plan: Plan,
+    ) -> Result<(Written, Option<Underived>), Error> {
         let now = self.tx.find_entity_revision(kind.key, &request.id)?;
         if plan.kind.is(kind) && plan.still_holds(now) {
             return self.carry_out(plan);
         }
-        self.write(kind, request)
+        self.carry_out(Plan::new(self.tx, kind, self.actor, request)?)
     }
 
-    fn carry_out(&self, mut plan: Plan) -> Result<Written, Error> {
+    /// Makes what is derived from entities that were just written, or queues it.
+    pub(in crate::catalog) fn derive<'w>(
+        &self,
+        written: impl IntoIterator<Item = (&'w Written, Option<Underived>)>,
+    ) -> Result<(), Error> {
+        let written: Vec<_> = written
+            .into_iter()
+            .filter_map(|(written, underived)| Some((&written.entity.value, underived?)))
+            .collect();
+        let changes: Vec<Change<'_>> = written
+            .iter()
+            .map(|(after, underived)| Change {
+                key: underived.key,
+                blueprint: underived.blueprint,
+                before: underived.before.as_ref(),
+                after: Some(after),
+            })
+            .collect();
+        derived::record(self.tx, &changes)
+    }
+
+    fn carry_out(&self, mut plan: Plan) -> Result<(Written, Option<Underived>), Error> {
         plan.refuse()?;
         if plan.is_unchanged()
             && let Some(found) = plan.before.take()
         {
             self.claim(&plan.kind, &found)?;
-            return Ok(Written {
+            let written = Written {
                 entity: found.entity,
                 created: false,
-            });
+            };
+            return Ok((written, None));
         }
         self.check_identifier(&plan)?;
         let resolved = relation::resolve(self, &plan.kind, &plan.after, plan.value_before())?;
@@ -92,7 +129,15 @@ impl<'a, 'tx> Write<'a, 'tx> {
         let key = self.save_row(&plan)?;
         self.save_edges(&plan, key, resolved)?;
         let created = plan.before.is_none();
-        let was = plan.before.map(|before| before.entity.stamp);
+        let (before, was) = plan
+            .before
+            .map(|before| (before.entity.value, before.entity.stamp))
+            .unzip();
+        let underived = Underived {
+            key,
+            blueprint: plan.kind.key,
+            before,
+        };
         let by = &self.actor.name;
         let (created_at, created_by) = was.map_or_else(
             || (self.tx.now, by.clone()),
@@ -105,13 +150,14 @@ impl<'a, 'tx> Write<'a, 'tx> {
             updated_by: by.clone(),
             datasource: self.actor.client.clone(),
         };
-        Ok(Written {
+        let written = Written {
             entity: Stamped {
                 value: plan.after,
                 stamp,
             },
             created,
-        })
+        };
+        Ok((written, Some(underived)))
     }
 
     /// An entity that is just as a program wants it is that program's from now on, and nothing else changes.
@@ -128,7 +174,7 @@ impl<'a, 'tx> Write<'a, 'tx> {
             before: entity,
             after: entity,
         };
-        derived::record(self.tx, &change)
+        derived::record(self.tx, &[change])
     }
 
     /// Refuses an identifier that another entity has.
@@ -160,7 +206,7 @@ impl<'a, 'tx> Write<'a, 'tx> {
         Ok(before.key)
     }
 
-    /// Writes the edges and what goes with the change, after [`Self::save_row`].
+    /// Writes the edges and what goes with the change, after [`Self::save_row`]; not what is derived from it.
     pub(in crate::catalog) fn save_edges(
         &self,
         plan: &Plan,
@@ -181,8 +227,16 @@ impl<'a, 'tx> Write<'a, 'tx> {
             before,
             after: Some(&plan.after),
         };
-        change.record(self.tx, self.actor)
+        change.record_itself(self.tx, self.actor)
     }
+}
+
+/// An entity that was written, and from which nothing was derived yet.
+#[derive(Debug)]
+pub(in crate::catalog) struct Underived {
+    key: EntityKey,
+    blueprint: BlueprintKey,
+    before: Option<Entity>,
 }
 
 /// Adds an entity of which only the identifier is known, because another one points at it.
