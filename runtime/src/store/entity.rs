@@ -429,7 +429,7 @@ impl WriteTx<'_> {
     /// Removes every edge from one entity to another.
     pub fn delete_edges_between(&self, source: EntityKey, target: EntityKey) -> Result<(), Error> {
         self.connection
-            .prepare_cached("DELETE FROM relation WHERE target_id = ?2 AND source_id = ?1")?
+            .prepare_cached("DELETE FROM relation WHERE +target_id = ?2 AND source_id = ?1")?
             .execute([source.0, target.0])?;
         Ok(())
     }

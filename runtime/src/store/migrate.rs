@@ -21,6 +21,7 @@ pub(super) const MAIN: &[&str] = &[
     include_str!("../../migrations/main/0007_derived.sql"),
     include_str!("../../migrations/main/0008_search.sql"),
     include_str!("../../migrations/main/0009_write.sql"),
+    include_str!("../../migrations/main/0010_walk.sql"),
 ];
 
 /// The formats of `logs.db`, oldest first.

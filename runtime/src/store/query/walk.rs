@@ -26,7 +26,7 @@ impl ReadTx<'_> {
         statement.bind(list_of_keys(to));
         statement.text(") AS t CROSS JOIN relation AS r ON r.target_id = t.value AND r.name = ");
         statement.bind(Sql::Text(name.to_owned()));
-        statement.text(" CROSS JOIN entity AS e ON e.id = r.source_id AND e.blueprint_id = ");
+        statement.text(" CROSS JOIN entity AS e INDEXED BY entity_by_blueprint ON e.id = r.source_id AND e.blueprint_id = ");
         statement.bind(Sql::Integer(blueprint.0));
         self.keys(statement)
     }
