@@ -12,7 +12,7 @@ use crate::catalog::query::{Searcher, parse_query, within};
 use crate::catalog::schema::join;
 use crate::catalog::{Error, Search, SearchLimits};
 use crate::model::{
-    Actor, BlueprintId, EntityId, Operand, Operator, Query, Rule, Timestamp, Violation,
+    Actor, BlueprintId, EntityId, Operand, Operator, Query, Rule, Subject, Timestamp, Violation,
 };
 use crate::store::{self, ReadTx};
 
@@ -188,9 +188,17 @@ fn check(query: &Query, path: &str, allowed: &[Operator], found: &mut Vec<Violat
         let path = format!("{path}/rules/{index}");
         match rule {
             Rule::Group(query) => check(query, &path, allowed, found),
-            Rule::Compare(compare) if compare.test.operand == Operand::Value(Value::Null) => {
+            Rule::Compare(compare) if is_null(&compare.test.operand) => {
                 let message = "must not be null: what is missing names no entity";
                 found.push(Violation::new(format!("{path}/value"), "type", message));
+            }
+            // Both may turn out to be nothing, or true of everything, for somebody.
+            Rule::Compare(compare)
+                if matches!(compare.subject, Subject::Context(_))
+                    || matches!(compare.test.operand, Operand::Context(_)) =>
+            {
+                let message = "only what is the same whoever asks may stand here";
+                found.push(Violation::new(path, "context", message));
             }
             Rule::Compare(compare)
                 if !compare.test.negated && allowed.contains(&compare.test.operator) => {}
@@ -204,6 +212,15 @@ fn check(query: &Query, path: &str, allowed: &[Operator], found: &mut Vec<Violat
                 found.push(Violation::new(path, "operator", message));
             }
         }
+    }
+}
+
+/// Whether something stands for what is missing, if only among others.
+fn is_null(operand: &Operand) -> bool {
+    match operand {
+        Operand::Value(Value::Array(values)) => values.contains(&Value::Null),
+        Operand::Value(value) => value.is_null(),
+        _ => false,
     }
 }
 

@@ -151,6 +151,20 @@ async fn only_queries_that_name_entities_stand_for_them() {
             "type",
         ),
         (
+            query("site", "in", json!(["a", null])),
+            "/identifier/rules/0/value",
+            "type",
+        ),
+        (
+            query(
+                "site",
+                "=",
+                json!({ "context": "user", "property": "nope" }),
+            ),
+            "/identifier/rules/0",
+            "context",
+        ),
+        (
             json!({ "combinator": "and", "rules": [] }),
             "/identifier/rules",
             "minItems",
