@@ -96,7 +96,12 @@ impl Reader {
     /// The next event, or `None` at the end, be it that of the token or of the server.
     async fn next(&mut self) -> Option<Result<Event, axum::Error>> {
         loop {
-            match tokio::time::timeout(HEARTBEAT, self.changes.next()).await {
+            let next = tokio::time::timeout(HEARTBEAT, self.changes.next()).await;
+            // Before every row, and after every silence.
+            if !self.may_read_on().await {
+                return None;
+            }
+            match next {
                 Ok(Ok(row)) => {
                     return Some(
                         Event::default()
@@ -106,18 +111,19 @@ impl Reader {
                     );
                 }
                 Ok(Err(error)) => return end(error.into()),
-                Err(_) => {
-                    // A deleted principal or an outdated token stops reading here.
-                    let actor = self.app.access.authenticate(&self.token).await.ok()?;
-                    // What a smaller role or other teams may see is for a new reader to ask.
-                    let is_less = self.reads_all && !actor.may(Permission::ReadPlugins);
-                    if is_less || actor.role != self.caller.role || actor.teams != self.caller.teams
-                    {
-                        return None;
-                    }
-                }
+                Err(_) => {}
             }
         }
+    }
+
+    /// Whether whoever reads may still do so: a deleted principal or an outdated token may not, and what a smaller role
+    /// or other teams may see is for a new reader to ask.
+    async fn may_read_on(&self) -> bool {
+        let Ok(actor) = self.app.access.authenticate(&self.token).await else {
+            return false;
+        };
+        let is_less = self.reads_all && !actor.may(Permission::ReadPlugins);
+        !is_less && actor.role == self.caller.role && actor.teams == self.caller.teams
     }
 }
 

@@ -294,3 +294,27 @@ async fn feed_gives_back_the_place_of_a_reader_that_left() {
     let response = app.router.clone().oneshot(open()).await.unwrap();
     assert_eq!(response.status(), 200);
 }
+
+#[tokio::test]
+async fn feed_ends_before_the_next_row_once_its_reader_is_gone() {
+    let (app, admin) = with_history().await;
+    let user = json!({"email": "eve@example.com", "role": "developer"});
+    let made = app.post("/v1/users", &admin, user).await.json();
+    let credential = json!({"clientId": made["clientId"], "clientSecret": made["clientSecret"]});
+    let token = app.post("/v1/auth/access_token", "", credential).await;
+    let token = token.json()["accessToken"].as_str().unwrap().to_owned();
+    let open = request(
+        Method::GET,
+        "/v1/events?after=0&blueprint=Service",
+        &token,
+        None,
+    );
+    let response = app.router.clone().oneshot(open).await.unwrap();
+    assert_eq!(response.status(), 200);
+    let mut body = response.into_body().into_data_stream();
+    assert!(body.next().await.unwrap().is_ok());
+    let gone = request(Method::DELETE, "/v1/users/eve@example.com", &admin, None);
+    assert!(app.send(gone).await.status.is_success());
+    // There are rows that it has not seen.
+    assert!(body.next().await.is_none());
+}
