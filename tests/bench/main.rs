@@ -1,7 +1,8 @@
 //! `cargo bench`: what the portal costs, each figure beside the same thing done without it, in the same run.
 //!
-//! All that is measured is the demo: its plugins are built and installed once, its data folder is then opened by a
-//! portal in a process of its own, and by the sandbox alone in this one.
+//! Plugins are measured with the demo: its plugins are built and installed once, its data folder is then opened by a
+//! portal in a process of its own, and by the sandbox alone in this one. The catalog is measured with generated ones:
+//! `cargo bench -- catalog` is that alone, and `GOLDENPATH_BENCH_ENTITIES=10000,100000` says how large they are.
 
 #![expect(
     clippy::unwrap_used,
@@ -10,6 +11,8 @@
 )]
 
 mod bare;
+mod catalog;
+mod growth;
 mod http;
 mod process;
 mod sandbox;
@@ -29,6 +32,9 @@ use table::{Figure, Pair, Table, Target};
 /// Where plugins are compiled: the target folder of this build may be in use.
 const TARGET: &str = env!("CARGO_TARGET_TMPDIR");
 
+/// The argument that leaves out all but the catalog.
+const CATALOG: &str = "catalog";
+
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     // The portal that is measured, each process that it starts, and the server beside it are this very program: so
@@ -37,18 +43,32 @@ fn main() -> ExitCode {
     let is_bench = arguments.iter().any(|argument| argument == "--bench");
     if !is_bench && arguments.get(1).is_some_and(is_command) {
         if arguments[1] == server::ARGUMENT {
-            server::serve(Path::new(&arguments[2]), Path::new(&arguments[3]));
+            server::serve(Path::new(&arguments[2]), arguments.get(3).map(Path::new));
             return ExitCode::SUCCESS;
         }
         return goldenpath::cli::main(arguments);
     }
+    let program = std::env::current_exe().unwrap();
+    let filter = arguments.get(1).filter(|argument| is_command(argument));
+    if filter.is_none_or(|filter| filter != CATALOG) {
+        measure_plugins(&program);
+    }
+    if filter.is_none_or(|filter| filter == CATALOG) {
+        print(
+            &catalog::measure(&program),
+            "Each beside its raw operation in turns",
+        );
+    }
+    ExitCode::SUCCESS
+}
+
+fn measure_plugins(program: &Path) {
     let mut criterion = Criterion::default()
         .sample_size(table::SAMPLES)
         .configure_from_args();
     let mut table = Table::default();
 
-    let program = std::env::current_exe().unwrap();
-    let mut portal = Portal::demo(&program, &plugins());
+    let mut portal = Portal::demo(program, &plugins());
     // Compiles the components, so that from here on the cache is warm.
     http::scaffold(portal.admin(), "warm-up");
     let answer = portal.folder().join("answer.json");
@@ -68,13 +88,12 @@ fn main() -> ExitCode {
     );
 
     criterion.final_summary();
-    print(&table);
-    ExitCode::SUCCESS
+    print(&table, &format!("Medians of {} samples", table::SAMPLES));
 }
 
 #[expect(clippy::print_stdout, reason = "the table is what the program is for")]
-fn print(table: &Table) {
-    println!("\n{table}\n{}", machine());
+fn print(table: &impl std::fmt::Display, how: &str) {
+    println!("\n{table}\n{how}; {}", machine());
 }
 
 /// What the figures depend on beside the code.
@@ -82,8 +101,7 @@ fn machine() -> String {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let memory = proc("meminfo", 1).parse().unwrap_or(0.0) / 1024.0 / 1024.0;
     format!(
-        "Medians of {} samples; {cores} cores, {memory:.0} GiB, load {}.",
-        table::SAMPLES,
+        "{cores} cores, {memory:.0} GiB, load {}.",
         proc("loadavg", 0)
     )
 }

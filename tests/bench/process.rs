@@ -72,7 +72,7 @@ fn check_health(url: &str) {
 
 /// Memory of a process as the kernel counts it.
 #[expect(clippy::disallowed_methods, reason = "the kernel's own account")]
-fn memory(process: u32) -> Option<Figure> {
+pub(crate) fn memory(process: u32) -> Option<Figure> {
     let account = std::fs::read_to_string(format!("/proc/{process}/smaps_rollup")).ok()?;
     let line = account.lines().find_map(|line| line.strip_prefix("Rss:"))?;
     let kib: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;

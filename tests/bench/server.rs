@@ -13,10 +13,11 @@ use tokio::net::TcpListener;
 
 use crate::bare::BareHost;
 
-/// The argument that makes this program the server; the compiled component and the answer to every run follow.
+/// The argument that makes this program the server; the answer follows, and then the compiled component where one is
+/// to be called.
 pub(crate) const ARGUMENT: &str = "bare-server";
 
-/// The route that only reads a body and answers.
+/// The route that answers, to a POST after it has read the body.
 pub(crate) const ANSWER: &str = "/answer";
 
 /// The route that calls the plugin, and then answers.
@@ -30,11 +31,20 @@ pub(crate) struct BareServer {
 
 impl BareServer {
     /// Starts one; it returns as soon as that listens.
-    #[expect(clippy::disallowed_methods, reason = "the process is what is measured")]
     pub(crate) fn start(compiled: &Path, answer: &Path) -> Self {
+        Self::launch(&[answer, compiled])
+    }
+
+    /// Starts one that only answers, without wasmtime.
+    pub(crate) fn answering(answer: &Path) -> Self {
+        Self::launch(&[answer])
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the process is what is measured")]
+    fn launch(files: &[&Path]) -> Self {
         let mut process = Command::new(std::env::current_exe().unwrap())
             .arg(ARGUMENT)
-            .args([compiled, answer])
+            .args(files)
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -62,22 +72,22 @@ impl Drop for BareServer {
 }
 
 struct Bare {
-    host: BareHost,
+    host: Option<BareHost>,
     answer: Value,
 }
 
 /// Serves until it is killed.
 #[expect(clippy::print_stdout, reason = "where it listens")]
 #[expect(clippy::disallowed_methods, reason = "a file of the benchmark's own")]
-pub(crate) fn serve(compiled: &Path, answer: &Path) {
+pub(crate) fn serve(answer: &Path, compiled: Option<&Path>) {
     let answer = serde_json::from_slice(&std::fs::read(answer).unwrap()).unwrap();
     let bare = Arc::new(Bare {
-        host: BareHost::load(compiled),
+        host: compiled.map(BareHost::load),
         answer,
     });
     let router = Router::new()
         .route("/health", get(|| async { Json(json!({"ok": true})) }))
-        .route(ANSWER, post(say))
+        .route(ANSWER, post(say).get(tell))
         .route(CALL, post(call))
         .with_state(bare);
     tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -92,9 +102,13 @@ async fn say(State(bare): State<Arc<Bare>>, Json(body): Json<Value>) -> Json<Val
     Json(bare.answer.clone())
 }
 
+async fn tell(State(bare): State<Arc<Bare>>) -> Json<Value> {
+    Json(bare.answer.clone())
+}
+
 async fn call(State(bare): State<Arc<Bare>>, Json(body): Json<Value>) -> Json<Value> {
     let input = body["properties"].to_string();
-    let output = bare.host.call("hello", &input).await;
+    let output = bare.host.as_ref().unwrap().call("hello", &input).await;
     let mut answer = bare.answer.clone();
     answer["run"]["output"] = serde_json::from_str(&output).unwrap();
     Json(answer)

@@ -21,6 +21,8 @@ pub(crate) enum Figure {
     Seconds(f64),
     /// Shown in KiB or MiB.
     Bytes(f64),
+    /// Things in a second.
+    Rate(f64),
 }
 
 /// What a figure is held against.
@@ -28,8 +30,35 @@ pub(crate) enum Figure {
 pub(crate) enum Target {
     /// Our own figure is at most this.
     AtMost(Figure),
+    /// Our own figure is at least this.
+    AtLeast(Figure),
     /// Our own figure is at most so many times the raw one.
     Ratio(f64),
+    /// Our own figure is at least this part of the raw one.
+    Share(f64),
+}
+
+/// What half of all requests stayed below, and what all but a hundredth did.
+#[derive(Clone, Copy)]
+pub(crate) struct Percentiles {
+    pub(crate) p50: Figure,
+    pub(crate) p99: Figure,
+}
+
+impl Percentiles {
+    pub(crate) fn of(mut times: Vec<Duration>) -> Option<Self> {
+        times.sort_unstable();
+        let at = |part: f64| {
+            // The smallest that so large a part of all does not exceed.
+            let rank = (times.len() as f64 * part).ceil() as usize;
+            let time = times.get(rank.saturating_sub(1))?;
+            Some(Figure::Seconds(time.as_secs_f64()))
+        };
+        Some(Self {
+            p50: at(0.5)?,
+            p99: at(0.99)?,
+        })
+    }
 }
 
 /// A figure of ours beside the same thing done without us.
@@ -46,6 +75,21 @@ impl Pair {
             .zip(raw)
             .map(|(ours, raw)| ours.amount() / raw.amount());
         Self { ours, raw, ratio }
+    }
+
+    pub(crate) fn ours(&self) -> Option<Figure> {
+        self.ours
+    }
+}
+
+impl fmt::Display for Pair {
+    /// In one cell, where a table has no column of its own for the raw figure.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.ours, self.raw, self.ratio) {
+            (Some(ours), Some(raw), Some(ratio)) => write!(f, "{ours} (raw {raw}, {ratio:.2}×)"),
+            (Some(ours), ..) => ours.fmt(f),
+            _ => write!(f, "–"),
+        }
     }
 }
 
@@ -71,28 +115,39 @@ impl fmt::Display for Table {
     /// In Markdown, as the README has it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let head = ["measure", "ours", "raw", "ratio", "target"].map(str::to_owned);
-        let mut widths = head.each_ref().map(|cell| cell.chars().count());
-        for row in &self.rows {
-            for (width, cell) in widths.iter_mut().zip(row) {
-                *width = (*width).max(cell.chars().count());
-            }
-        }
-        let line = |f: &mut fmt::Formatter<'_>, row: &[String; 5]| {
-            for (cell, width) in row.iter().zip(widths) {
-                write!(f, "| {cell:width$} ")?;
-            }
-            writeln!(f, "|")
-        };
-        line(f, &head)?;
-        line(f, &widths.map(|width| "-".repeat(width)))?;
-        self.rows.iter().try_for_each(|row| line(f, row))
+        let rows: Vec<&[String]> = self.rows.iter().map(<[String; 5]>::as_slice).collect();
+        write_markdown(f, &head, &rows)
     }
 }
 
+/// Writes a table in Markdown, its columns straight.
+pub(crate) fn write_markdown(
+    f: &mut fmt::Formatter<'_>,
+    head: &[String],
+    rows: &[&[String]],
+) -> fmt::Result {
+    let mut widths: Vec<usize> = head.iter().map(|cell| cell.chars().count()).collect();
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(*row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let line = |f: &mut fmt::Formatter<'_>, row: &[String]| {
+        for (cell, width) in row.iter().zip(&widths) {
+            write!(f, "| {cell:width$} ", width = *width)?;
+        }
+        writeln!(f, "|")
+    };
+    line(f, head)?;
+    let rule: Vec<String> = widths.iter().map(|width| "-".repeat(*width)).collect();
+    line(f, &rule)?;
+    rows.iter().try_for_each(|row| line(f, row))
+}
+
 impl Figure {
-    fn amount(self) -> f64 {
+    pub(crate) fn amount(self) -> f64 {
         match self {
-            Self::Seconds(amount) | Self::Bytes(amount) => amount,
+            Self::Seconds(amount) | Self::Bytes(amount) | Self::Rate(amount) => amount,
         }
     }
 }
@@ -105,25 +160,45 @@ impl fmt::Display for Figure {
             Self::Seconds(s) => write!(f, "{s:.2} s"),
             Self::Bytes(b) if b < 1024.0 * 1024.0 => write!(f, "{:.1} KiB", b / 1024.0),
             Self::Bytes(b) => write!(f, "{:.1} MiB", b / 1024.0 / 1024.0),
+            Self::Rate(r) => write!(f, "{r:.0}/s"),
         }
     }
 }
 
 impl Target {
     fn verdict(self, ours: Option<Figure>, ratio: Option<f64>) -> String {
-        let (bound, met) = match self {
-            Self::AtMost(most) => (
-                most.to_string(),
-                ours.map(|ours| ours.amount() <= most.amount()),
-            ),
-            Self::Ratio(most) => (format!("{most}×"), ratio.map(|ratio| ratio <= most)),
-        };
-        let word = match met {
+        let word = match self.is_met(ours, ratio) {
             Some(true) => "met",
             Some(false) => "MISSED",
             None => "not measured",
         };
-        format!("≤ {bound} {word}")
+        format!("{self} {word}")
+    }
+
+    /// Whether a figure, and its ratio to the raw one, are as wanted. `None` where they were not measured.
+    fn is_met(self, ours: Option<Figure>, ratio: Option<f64>) -> Option<bool> {
+        match self {
+            Self::AtMost(most) => ours.map(|ours| ours.amount() <= most.amount()),
+            Self::AtLeast(least) => ours.map(|ours| ours.amount() >= least.amount()),
+            Self::Ratio(most) => ratio.map(|ratio| ratio <= most),
+            Self::Share(least) => ratio.map(|ratio| ratio >= least),
+        }
+    }
+
+    /// As [`Self::is_met`], of a pair.
+    pub(crate) fn is_met_by(self, pair: &Pair) -> Option<bool> {
+        self.is_met(pair.ours, pair.ratio)
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AtMost(most) => write!(f, "≤ {most}"),
+            Self::AtLeast(least) => write!(f, "≥ {least}"),
+            Self::Ratio(most) => write!(f, "≤ {most}×"),
+            Self::Share(least) => write!(f, "≥ {least}×"),
+        }
     }
 }
 

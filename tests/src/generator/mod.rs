@@ -10,7 +10,7 @@ mod words;
 
 use serde_json::{Value, json};
 
-use random::Random;
+pub use random::Random;
 
 /// What is made, in the order in which it has to be written: each kind points only at kinds before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -2,12 +2,13 @@
 
 /// A stream of numbers for one thing.
 #[derive(Clone, Debug)]
-pub(super) struct Random {
+pub struct Random {
     state: u64,
 }
 
 impl Random {
-    pub(super) fn new(seed: u64, kind: u64, index: u64) -> Self {
+    /// The stream of the thing at a place of a kind.
+    pub fn new(seed: u64, kind: u64, index: u64) -> Self {
         let mut random = Self { state: seed };
         for part in [kind, index] {
             random.state = random.next() ^ part.wrapping_mul(0x9E37_79B9_7F4A_7C15);
@@ -16,7 +17,7 @@ impl Random {
     }
 
     /// Steele, Lea and Flood's `SplitMix64`.
-    pub(super) fn next(&mut self) -> u64 {
+    fn next(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.state;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -25,7 +26,7 @@ impl Random {
     }
 
     /// A number below a bound.
-    pub(super) fn below(&mut self, bound: u64) -> u64 {
+    pub fn below(&mut self, bound: u64) -> u64 {
         // The bias is below what anybody could see: bounds are small.
         self.next() % bound.max(1)
     }
