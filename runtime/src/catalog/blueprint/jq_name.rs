@@ -1,21 +1,48 @@
 //! Names of properties and relations within jq text.
 
 /// Gives `.properties.from` and `.properties["from"]` (or `.relations…`) another name, wherever they stand outside of
-/// strings. Names that are put together while the text runs are beyond this; nobody can follow those.
+/// texts and comments; what is put into a text by `\(…)` is outside of it. Names that are put together while the filter
+/// runs, and `.properties` that goes elsewhere first, are beyond this.
 pub(super) fn rename(text: &str, within: &str, from: &str, to: &str) -> String {
     let mut renamed = String::with_capacity(text.len());
     let mut rest = text;
+    let mut in_text = false;
+    // For each `\(` that is open, the parentheses that are open in it.
+    let mut open: Vec<usize> = Vec::new();
     while let Some(c) = rest.chars().next() {
-        if let Some((length, replacement)) = match_at(&renamed, rest, within, from, to) {
+        let found = (!in_text).then(|| match_at(&renamed, rest, within, from, to));
+        if let Some((length, replacement)) = found.flatten() {
             renamed.push_str(&replacement);
             rest = rest.get(length..).unwrap_or_default();
             continue;
         }
-        let length = if c == '"' {
-            string_length(rest)
-        } else {
-            c.len_utf8()
-        };
+        let mut length = c.len_utf8();
+        match (in_text, c) {
+            (true, '\\') => {
+                let escaped = rest.chars().nth(1);
+                length += escaped.map_or(0, char::len_utf8);
+                if escaped == Some('(') {
+                    open.push(0);
+                    in_text = false;
+                }
+            }
+            (_, '"') => in_text = !in_text,
+            (false, '#') => length = rest.find('\n').unwrap_or(rest.len()),
+            (false, '(') => {
+                if let Some(depth) = open.last_mut() {
+                    *depth += 1;
+                }
+            }
+            (false, ')') => match open.last_mut() {
+                Some(0) => {
+                    open.pop();
+                    in_text = true;
+                }
+                Some(depth) => *depth -= 1,
+                None => {}
+            },
+            _ => {}
+        }
         let (done, left) = rest.split_at_checked(length).unwrap_or((rest, ""));
         renamed.push_str(done);
         rest = left;
@@ -60,20 +87,6 @@ fn is_plain(name: &str) -> bool {
         && !name.starts_with(|c: char| c.is_ascii_digit())
 }
 
-/// Bytes of the string that a text begins with, its quotation marks included.
-fn string_length(text: &str) -> usize {
-    let mut escaped = false;
-    for (offset, c) in text.char_indices().skip(1) {
-        match c {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            '"' => return offset + 1,
-            _ => {}
-        }
-    }
-    text.len()
-}
-
 #[cfg(test)]
 mod tests {
     use super::rename;
@@ -101,6 +114,18 @@ mod tests {
                 "\"größe\" + .properties.level",
             ),
             ("\"open .properties.tier", "\"open .properties.tier"),
+            (
+                r#""t-\(.properties.tier) \((1) + .properties.tier)" + .properties.tier"#,
+                r#""t-\(.properties.level) \((1) + .properties.level)" + .properties.level"#,
+            ),
+            (
+                r#""\("in \(.properties.tier)") .properties.tier""#,
+                r#""\("in \(.properties.level)") .properties.tier""#,
+            ),
+            (
+                "1 # \" .properties.tier\n+ .properties.tier",
+                "1 # \" .properties.tier\n+ .properties.level",
+            ),
         ] {
             assert_eq!(
                 rename(text, "properties", "tier", "level"),
