@@ -265,6 +265,8 @@ pub(super) fn check_delete(actor: &Actor, kind: &Kind, entity: &Entity) -> Resul
     if !is_bound(actor) {
         return Ok(());
     }
+    // What may not be seen may not be made to go either: it could be put there anew, as whatever one likes.
+    check_read(actor, kind, entity)?;
     let permissions = &kind.parts.permissions;
     check_right(actor, permissions, EntityRight::Unregister, entity)
 }
@@ -296,6 +298,18 @@ pub(super) fn list_visible(
             visible.truncate(limit);
             return Ok(visible);
         }
+    }
+}
+
+/// Refuses what is about all entities of a blueprint to whoever may not see every one of them.
+pub(super) fn check_read_all(actor: &Actor, kind: &Kind) -> Result<(), Error> {
+    let blueprint = &kind.blueprint().identifier;
+    match ReadScope::of(actor, kind) {
+        ReadScope::All => Ok(()),
+        ReadScope::Owned => Err(Error::Forbidden(format!(
+            "you may not do that to all entities of blueprint `{blueprint}`: its permissions show you some of them only; ask an administrator"
+        ))),
+        ReadScope::Nothing => Err(refuse_all(blueprint)),
     }
 }
 

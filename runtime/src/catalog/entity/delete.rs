@@ -96,6 +96,7 @@ pub(in crate::catalog) fn delete_all_of(
     limit: usize,
 ) -> Result<usize, Error> {
     let kind = kinds.load(tx, blueprint)?;
+    permission::check_read_all(actor, &kind)?;
     let ids = tx.list_identifiers(kind.key, None, limit)?;
     for id in &ids {
         let Some(found) = find(tx, &kind, id)? else {
@@ -230,6 +231,7 @@ fn remove_all(
     key: EntityKey,
 ) -> Result<(), Error> {
     let refused = too_many(&root);
+    let root_name = name(&root.blueprint, &root.identifier);
     let mut doomed = HashMap::from([(key, (kind.key, root))]);
     let mut order = vec![key];
     let mut next = 0;
@@ -244,6 +246,8 @@ fn remove_all(
             }
             let kind = kinds.load(tx, &edge.blueprint)?;
             if let Some(found) = find(tx, &kind, &edge.identifier)? {
+                permission::check_read(actor, &kind, &found.entity.value)
+                    .map_err(|_| out_of_sight(root_name.as_str()))?;
                 permission::check_delete(actor, &kind, &found.entity.value)?;
                 team::check_delete(tx, &found.entity.value)?;
                 doomed.insert(found.key, (kind.key, found.entity.value));
@@ -268,6 +272,13 @@ fn remove_all(
         }
     }
     Ok(())
+}
+
+/// Refuses to take along what whoever asks may not see, without a word on what that is.
+fn out_of_sight(target: &str) -> Error {
+    Error::Forbidden(format!(
+        "you may not delete what depends on {target}: there are entities among it that you may not see; ask an administrator"
+    ))
 }
 
 fn too_many(target: &Entity) -> Error {

@@ -137,7 +137,10 @@ async fn each_right_is_held_to() {
             .await
     };
     assert!(is_forbidden(delete(&ann, "b").await));
-    assert!(!is_forbidden(delete(&sam, "b").await));
+    // Whoever may delete it may not do so unseen.
+    assert!(is_forbidden(delete(&sam, "b").await));
+    let seeing = engineer("sam", &["sre", "orders"]);
+    assert!(!is_forbidden(delete(&seeing, "b").await));
 
     let read = async |actor: &Actor| {
         let found = fixture
@@ -276,4 +279,46 @@ async fn permissions_that_make_no_sense_are_told_where() {
         .await
         .unwrap();
     assert_eq!(fixture.audit().await[0].resource, "blueprint_permissions");
+}
+
+#[tokio::test]
+async fn nobody_deletes_what_they_may_not_see() {
+    let fixture = Fixture::with_services().await;
+    for (name, spare) in [("a", None), ("b", Some("a"))] {
+        let entity = json!({ "identifier": name, "properties": { "language": "go" },
+                             "relations": { "system": "Cart", "spare": spare } });
+        fixture.put("Service", entity).await.unwrap();
+    }
+    permit(&fixture, json!({ "read": { "roles": ["admin"] } }))
+        .await
+        .unwrap();
+    let pat = &somebody("pat", Role::PlatformEngineer, &["sre"]);
+    let (service, a) = (id("Service"), entity_id("a"));
+    let catalog = &fixture.catalog;
+    for dependents in [Dependents::Keep, Dependents::Delete] {
+        let deleted = catalog.delete_entity(pat, &service, &a, dependents);
+        assert!(is_forbidden(deleted.await));
+        let many = catalog.delete_entities(pat, &service, vec![a.clone()], dependents);
+        let outcome = many.await.unwrap().swap_remove(0);
+        assert!(is_forbidden(outcome.map_err(|refused| refused.error)));
+    }
+    // Nor by way of what they see: the system, on which all services depend.
+    let cart = entity_id("Cart");
+    let along = catalog
+        .delete_entity(pat, &id("System"), &cart, Dependents::Delete)
+        .await;
+    match along {
+        Err(Error::Forbidden(message)) => assert!(!message.contains("Service"), "{message}"),
+        other => panic!("{other:?}"),
+    }
+    let pruned = {
+        let (catalog, pat) = (catalog.clone(), pat.clone());
+        let doomed = [(service.clone(), a.clone())];
+        let pruned = fixture
+            .store
+            .write(move |tx| catalog.prune_in(tx, &pat, &[], &doomed));
+        pruned.await
+    };
+    assert!(is_forbidden(pruned));
+    assert!(fixture.entity("Service", "a").await.is_some());
 }
