@@ -260,6 +260,19 @@ pub(super) fn check_write(actor: &Actor, plan: &Plan) -> Result<(), Error> {
     Ok(())
 }
 
+/// Refuses to add an entity where the permissions of the blueprint do not allow it.
+pub(super) fn check_register(actor: &Actor, kind: &Kind, entity: &Entity) -> Result<(), Error> {
+    if !is_bound(actor) {
+        return Ok(());
+    }
+    check_right(
+        actor,
+        &kind.parts.permissions,
+        EntityRight::Register,
+        entity,
+    )
+}
+
 /// Refuses a deletion that the permissions of the blueprint do not allow.
 pub(super) fn check_delete(actor: &Actor, kind: &Kind, entity: &Entity) -> Result<(), Error> {
     if !is_bound(actor) {

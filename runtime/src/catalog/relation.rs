@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use super::entity::Write;
 use super::kind::Kind;
 use super::schema::join;
-use super::{Error, entity};
+use super::{Error, entity, permission};
 use crate::model::{BlueprintId, Entity, EntityId, RelationDefinition, RelationValue, Violation};
 use crate::store::EntityKey;
 
@@ -189,6 +189,8 @@ pub(super) fn resolve(
                 } else if let Some(key) = write.tx.find_entity_key(target.key, id)? {
                     targets.push(Target::Known(key));
                 } else if write.missing == Missing::Create && !is_system(&definition.target) {
+                    // Before the first row is touched: whoever may not add it must not do so by the way either.
+                    permission::check_register(write.actor, &target, &entity::bare(&target, id))?;
                     targets.push(Target::New(target.clone(), id.clone()));
                 } else {
                     let path = join("/relations", name);

@@ -19,7 +19,7 @@ pub(super) use bulk::{prepare, write_all};
 pub(super) use delete::{delete, delete_all_of, delete_many, delete_person};
 pub(super) use lookup::{Lookup, asks};
 pub(super) use plan::{People, Plan, Request};
-pub(super) use write::{Write, insert_bare};
+pub(super) use write::{Write, bare, insert_bare};
 
 /// An entity in words, for messages.
 pub(super) fn name(blueprint: &BlueprintId, id: &EntityId) -> String {

@@ -239,14 +239,9 @@ pub(in crate::catalog) struct Underived {
     before: Option<Entity>,
 }
 
-/// Adds an entity of which only the identifier is known, because another one points at it.
-pub(in crate::catalog) fn insert_bare(
-    tx: &WriteTx<'_>,
-    actor: &Actor,
-    kind: &Kind,
-    id: &EntityId,
-) -> Result<EntityKey, Error> {
-    let entity = Entity {
+/// An entity of which only the identifier is known.
+pub(in crate::catalog) fn bare(kind: &Kind, id: &EntityId) -> Entity {
+    Entity {
         identifier: id.clone(),
         title: None,
         icon: None,
@@ -255,7 +250,17 @@ pub(in crate::catalog) fn insert_bare(
         properties: Map::new(),
         relations: relation::compose(kind, None, None, &mut Vec::new()),
         scorecards: Map::new(),
-    };
+    }
+}
+
+/// Adds an entity of which only the identifier is known, because another one points at it.
+pub(in crate::catalog) fn insert_bare(
+    tx: &WriteTx<'_>,
+    actor: &Actor,
+    kind: &Kind,
+    id: &EntityId,
+) -> Result<EntityKey, Error> {
+    let entity = bare(kind, id);
     let key = tx.insert_entity(kind.key, &entity, &EntityText::new(&entity)?, actor)?;
     let change = Change {
         key,

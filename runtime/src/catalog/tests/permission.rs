@@ -322,3 +322,39 @@ async fn nobody_deletes_what_they_may_not_see() {
     assert!(is_forbidden(pruned));
     assert!(fixture.entity("Service", "a").await.is_some());
 }
+
+#[tokio::test]
+async fn a_missing_target_is_made_only_by_whoever_may_add_it() {
+    let mut fixture = Fixture::with_services().await;
+    let patch = json!({ "entities": { "register": { "users": ["ann@example.com"] } } });
+    fixture
+        .catalog
+        .patch_permissions(
+            &fixture.actor,
+            &id("System"),
+            parse_permissions(patch).unwrap(),
+        )
+        .await
+        .unwrap();
+    let entity = json!({ "identifier": "a", "properties": { "language": "go" }, "relations": { "system": "New" } });
+    let options = WriteOptions {
+        create_missing_targets: true,
+        ..WriteOptions::default()
+    };
+    fixture.actor = somebody("pat", Role::PlatformEngineer, &[]);
+    let refused = fixture.write_with("Service", entity.clone(), WriteMode::Merge, options);
+    assert!(is_forbidden(refused.await));
+    let (service, many) = (id("Service"), vec![entity.clone()]);
+    let many =
+        fixture
+            .catalog
+            .write_entities(&fixture.actor, &service, many, WriteMode::Merge, options);
+    let outcome = many.await.unwrap().swap_remove(0);
+    assert!(is_forbidden(outcome.map_err(|refused| refused.error)));
+    assert!(fixture.entity("Service", "a").await.is_none());
+    assert!(fixture.entity("System", "New").await.is_none());
+    fixture.actor = somebody("ann@example.com", Role::PlatformEngineer, &[]);
+    let allowed = fixture.write_with("Service", entity, WriteMode::Merge, options);
+    assert!(!is_forbidden(allowed.await));
+    assert!(fixture.entity("System", "New").await.is_some());
+}
