@@ -260,6 +260,12 @@ pub(super) fn check_write(actor: &Actor, plan: &Plan) -> Result<(), Error> {
     Ok(())
 }
 
+/// Whether the permissions of the blueprint let somebody change an entity.
+pub(super) fn may_update(actor: &Actor, kind: &Kind, entity: &Entity) -> bool {
+    let grant = kind.parts.permissions.stated(EntityRight::Update);
+    !is_bound(actor) || grant.is_none_or(|grant| grant.includes(actor, &entity.team))
+}
+
 /// Refuses to add an entity where the permissions of the blueprint do not allow it.
 pub(super) fn check_register(actor: &Actor, kind: &Kind, entity: &Entity) -> Result<(), Error> {
     if !is_bound(actor) {

@@ -10,7 +10,7 @@ use super::{Found, Plan, Request, name};
 use crate::catalog::change::Change;
 use crate::catalog::kind::{Kind, Kinds};
 use crate::catalog::relation::{self, Missing, Resolved};
-use crate::catalog::{Error, Written, derived};
+use crate::catalog::{Error, Written, derived, permission};
 use crate::model::{Actor, BlueprintId, Entity, EntityId, Stamp, Stamped};
 use crate::store::{BlueprintKey, EntityKey, EntityText, WriteTx};
 
@@ -160,14 +160,25 @@ impl<'a, 'tx> Write<'a, 'tx> {
         Ok((written, Some(underived)))
     }
 
-    /// An entity that is just as a program wants it is that program's from now on, and nothing else changes.
+    /// An entity that is just as a program wants it is that program's from now on, where the program may change it;
+    /// nothing else changes.
     pub(in crate::catalog) fn claim(&self, kind: &Kind, found: &Found) -> Result<(), Error> {
         if self.actor.client.is_none() || self.actor.client == found.entity.stamp.datasource {
             return Ok(());
         }
-        self.tx
-            .update_datasource(found.key, self.actor.client.as_deref())?;
-        let entity = Some(&found.entity.value);
+        let entity = &found.entity.value;
+        if !permission::may_update(self.actor, kind, entity) {
+            return Ok(());
+        }
+        let client = self.actor.client.as_deref();
+        self.tx.update_datasource(found.key, client)?;
+        self.tx.insert_claim_audit(
+            self.actor,
+            found.key,
+            entity,
+            [found.entity.stamp.datasource.as_deref(), client],
+        )?;
+        let entity = Some(entity);
         let change = Change {
             key: found.key,
             blueprint: kind.key,

@@ -214,7 +214,7 @@ async fn a_program_finds_what_it_wrote_last() {
 }
 
 #[tokio::test]
-async fn an_entity_that_is_as_it_should_be_is_claimed_without_a_trace() {
+async fn an_entity_that_is_as_it_should_be_is_claimed_and_the_log_says_by_which_program() {
     let mut fixture = Fixture::with_services().await;
     fixture.actor.client = Some("one".to_owned());
     let first = fixture.service("a").await;
@@ -222,8 +222,36 @@ async fn an_entity_that_is_as_it_should_be_is_claimed_without_a_trace() {
     fixture.actor.client = Some("two".to_owned());
     let again = fixture.service("a").await;
     assert_eq!(again.entity, first.entity);
+    let audit = fixture.audit().await;
+    assert_eq!(audit.len(), rows + 1);
+    let told = &audit[0];
+    assert_eq!(told.resource, "entity");
+    assert_eq!(told.before.as_ref().unwrap()["datasource"], "one");
+    assert_eq!(told.after.as_ref().unwrap()["datasource"], "two");
+    fixture.service("a").await;
+    assert_eq!(fixture.audit().await.len(), rows + 1);
+
+    // Whoever may not change it does not take it over by leaving it as it is.
+    let patch = json!({ "entities": { "update": { "roles": ["admin"] } } });
+    fixture
+        .catalog
+        .patch_permissions(
+            &fixture.actor,
+            &id("Service"),
+            parse_permissions(patch).unwrap(),
+        )
+        .await
+        .unwrap();
+    let rows = fixture.audit().await.len();
+    fixture.actor = Actor {
+        role: crate::model::Role::PlatformEngineer,
+        origin: crate::model::Origin::Api,
+        client: Some("three".to_owned()),
+        ..fixture.actor
+    };
+    assert!(!fixture.service("a").await.created);
     assert_eq!(fixture.audit().await.len(), rows);
-    for (prefix, count) in [("one", 0), ("two", 1)] {
+    for (prefix, count) in [("one", 0), ("two", 1), ("three", 0)] {
         let query = DatasourceQuery {
             prefix: prefix.to_owned(),
             limit: 10,

@@ -98,6 +98,38 @@ impl WriteTx<'_> {
         )
     }
 
+    /// Appends the row of an entity that has become another program's, from the first to the second, and is otherwise
+    /// what it was.
+    pub fn insert_claim_audit(
+        &self,
+        actor: &Actor,
+        key: EntityKey,
+        entity: &Entity,
+        datasource: [Option<&str>; 2],
+    ) -> Result<(), Error> {
+        let [before, after] = datasource.map(|datasource| {
+            let mut document = serde_json::to_value(entity)?;
+            if let Some(document) = document.as_object_mut() {
+                document.insert("datasource".to_owned(), Value::from(datasource));
+            }
+            Ok(document.to_string())
+        });
+        let corrupt = |e: serde_json::Error| Error::corrupt("entity", e);
+        self.append(
+            actor,
+            &Told {
+                verb: Verb::Update,
+                resource: ENTITY,
+                blueprint: Some(entity.blueprint.as_str()),
+                identifier: entity.identifier.as_str(),
+                object_id: Some(key.0),
+                was: None,
+                before: Some(&before.map_err(corrupt)?),
+                after: Some(&after.map_err(corrupt)?),
+            },
+        )
+    }
+
     fn append(&self, actor: &Actor, told: &Told<'_>) -> Result<(), Error> {
         if actor.origin == Origin::Plugin && actor.run.is_none() {
             return Err(Error::corrupt("actor", "a plugin acts outside of any run"));
