@@ -74,7 +74,9 @@ pub(super) fn apply(
         .map(|blueprint| (&blueprint.value.identifier, blueprint.at.as_str()))
         .collect();
     let changed: Vec<BlueprintId> = places.keys().map(|id| (*id).clone()).collect();
-    for (id, violations) in before.faults(tx, &changed)? {
+    let mut faults = before.faults(tx, &changed)?;
+    faults.extend(before.out_of_sight(tx, actor)?);
+    for (id, violations) in faults {
         let subject = format!("blueprint `{id}`");
         match places.get(&id) {
             Some(at) => refused.add(at, &subject, violations),

@@ -74,7 +74,7 @@ pub(super) fn create(
     refuse(id, ownership::check_path(tx, blueprint)?)?;
     let before = Before::of(tx)?;
     let row = insert(tx, actor, blueprint)?;
-    before.refuse(tx, id)?;
+    before.refuse_for(tx, actor, id)?;
     before.queue(tx)?;
     read(&row)
 }
@@ -97,7 +97,7 @@ pub(super) fn replace(
     refuse(id, ownership::check_path(tx, blueprint)?)?;
     let derived = Before::of(tx)?;
     let row = update(tx, actor, &row, &before, blueprint)?;
-    derived.refuse(tx, id)?;
+    derived.refuse_for(tx, actor, id)?;
     derived.queue(tx)?;
     read(&row)
 }

@@ -5,8 +5,12 @@ use std::sync::Arc;
 
 use super::cause::{Cause, Dirty, Rank};
 use super::graph::{Graph, Plan};
-use crate::catalog::Error;
-use crate::model::{BlueprintId, Violation};
+use super::parse::{AGGREGATIONS, MIRRORS};
+use super::walk::{Hop, Walk};
+use crate::catalog::kind::Kinds;
+use crate::catalog::schema::join;
+use crate::catalog::{Error, permission};
+use crate::model::{Actor, BlueprintId, Violation};
 use crate::store::{BlueprintKey, WriteTx};
 
 /// The definitions as they were before a change of blueprints.
@@ -43,27 +47,89 @@ impl Before {
         Ok(found)
     }
 
+    /// Definitions, new or changed, whoever's blueprint they are in, that lead to what somebody may not see: whoever
+    /// reads the derived values would see it all the same.
+    pub(in crate::catalog) fn out_of_sight(
+        &self,
+        tx: &WriteTx<'_>,
+        actor: &Actor,
+    ) -> Result<Vec<(BlueprintId, Vec<Violation>)>, Error> {
+        let hidden = permission::find_hidden(tx, &Kinds::default(), actor)?;
+        if hidden.is_nothing() {
+            return Ok(Vec::new());
+        }
+        let after = Graph::load(tx)?;
+        let is_hidden =
+            |key: &BlueprintKey| hidden.whole.contains(key) || hidden.owned.contains(key);
+        let mut found = Vec::new();
+        for plan in after.plans.values() {
+            let was = self.0.plans.get(&plan.key);
+            let mut violations = Vec::new();
+            let mut tell = |kind: &str, name: &str, part: &str, key: BlueprintKey| {
+                let blueprint = after.plans.get(&key);
+                let blueprint = blueprint.map(|plan| plan.blueprint.identifier.as_str());
+                let message = format!(
+                    "leads to blueprint `{}`, of which you may not see every entity; ask an administrator",
+                    blueprint.unwrap_or_default()
+                );
+                let path = join(&join(&join("", kind), name), part);
+                violations.push(Violation::new(path, "permission", message));
+            };
+            for mirror in &plan.mirrors {
+                if was.is_some_and(|was| was.mirrors.contains(mirror)) {
+                    continue;
+                }
+                let mut ends = mirror.hops.iter().map(Hop::end);
+                if let Some(key) = ends.find(is_hidden) {
+                    tell(MIRRORS, &mirror.name, "path", key);
+                }
+            }
+            for aggregation in &plan.aggregations {
+                if was.is_some_and(|was| was.aggregations.contains(aggregation)) {
+                    continue;
+                }
+                if is_hidden(&aggregation.target) {
+                    tell(
+                        AGGREGATIONS,
+                        &aggregation.name,
+                        "target",
+                        aggregation.target,
+                    );
+                    continue;
+                }
+                let mut ends = aggregation.gathers.iter().flat_map(Walk::ends);
+                if let Some(key) = ends.find(is_hidden) {
+                    // Without a filter, it goes every way there is.
+                    tell(AGGREGATIONS, &aggregation.name, "pathFilter", key);
+                }
+            }
+            if !violations.is_empty() {
+                found.push((plan.blueprint.identifier.clone(), violations));
+            }
+        }
+        found.sort_by(|(a, _), (b, _)| a.cmp(b));
+        Ok(found)
+    }
+
     /// As [`Self::faults`], for the change of a single blueprint, which is refused where there are any.
     pub(in crate::catalog) fn refuse(
         &self,
         tx: &WriteTx<'_>,
         id: &BlueprintId,
     ) -> Result<(), Error> {
-        let faults = self.faults(tx, std::slice::from_ref(id))?;
-        if faults.is_empty() {
-            return Ok(());
-        }
-        let violations = faults.into_iter().flat_map(|(other, violations)| {
-            let own = other == *id;
-            violations.into_iter().map(move |violation| match own {
-                true => violation,
-                false => elsewhere(&other, &violation),
-            })
-        });
-        Err(Error::Invalid {
-            subject: format!("blueprint `{id}`"),
-            violations: violations.collect(),
-        })
+        told(id, self.faults(tx, std::slice::from_ref(id))?)
+    }
+
+    /// As [`Self::refuse`], also where it would show what whoever changes the blueprint may not see.
+    pub(in crate::catalog) fn refuse_for(
+        &self,
+        tx: &WriteTx<'_>,
+        actor: &Actor,
+        id: &BlueprintId,
+    ) -> Result<(), Error> {
+        let mut faults = self.faults(tx, std::slice::from_ref(id))?;
+        faults.extend(self.out_of_sight(tx, actor)?);
+        told(id, faults)
     }
 
     /// What of other blueprints needs what is gone.
@@ -143,6 +209,24 @@ fn lost<'a>(was: &'a Plan, is: &Plan) -> Vec<&'a String> {
         .filter(|name| !after.schema.properties.contains_key(*name))
         .chain(relations.filter(|name| !after.relations.contains_key(*name)))
         .collect()
+}
+
+/// Refuses the change of a blueprint for what is wrong with it, or with others because of it.
+fn told(id: &BlueprintId, faults: Vec<(BlueprintId, Vec<Violation>)>) -> Result<(), Error> {
+    if faults.is_empty() {
+        return Ok(());
+    }
+    let violations = faults.into_iter().flat_map(|(other, violations)| {
+        let own = other == *id;
+        violations.into_iter().map(move |violation| match own {
+            true => violation,
+            false => elsewhere(&other, &violation),
+        })
+    });
+    Err(Error::Invalid {
+        subject: format!("blueprint `{id}`"),
+        violations: violations.collect(),
+    })
 }
 
 /// A fault of another blueprint, as it is told to whoever causes it.

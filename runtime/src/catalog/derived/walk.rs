@@ -44,6 +44,19 @@ pub(super) enum Walk {
 pub(super) struct TooFar;
 
 impl Walk {
+    /// Every blueprint that it comes to.
+    pub(super) fn ends(&self) -> Vec<BlueprintKey> {
+        match self {
+            Self::Steps(hops) => hops.iter().map(Hop::end).collect(),
+            Self::Flood {
+                edges, backwards, ..
+            } => {
+                let end = |edge: &Edge| if *backwards { edge.source } else { edge.target };
+                edges.iter().map(end).collect()
+            }
+        }
+    }
+
     /// The same steps, the other way round.
     pub(super) fn back(hops: &[Hop]) -> Self {
         let turned = hops.iter().rev().map(|hop| Hop {
@@ -81,6 +94,14 @@ impl Walk {
 }
 
 impl Hop {
+    /// The blueprint that it leads to.
+    pub(super) fn end(&self) -> BlueprintKey {
+        match self.backwards {
+            true => self.edge.source,
+            false => self.edge.target,
+        }
+    }
+
     fn take(
         &self,
         tx: &ReadTx<'_>,

@@ -374,3 +374,101 @@ async fn nobody_prunes_what_they_may_not_delete() {
     assert!(is_forbidden(pruned.await));
     assert!(fixture.entity("Service", "closed").await.is_some());
 }
+
+/// A blueprint that derives all sorts of things from the services that it points at.
+fn spy(identifier: &str) -> Value {
+    json!({
+        "identifier": identifier, "title": identifier, "schema": {},
+        "relations": { "service": { "target": "Service" } },
+        "mirrorProperties": { "language": { "title": "Language", "path": "service.language" },
+                              "system": { "title": "System", "path": "service.system.$title" } },
+        "aggregationProperties": {
+            "services": { "title": "Services", "target": "Service",
+                          "calculationSpec": { "calculationBy": "entities", "func": "count" } },
+            "systems": { "title": "Systems", "target": "System", "pathFilter": [{ "path": ["service", "system"] }],
+                         "calculationSpec": { "calculationBy": "entities", "func": "count" } },
+        },
+    })
+}
+
+#[tokio::test]
+async fn nobody_derives_from_what_they_may_not_see_but_what_an_administrator_lets_them() {
+    let fixture = with_secrets().await;
+    let catalog = &fixture.catalog;
+    let engineer = &somebody(Role::PlatformEngineer, &["orders"]);
+    let refused = [
+        ("/mirrorProperties/language/path", "permission"),
+        ("/mirrorProperties/system/path", "permission"),
+        ("/aggregationProperties/services/target", "permission"),
+        ("/aggregationProperties/systems/pathFilter", "permission"),
+    ];
+    let blueprint = || parse_blueprint(spy("Spy")).unwrap();
+    let created = catalog.create_blueprint(engineer, blueprint()).await;
+    assert_eq!(violations(created), pairs(&refused));
+    let apply = async |actor: &Actor, documents: Vec<Value>| {
+        let documents: Vec<_> = documents
+            .into_iter()
+            .map(|value| parse_blueprint(value).unwrap().into())
+            .collect();
+        let (catalog, actor) = (catalog.clone(), actor.clone());
+        let applied = fixture
+            .store
+            .write(move |tx| catalog.apply_in(tx, &actor, documents, Vec::new()));
+        applied.await
+    };
+    assert_eq!(
+        violations(apply(engineer, vec![spy("Spy")]).await),
+        pairs(&refused)
+    );
+    let bare = json!({ "identifier": "Spy", "title": "Spy", "schema": {},
+                       "relations": { "service": { "target": "Service" } } });
+    let bare = || parse_blueprint(bare.clone()).unwrap();
+    catalog.create_blueprint(engineer, bare()).await.unwrap();
+    let replaced = catalog
+        .replace_blueprint(engineer, &id("Spy"), blueprint())
+        .await;
+    assert_eq!(violations(replaced), pairs(&refused));
+    let Value::Object(patch) = json!({ "mirrorProperties": spy("Spy")["mirrorProperties"] }) else {
+        panic!()
+    };
+    let patched = catalog.patch_blueprint(engineer, &id("Spy"), patch).await;
+    assert_eq!(violations(patched), pairs(&refused[..2]));
+
+    // An administrator may; from then on the rest of the blueprint is anybody's to change.
+    let admin = &somebody(Role::Admin, &[]);
+    catalog
+        .replace_blueprint(admin, &id("Spy"), blueprint())
+        .await
+        .unwrap();
+    let renamed = json!({ "title": "Looking glass" });
+    let Value::Object(title) = renamed else {
+        panic!()
+    };
+    catalog
+        .patch_blueprint(engineer, &id("Spy"), title)
+        .await
+        .unwrap();
+    apply(engineer, vec![spy("Spy")]).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_others_derive_is_not_led_to_what_is_hidden() {
+    let fixture = with_secrets().await;
+    let open = json!({ "identifier": "Open", "title": "Open",
+                       "schema": { "properties": { "language": { "type": "string" } } } });
+    let way = |target: &str| json!({ "identifier": "Way", "title": "Way", "schema": {}, "relations": { "to": { "target": target } } });
+    let reader = json!({ "identifier": "Reader", "title": "Reader", "schema": {},
+                         "relations": { "way": { "target": "Way" } },
+                         "mirrorProperties": { "language": { "title": "Language", "path": "way.to.language" } } });
+    fixture
+        .apply(vec![open, way("Open"), reader], vec![])
+        .await
+        .unwrap();
+    let engineer = &somebody(Role::PlatformEngineer, &["orders"]);
+    let turned = parse_blueprint(way("Service")).unwrap();
+    let turned = fixture
+        .catalog
+        .replace_blueprint(engineer, &id("Way"), turned)
+        .await;
+    assert_eq!(violations(turned), pairs(&[("", "in_use")]));
+}
