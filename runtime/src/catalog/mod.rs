@@ -372,7 +372,8 @@ impl Catalog {
         limit: usize,
     ) -> Result<Vec<Entity>, Error> {
         let kind = self.kinds.load(tx, blueprint)?;
-        let found = permission::list_visible(tx, &kind, actor, after, limit, Values::Own)?;
+        let time = self.limits.time;
+        let found = permission::list_visible(tx, &kind, actor, after, limit, Values::Own, time)?;
         Ok(found.into_iter().map(|entity| entity.value).collect())
     }
 

@@ -4,6 +4,8 @@
 //! as nothing is stated, the role alone decides. Plugins act within their own grant instead, and the portal itself may
 //! do everything.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value};
 
 use super::entity::Plan;
@@ -128,10 +130,11 @@ impl Catalog {
         values: Values,
     ) -> Result<Vec<Stamped<Entity>>, Error> {
         let (kinds, actor, blueprint) = (self.kinds.clone(), actor.clone(), blueprint.clone());
+        let time = self.limits.time;
         self.store
             .read(move |tx| {
                 let kind = kinds.load(tx, &blueprint)?;
-                list_visible(tx, &kind, &actor, after, limit, values)
+                list_visible(tx, &kind, &actor, after, limit, values, time)
             })
             .await
     }
@@ -143,12 +146,15 @@ impl Catalog {
         blueprint: &BlueprintId,
     ) -> Result<u64, Error> {
         let (kinds, actor, blueprint) = (self.kinds.clone(), actor.clone(), blueprint.clone());
+        let time = self.limits.time;
         self.store
             .read(move |tx| {
                 let kind = kinds.load(tx, &blueprint)?;
                 match ReadScope::of(&actor, &kind) {
                     ReadScope::All => Ok(tx.count_entities(kind.key)?),
-                    ReadScope::Owned => Ok(tx.count_entities_of_teams(kind.key, &actor.teams)?),
+                    ReadScope::Owned => of_teams(tx, &kind, time, || {
+                        tx.count_entities_of_teams(kind.key, &actor.teams)
+                    }),
                     ReadScope::Nothing => Err(refuse_all(&blueprint)),
                 }
             })
@@ -290,6 +296,7 @@ pub(super) fn check_delete(actor: &Actor, kind: &Kind, entity: &Entity) -> Resul
     check_right(actor, permissions, EntityRight::Unregister, entity)
 }
 
+/// Entities by identifier that somebody may see. Whoever sees few of many makes the store look at all: that has its time.
 pub(super) fn list_visible(
     tx: &ReadTx<'_>,
     kind: &Kind,
@@ -297,26 +304,33 @@ pub(super) fn list_visible(
     after: Option<EntityId>,
     limit: usize,
     values: Values,
+    time: Duration,
 ) -> Result<Vec<Stamped<Entity>>, Error> {
-    let scope = ReadScope::of(actor, kind);
-    match scope {
-        ReadScope::All => return entity::list(tx, kind, after.as_ref(), limit, values),
+    let after = after.as_ref();
+    let rows = match ReadScope::of(actor, kind) {
+        ReadScope::All => return entity::list(tx, kind, after, limit, values),
         ReadScope::Nothing => return Err(refuse_all(&kind.blueprint().identifier)),
-        ReadScope::Owned => {}
-    }
-    let (mut visible, mut after) = (Vec::new(), after);
-    loop {
-        let page = entity::list(tx, kind, after.as_ref(), limit, values)?;
-        let is_last = page.len() < limit;
-        after = page.last().map(|entity| entity.value.identifier.clone());
-        visible.extend(
-            page.into_iter()
-                .filter(|entity| scope.includes(actor, &entity.value.team)),
-        );
-        if is_last || visible.len() >= limit {
-            visible.truncate(limit);
-            return Ok(visible);
-        }
+        ReadScope::Owned => of_teams(tx, kind, time, || {
+            tx.list_entities_of_teams(kind.key, &actor.teams, after, limit)
+        })?,
+    };
+    entity::complete_all(tx, kind, rows, values)
+}
+
+/// What the store finds for some teams, or what to do where that takes too long.
+fn of_teams<T>(
+    tx: &ReadTx<'_>,
+    kind: &Kind,
+    time: Duration,
+    find: impl FnOnce() -> Result<T, store::Error>,
+) -> Result<T, Error> {
+    match tx.within(time, find) {
+        Err(store::Error::TooLong) => Err(Error::TooExpensive(format!(
+            "to find what your teams own among the entities of blueprint `{}` takes longer than {} ms; search for them, with a rule that compares a property by `=`",
+            kind.blueprint().identifier,
+            time.as_millis()
+        ))),
+        outcome => Ok(outcome?),
     }
 }
 

@@ -197,6 +197,30 @@ impl ReadTx<'_> {
         Ok(found)
     }
 
+    /// As [`Self::list_entities`], those that one of some teams owns.
+    pub fn list_entities_of_teams(
+        &self,
+        blueprint: BlueprintKey,
+        teams: &[String],
+        after: Option<&EntityId>,
+        limit: usize,
+    ) -> Result<Vec<EntityRow>, Error> {
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM entity WHERE blueprint_id = ?1 AND identifier > ?2 AND EXISTS (
+               SELECT 1 FROM json_each(entity.team) AS owner
+               WHERE owner.value IN (SELECT value FROM json_each(?4)))
+             ORDER BY identifier LIMIT ?3"
+        ))?;
+        let after = after.map_or("", EntityId::as_str);
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut rows = statement.query(params![blueprint.0, after, limit, json(&teams)?])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(read_row(row)?);
+        }
+        Ok(found)
+    }
+
     /// How many entities a blueprint has.
     pub fn count_entities(&self, blueprint: BlueprintKey) -> Result<u64, Error> {
         let mut statement = self
