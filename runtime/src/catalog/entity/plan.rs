@@ -105,7 +105,7 @@ impl Plan {
             violations,
             text,
         };
-        permission::check_write(actor, &plan)?;
+        permission::check_write(actor, &plan, mode)?;
         if people == People::Guarded {
             team::check_write(tx, plan.value_before(), &plan.after)?;
         }

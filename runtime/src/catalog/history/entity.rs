@@ -98,7 +98,11 @@ pub(super) fn restore(
         return Err(store::Error::corrupt("audit row", "a deletion does not say of what").into());
     };
     let value = bring_up(tx, value, &deletion, tx.now)?;
-    permission::check_read(actor, &kind, &value)?;
+    permission::check_read(actor, &kind, &value).map_err(|refused| match refused {
+        // In the words for one that was never deleted.
+        Error::NotFound(_) => Error::NotFound(format!("a deleted {}", subject())),
+        refused => refused,
+    })?;
     let (relations, lost) = keep_targets(tx, kind.blueprint(), id, value.relations)?;
     let draft = EntityDraft {
         identifier: None,

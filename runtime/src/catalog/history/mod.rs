@@ -75,7 +75,8 @@ impl History {
     /// An entity as it was at a point in time: the one that was called so then, else the one that is called so now.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] where somebody may not see what it is, or could not have seen what it was.
+    /// [`Error::NotFound`] also where somebody may not see what it is, or could not have seen what it was;
+    /// [`Error::Forbidden`] where they may see none of the blueprint.
     pub async fn find_entity_at(
         &self,
         actor: &Actor,
@@ -87,10 +88,19 @@ impl History {
         let (blueprint, id) = (blueprint.clone(), id.clone());
         self.store
             .read(move |tx| {
-                sight::check(tx, &kinds, &actor, &blueprint, &id)?;
-                let found = entity::find_at(tx, &blueprint, &id, at)?;
-                sight::check_past(tx, &kinds, &actor, &found.value)?;
-                Ok(found)
+                let find = || {
+                    sight::check(tx, &kinds, &actor, &blueprint, &id)?;
+                    let found = entity::find_at(tx, &blueprint, &id, at)?;
+                    sight::check_past(tx, &kinds, &actor, &found.value)?;
+                    Ok(found)
+                };
+                find().map_err(|refused| match refused {
+                    // Whatever the reason, in the same words.
+                    Error::NotFound(_) => {
+                        Error::NotFound(format!("{} at {at}", super::entity::name(&blueprint, &id)))
+                    }
+                    refused => refused,
+                })
             })
             .await
     }

@@ -138,7 +138,7 @@ async fn each_right_is_held_to() {
     };
     assert!(is_forbidden(delete(&ann, "b").await));
     // Whoever may delete it may not do so unseen.
-    assert!(is_forbidden(delete(&sam, "b").await));
+    missing(delete(&sam, "b").await);
     let seeing = engineer("sam", &["sre", "orders"]);
     assert!(!is_forbidden(delete(&seeing, "b").await));
 
@@ -155,16 +155,17 @@ async fn each_right_is_held_to() {
             .catalog
             .count_entities_for(actor, &id("Service"))
             .await;
-        match (is_forbidden(found), listed, count) {
-            (true, Ok(listed), Ok(count)) => {
+        match (found, listed, count) {
+            (Err(Error::NotFound(_)), Ok(listed), Ok(count)) => {
                 assert_eq!((listed.len(), count), (0, 0));
                 false
             }
-            (true, listed, count) => {
+            (Err(found), listed, count) => {
+                assert!(is_forbidden::<()>(Err(found)));
                 assert!(is_forbidden(listed) && is_forbidden(count));
                 false
             }
-            (false, Ok(listed), Ok(count)) => {
+            (Ok(_), Ok(listed), Ok(count)) => {
                 assert_eq!(listed.len() as u64, count);
                 true
             }
@@ -357,4 +358,51 @@ async fn a_missing_target_is_made_only_by_whoever_may_add_it() {
     let allowed = fixture.write_with("Service", entity, WriteMode::Merge, options);
     assert!(!is_forbidden(allowed.await));
     assert!(fixture.entity("System", "New").await.is_some());
+}
+
+#[tokio::test]
+async fn what_is_hidden_among_what_is_not_looks_as_if_it_did_not_exist() {
+    let fixture = Fixture::with_services().await;
+    let entity = json!({ "identifier": "a", "team": ["sre"], "properties": { "language": "go" },
+                         "relations": { "system": "Cart" } });
+    fixture.put("Service", entity).await.unwrap();
+    permit(&fixture, json!({ "read": { "ownedByTeam": true } }))
+        .await
+        .unwrap();
+    let pat = &somebody("pat", Role::PlatformEngineer, &["orders"]);
+    let (catalog, service) = (&fixture.catalog, &id("Service"));
+    let mut told = Vec::new();
+    for name in ["a", "b"] {
+        let entity = &entity_id(name);
+        let found = catalog
+            .find_entity_for(pat, service, entity, Values::All)
+            .await;
+        let draft = parse_draft(json!({ "title": "A" })).unwrap();
+        let options = WriteOptions::default();
+        let changed = catalog
+            .change_entity(pat, service, entity, draft, Extent::Parts, options)
+            .await;
+        let deleted = catalog
+            .delete_entity(pat, service, entity, Dependents::Keep)
+            .await;
+        let many = catalog
+            .delete_entities(pat, service, vec![entity.clone()], Dependents::Delete)
+            .await;
+        assert_eq!(many.unwrap().len(), 0);
+        let outcomes = [missing(found), missing(changed), missing(deleted)];
+        told.push(outcomes.map(|message| message.replace(&format!("`{name}`"), "`x`")));
+    }
+    assert_eq!(told[0], told[1]);
+    // What would add it cannot but say that it may not.
+    let title = json!({ "identifier": "a", "title": "A" });
+    assert!(is_forbidden(write(&fixture, pat, title).await));
+    // Nobody takes what they do not see for a missing one where they see nothing at all.
+    let nobody = &somebody("sam", Role::PlatformEngineer, &[]);
+    for name in ["a", "b"] {
+        let found = catalog
+            .find_entity_for(nobody, service, &entity_id(name), Values::All)
+            .await;
+        assert!(is_forbidden(found));
+    }
+    assert!(fixture.entity("Service", "a").await.is_some());
 }

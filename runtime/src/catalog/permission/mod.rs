@@ -4,9 +4,11 @@
 //! as nothing is stated, the role alone decides. Plugins act within their own grant instead, and the portal itself may
 //! do everything.
 
+mod parse;
+
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+pub use parse::parse_permissions;
 
 use super::entity::Plan;
 use super::kind::{Kind, Kinds};
@@ -14,15 +16,9 @@ use super::schema::{join, shorten};
 use super::{Catalog, Error, Values, blueprint, entity};
 use crate::model::{
     Actor, AuditEntry, Blueprint, BlueprintId, Entity, EntityId, EntityPermissions, EntityRight,
-    Grant, Origin, PermissionPatch, Role, Stamped, Verb, Violation,
+    Origin, PermissionPatch, Role, Stamped, Verb, Violation, WriteMode,
 };
 use crate::store::{self, Hidden, ReadTx};
-
-/// Names in one list of a grant.
-const MAX_NAMES: usize = 1_000;
-
-/// Characters of one name.
-const MAX_NAME: usize = 1_000;
 
 /// What can be named beside properties in `updateProperties`.
 const META: &[&str] = &["$identifier", "$title", "$icon", "$team"];
@@ -112,6 +108,9 @@ impl Catalog {
         self.store
             .read(move |tx| {
                 let kind = kinds.load(tx, &blueprint)?;
+                if ReadScope::of(&actor, &kind) == ReadScope::Nothing {
+                    return Err(refuse_all(&blueprint));
+                }
                 let found = entity::find(tx, &kind, &id)?
                     .ok_or_else(|| Error::NotFound(entity::name(&blueprint, &id)))?;
                 check_read(&actor, &kind, &found.entity.value)?;
@@ -230,14 +229,20 @@ pub(super) fn is_bound(actor: &Actor) -> bool {
 }
 
 /// Refuses a write that the permissions of the blueprint do not allow.
-pub(super) fn check_write(actor: &Actor, plan: &Plan) -> Result<(), Error> {
+pub(super) fn check_write(actor: &Actor, plan: &Plan, mode: WriteMode) -> Result<(), Error> {
     let permissions = &plan.kind.parts.permissions;
     if !is_bound(actor) || permissions.is_default() {
         return Ok(());
     }
     if let Some(before) = plan.value_before() {
         // The answer to a write shows the entity.
-        check_read(actor, &plan.kind, before)?;
+        check_read(actor, &plan.kind, before).map_err(|refused| match mode {
+            WriteMode::Update | WriteMode::Overwrite => refused,
+            // What would add a missing one cannot say that there is none.
+            WriteMode::Create | WriteMode::Replace | WriteMode::Merge => {
+                forbidden(before, "change")
+            }
+        })?;
     }
     if plan.is_unchanged() {
         return Ok(());
@@ -358,12 +363,19 @@ pub(super) fn check_read(actor: &Actor, kind: &Kind, entity: &Entity) -> Result<
     check_scope(ReadScope::of(actor, kind), actor, entity)
 }
 
-/// Refuses to show an entity that is out of somebody's scope.
+/// Refuses to show an entity that is out of somebody's scope: as one that does not exist, where they see others.
 pub(super) fn check_scope(scope: ReadScope, actor: &Actor, entity: &Entity) -> Result<(), Error> {
     if scope.includes(actor, &entity.team) {
         return Ok(());
     }
-    Err(forbidden(entity, "see"))
+    match scope {
+        ReadScope::Nothing => Err(refuse_all(&entity.blueprint)),
+        // Whoever sees some learns no more of the others than that they do not find them.
+        ReadScope::All | ReadScope::Owned => Err(Error::NotFound(entity::name(
+            &entity.blueprint,
+            &entity.identifier,
+        ))),
+    }
 }
 
 fn check_right(
@@ -425,140 +437,6 @@ fn changed_parts<'a>(before: &'a Entity, after: &'a Entity) -> Changed<'a> {
         }
     }
     changed
-}
-
-/// Reads a change of permissions.
-///
-/// # Errors
-/// [`Error::Invalid`] with every part that has the wrong shape.
-pub fn parse_permissions(value: Value) -> Result<PermissionPatch, Error> {
-    let mut found = Vec::new();
-    let mut patch = PermissionPatch::default();
-    let fields = object("", value, &mut found);
-    for (key, value) in fields {
-        if key != "entities" {
-            // Other servers send what they keep for themselves along.
-            continue;
-        }
-        for (key, value) in object("/entities", value, &mut found) {
-            let path = join("/entities", &key);
-            let right = EntityRight::ALL
-                .into_iter()
-                .find(|right| right.as_str() == key);
-            match (right, key.as_str()) {
-                (Some(right), _) => patch.rights.push((right, grant(&path, value, &mut found))),
-                (None, "updateProperties") => {
-                    patch.properties = grants(&path, value, &mut found);
-                }
-                (None, "updateRelations") => patch.relations = grants(&path, value, &mut found),
-                _ => {
-                    let message = "is not a right; there are read, register, update, unregister, \
-                                   updateProperties and updateRelations";
-                    found.push(Violation::new(path, "additionalProperties", message));
-                }
-            }
-        }
-    }
-    if found.is_empty() {
-        return Ok(patch);
-    }
-    Err(Error::Invalid {
-        subject: "the permissions".to_owned(),
-        violations: found,
-    })
-}
-
-fn object(path: &str, value: Value, found: &mut Vec<Violation>) -> Map<String, Value> {
-    match value {
-        Value::Object(fields) => fields,
-        _ => {
-            found.push(Violation::new(path, "type", "must be an object"));
-            Map::new()
-        }
-    }
-}
-
-fn grants(path: &str, value: Value, found: &mut Vec<Violation>) -> Vec<(String, Option<Grant>)> {
-    if value.is_null() {
-        return Vec::new();
-    }
-    object(path, value, found)
-        .into_iter()
-        .map(|(name, value)| {
-            let grant = grant(&join(path, &name), value, found);
-            (name, grant)
-        })
-        .collect()
-}
-
-/// One grant; `null` goes back to the default.
-fn grant(path: &str, value: Value, found: &mut Vec<Violation>) -> Option<Grant> {
-    if value.is_null() {
-        return None;
-    }
-    let mut grant = Grant::default();
-    for (key, value) in object(path, value, found) {
-        let path = join(path, &key);
-        match key.as_str() {
-            "users" => grant.users = names(&path, value, found),
-            "teams" => grant.teams = names(&path, value, found),
-            "roles" => {
-                grant.roles = names(&path, value, found);
-                for (index, role) in grant.roles.iter().enumerate() {
-                    if !Role::is_name(role) {
-                        let message = format!(
-                            "`{}` is not a role; use one of {}, or Admin or Member",
-                            shorten(role),
-                            Role::ALL.map(Role::as_str).join(", ")
-                        );
-                        found.push(Violation::new(format!("{path}/{index}"), "enum", message));
-                    }
-                }
-            }
-            "ownedByTeam" => match value {
-                Value::Bool(owned) => grant.owned_by_team = owned,
-                Value::Null => {}
-                _ => found.push(Violation::new(path, "type", "must be true or false")),
-            },
-            "policy" if value.is_null() => {}
-            "policy" => {
-                // Kept but not held to, it would let in whom it is meant to keep out.
-                let message = "policies are not supported here; name users, teams or roles, or use ownedByTeam";
-                found.push(Violation::new(path, "policy", message));
-            }
-            _ => {
-                let message =
-                    "is not a key of a grant; there are users, teams, roles and ownedByTeam";
-                found.push(Violation::new(path, "additionalProperties", message));
-            }
-        }
-    }
-    Some(grant)
-}
-
-fn names(path: &str, value: Value, found: &mut Vec<Violation>) -> Vec<String> {
-    let values = match value {
-        Value::Null => Vec::new(),
-        Value::Array(values) if values.len() <= MAX_NAMES => values,
-        _ => {
-            let message = format!("must be a list of at most {MAX_NAMES} names");
-            found.push(Violation::new(path, "type", message));
-            Vec::new()
-        }
-    };
-    let mut names = Vec::with_capacity(values.len());
-    for (index, value) in values.into_iter().enumerate() {
-        match value {
-            Value::String(name) if (1..=MAX_NAME).contains(&name.chars().count()) => {
-                names.push(name);
-            }
-            _ => {
-                let message = format!("must be a string of 1 to {MAX_NAME} characters");
-                found.push(Violation::new(format!("{path}/{index}"), "type", message));
-            }
-        }
-    }
-    names
 }
 
 /// Finds properties and relations that the blueprint does not have. Taking back what was said of one is always fine.
