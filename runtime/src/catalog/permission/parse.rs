@@ -20,9 +20,19 @@ pub fn parse_permissions(value: Value) -> Result<PermissionPatch, Error> {
     let mut found = Vec::new();
     let mut patch = PermissionPatch::default();
     let fields = object("", value, &mut found);
+    if found.is_empty() && !fields.contains_key("entities") {
+        let message = "`entities` is required: it says who may do what";
+        found.push(Violation::new("/entities", "required", message));
+    }
     for (key, value) in fields {
         if key != "entities" {
-            // Other servers send what they keep for themselves along.
+            // Passed over, a slip of the pen would leave open what somebody means to close.
+            let message = "is not a key of permissions; there is entities";
+            found.push(Violation::new(
+                join("", &key),
+                "additionalProperties",
+                message,
+            ));
             continue;
         }
         for (key, value) in object("/entities", value, &mut found) {

@@ -273,6 +273,22 @@ async fn permissions_that_make_no_sense_are_told_where() {
             ("/entities/updateRelations/tier", "relation"),
         ])
     );
+    for (document, refused) in [
+        (
+            json!({ "entitys": {} }),
+            vec![
+                ("/entities", "required"),
+                ("/entitys", "additionalProperties"),
+            ],
+        ),
+        (json!({}), vec![("/entities", "required")]),
+        (
+            json!({ "entities": {}, "actions": {} }),
+            vec![("/actions", "additionalProperties")],
+        ),
+    ] {
+        assert_eq!(violations(parse_permissions(document)), pairs(&refused));
+    }
     let rows = fixture.audit().await.len();
     permit(&fixture, json!({ "read": null })).await.unwrap();
     assert_eq!(fixture.audit().await.len(), rows);
