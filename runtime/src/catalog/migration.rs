@@ -1,6 +1,7 @@
 //! The deletion of all entities of a blueprint: batch by batch behind the request, taken up again after a restart.
 
-use super::{Catalog, Error, blueprint, entity, random_text};
+use super::entity::{self, Emptied};
+use super::{Catalog, Error, blueprint, random_text};
 use crate::model::{Actor, BlueprintId, Migration, MigrationStatus, Timestamp};
 use crate::store::WriteTx;
 
@@ -118,9 +119,10 @@ fn step(
         actor,
         ..
     } = migration;
-    let deleted = entity::delete_all_of(tx, &catalog.kinds, actor, blueprint, BATCH)?;
+    let Emptied { deleted, more } =
+        entity::delete_all_of(tx, &catalog.kinds, actor, blueprint, BATCH)?;
     let done = done + deleted as u64;
-    if deleted == BATCH {
+    if more {
         tx.update_migration(id, MigrationStatus::Running, done, None)?;
         return Ok((Step::More, done));
     }

@@ -44,12 +44,13 @@ pub(super) fn delete_entities(
             let kind = kinds.load(tx, &edge.blueprint)?;
             let definition = kind.blueprint().relations.get(&edge.relation);
             if definition.is_some_and(|definition| definition.required) {
-                holding.push(format!(
+                let words = format!(
                     "{} by {} (relation `{}`)",
                     entity::name(&target.blueprint, &target.identifier),
                     entity::name(&edge.blueprint, &edge.identifier),
                     edge.relation
-                ));
+                );
+                holding.push((edge.source, words));
             }
             released.insert(edge.source, (edge.blueprint, edge.identifier));
             if released.len() > MAX_RELEASED {
@@ -63,7 +64,7 @@ pub(super) fn delete_entities(
     if !holding.is_empty() {
         let message = format!(
             "what would be deleted is required: {}; point those elsewhere first",
-            enumerate(holding)
+            entity::in_sight(tx, kinds, actor, holding)?
         );
         return Err(conflict(message));
     }

@@ -236,7 +236,10 @@ impl Catalog {
     ) -> Result<Vec<Result<EntityId, BatchError>>, Error> {
         let (kinds, actor, blueprint) = (self.kinds.clone(), actor.clone(), blueprint.clone());
         self.store
-            .write(move |tx| entity::delete_many(tx, &kinds, &actor, &blueprint, ids, dependents))
+            .write(move |tx| {
+                let most = entity::MAX_DEPENDENTS;
+                entity::delete_many(tx, &kinds, &actor, &blueprint, ids, dependents, most)
+            })
             .await
     }
 

@@ -16,7 +16,9 @@ use crate::model::{BlueprintId, Entity, EntityId, RelationValue, Stamped};
 use crate::store::{EntityKey, EntityRow, ReadTx, Targets};
 
 pub(super) use bulk::{prepare, write_all};
-pub(super) use delete::{delete, delete_all_of, delete_many, delete_person};
+pub(super) use delete::{
+    Emptied, MAX_DEPENDENTS, delete, delete_all_of, delete_many, delete_person, in_sight,
+};
 pub(super) use lookup::{Lookup, asks};
 pub(super) use plan::{People, Plan, Request};
 pub(super) use write::{Write, bare, insert_bare};

@@ -262,3 +262,64 @@ async fn many_are_deleted_at_once_and_those_that_must_stay_are_told() {
         "blueprint `Nothing`"
     );
 }
+
+#[tokio::test]
+async fn deletions_of_one_request_share_what_they_may_take_along() {
+    let fixture = Fixture::with_services().await;
+    for hub in ["h1", "h2", "h3"] {
+        fixture.service(hub).await;
+        for number in 0..3 {
+            let entity = json!({ "identifier": format!("{hub}-{number}"), "properties": { "language": "go" },
+                                 "relations": { "system": "Cart", "spare": hub } });
+            fixture.put("Service", entity).await.unwrap();
+        }
+    }
+    fixture.service("alone").await;
+    for dependents in [Dependents::Keep, Dependents::Delete] {
+        let (kinds, actor) = (fixture.catalog.kinds.clone(), fixture.actor.clone());
+        let ids = ["h1", "h2", "h3", "alone"].map(entity_id).to_vec();
+        let undone = fixture.store.write(move |tx| {
+            let outcomes = crate::catalog::entity::delete_many(
+                tx,
+                &kinds,
+                &actor,
+                &id("Service"),
+                ids,
+                dependents,
+                5,
+            );
+            // What one kind of deletion did is not there for the other.
+            Err::<(), _>(Undone(outcomes))
+        });
+        let outcomes: Vec<_> = undone
+            .await
+            .err()
+            .unwrap()
+            .0
+            .unwrap()
+            .into_iter()
+            .map(|outcome| outcome.map_err(|refused| (refused.identifier, refused.error)))
+            .collect();
+        let [Ok(_), Err((second, why)), Err((third, _)), Ok(_)] = outcomes.as_slice() else {
+            panic!("{outcomes:?}")
+        };
+        assert_eq!((second.as_str(), third.as_str()), ("h2", "h3"));
+        let Error::Conflict { code, message } = why else {
+            panic!("{why:?}")
+        };
+        assert_eq!(*code, "has_dependents");
+        assert!(
+            message.contains("delete fewer entities at a time"),
+            "{message}"
+        );
+    }
+}
+
+/// Ends a transaction without a trace, and tells what it would have done.
+struct Undone(Result<Vec<Result<EntityId, BatchError>>, Error>);
+
+impl From<crate::store::Error> for Undone {
+    fn from(error: crate::store::Error) -> Self {
+        Self(Err(error.into()))
+    }
+}

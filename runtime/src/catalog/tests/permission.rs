@@ -422,3 +422,52 @@ async fn what_is_hidden_among_what_is_not_looks_as_if_it_did_not_exist() {
     }
     assert!(fixture.entity("Service", "a").await.is_some());
 }
+
+#[tokio::test]
+async fn a_refused_deletion_names_only_what_its_caller_may_see() {
+    let fixture = Fixture::with_services().await;
+    for (name, team) in [("mine", "orders"), ("theirs", "sre"), ("others", "sre")] {
+        let entity = json!({ "identifier": name, "team": [team], "properties": { "language": "go" },
+                             "relations": { "system": "Cart" } });
+        fixture.put("Service", entity).await.unwrap();
+    }
+    permit(&fixture, json!({ "read": { "ownedByTeam": true } }))
+        .await
+        .unwrap();
+    let (system, cart) = (id("System"), entity_id("Cart"));
+    let told = async |teams: &[&str]| {
+        let pat = somebody("pat", Role::PlatformEngineer, teams);
+        let deleted = fixture
+            .catalog
+            .delete_entity(&pat, &system, &cart, Dependents::Keep)
+            .await;
+        let (_, single) = conflict(deleted);
+        let (catalog, doomed) = (fixture.catalog.clone(), [(system.clone(), cart.clone())]);
+        let pruned = fixture
+            .store
+            .write(move |tx| catalog.prune_in(tx, &pat, &[], &doomed));
+        let (_, pruned) = conflict(pruned.await);
+        for message in [&single, &pruned] {
+            assert!(
+                !message.contains("theirs") && !message.contains("others"),
+                "{message}"
+            );
+        }
+        (single, pruned)
+    };
+    let (single, pruned) = told(&["orders"]).await;
+    assert_eq!(
+        single,
+        "entity `Cart` of blueprint `System` is required by entity `mine` of blueprint `Service` (relation `system`) and \
+         2 that you may not see; point them elsewhere first, or delete dependents too"
+    );
+    assert!(
+        pruned.contains("(relation `system`) and 2 that you may not see;"),
+        "{pruned}"
+    );
+    let (single, _) = told(&[]).await;
+    assert!(
+        single.contains("is required by 3 that you may not see;"),
+        "{single}"
+    );
+}
