@@ -141,7 +141,9 @@ pub(in crate::api) struct BulkDeleteReply {
 
 /// Delete many entities in one transaction: 207 where some had to stay.
 ///
-/// Those that do not exist are passed over, so that the request may be sent again.
+/// Those that do not exist are passed over, so that the request may be sent again. Relations that point at what goes are
+/// cleared, also of entities that the caller may not update. What depends on all of them together is limited: beyond it
+/// some have to stay, and go with a later request.
 #[utoipa::path(
     post, path = "/v1/blueprints/{blueprint}/bulk/entities/delete", tag = "catalog",
     security(("bearer" = ["catalog:write"])),

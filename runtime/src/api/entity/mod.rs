@@ -299,7 +299,8 @@ pub(super) async fn patch_entity(
 
 /// Delete an entity.
 ///
-/// Refused where a required relation points at it, unless `delete_dependents` takes those along.
+/// Refused where a required relation points at it, unless `delete_dependents` takes those along. Other relations that
+/// point at it are cleared, also of entities that the caller may not update: what is gone cannot be pointed at.
 #[utoipa::path(
     delete, path = "/v1/blueprints/{blueprint}/entities/{entity}", tag = "catalog",
     security(("bearer" = ["catalog:write"])),
