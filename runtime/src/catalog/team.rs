@@ -2,7 +2,8 @@
 //!
 //! A team is an entity of `_team`, and a user one of `_user`. Who is in which team, and what role somebody has, decides
 //! what they may do: that part of a `_user` is the credential's, and changes together with it or not at all. A `_user`
-//! without a credential is somebody whom the catalog knows and who may not come in; of those everything may be written.
+//! without a credential is somebody whom the catalog knows and who may not come in; of those everything may be written,
+//! but for the role and the status by those who do not manage users.
 
 use serde_json::{Map, Value, json};
 
@@ -11,8 +12,8 @@ use super::entity::{self, People, Request, Write};
 use super::relation::Missing;
 use super::{Catalog, Dependents, Error, Values, Written};
 use crate::model::{
-    Actor, BlueprintId, Entity, EntityDraft, EntityId, Principal, PrincipalKind, Role, Stamped,
-    WriteMode,
+    Actor, BlueprintId, Entity, EntityDraft, EntityId, Origin, Permission, Principal,
+    PrincipalKind, Role, Stamped, WriteMode,
 };
 use crate::store::{self, ReadTx, WriteTx};
 
@@ -48,7 +49,7 @@ impl Catalog {
         tx: &WriteTx<'_>,
         actor: &Actor,
         user: &Principal,
-    ) -> Result<(), Error> {
+    ) -> Result<Written, Error> {
         self.ensure_blueprints_in(tx)?;
         let properties = json!({ "status": "Active", "port_role": user.role.as_str() });
         let draft = EntityDraft {
@@ -56,8 +57,9 @@ impl Catalog {
             properties: properties.as_object().cloned(),
             ..EntityDraft::default()
         };
-        self.write_person(tx, actor, USER, &user.name, draft, WriteMode::Merge)?;
-        self.put_teams_in(tx, actor, &user.teams)
+        let written = self.write_person(tx, actor, USER, &user.name, draft, WriteMode::Merge)?;
+        self.put_teams_in(tx, actor, &user.teams)?;
+        Ok(written)
     }
 
     /// Writes the entity of a user, with what follows the credential; that is the caller's to change along. An `Err`
@@ -232,27 +234,44 @@ pub(super) fn refuse_unsynced(blueprint: &BlueprintId) -> Error {
     }
 }
 
-/// Refuses a write that would part an entity from the credential that it stands for.
+/// Refuses a write that would part an entity from the credential that it stands for, or that says who may do what
+/// without the right to decide that.
 pub(super) fn check_write(
     tx: &ReadTx<'_>,
+    actor: &Actor,
     before: Option<&Entity>,
     after: &Entity,
 ) -> Result<(), Error> {
-    let Some(before) = before.filter(|_| is_synced(&after.blueprint)) else {
+    if !is_synced(&after.blueprint) {
         return Ok(());
-    };
-    let renamed = before.identifier != after.identifier;
-    let parts = match after.blueprint.as_str() {
-        USER => {
-            let differs = |name: &&str| before.properties.get(*name) != after.properties.get(*name);
-            renamed || before.team != after.team || CREDENTIAL.iter().any(differs)
-        }
-        _ => renamed,
-    };
-    if parts && is_tied(tx, before)? {
-        return Err(refuse_unsynced(&after.blueprint));
     }
-    Ok(())
+    let differs = |name: &&&str| {
+        let had = before.and_then(|before| before.properties.get(**name));
+        had != after.properties.get(**name)
+    };
+    let changed = CREDENTIAL
+        .iter()
+        .filter(|_| is_user_blueprint(&after.blueprint))
+        .find(differs);
+    if let Some(before) = before {
+        let renamed = before.identifier != after.identifier;
+        let moved = is_user_blueprint(&after.blueprint) && before.team != after.team;
+        if (renamed || moved || changed.is_some()) && is_tied(tx, before)? {
+            return Err(refuse_unsynced(&after.blueprint));
+        }
+    }
+    match changed {
+        Some(property) if !manages_users(actor) => Err(Error::Forbidden(format!(
+            "you may not say the `{property}` of {}: it is for those who manage users; leave it out or ask an administrator",
+            entity::name(&after.blueprint, &after.identifier)
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Whether somebody decides who may come in. A plugin never does, whoever started it.
+fn manages_users(actor: &Actor) -> bool {
+    actor.may(Permission::ManageUsers) && actor.origin != Origin::Plugin
 }
 
 /// Refuses the deletion of an entity that stands for a credential.

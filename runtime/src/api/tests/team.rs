@@ -190,11 +190,6 @@ async fn a_user_who_is_written_as_an_entity_comes_in_by_what_it_says() {
     )
     .await;
     emptied.refusal(409);
-    // Somebody without a credential is nobody at the door, whatever the entity says.
-    let ghost =
-        json!({ "identifier": "ghost@example.com", "properties": { "port_role": "admin" } });
-    assert_eq!(app.post(path, token, ghost).await.status, 201);
-
     let patch = json!({ "roles": ["Admin"], "teams": [] });
     let bob = send(
         &app,
@@ -283,4 +278,141 @@ async fn a_blueprint_may_point_at_users_and_teams_before_there_are_any() {
     )
     .await;
     assert_eq!(gone.refusal(409).0, "system_blueprint");
+}
+
+#[tokio::test]
+async fn whoever_does_not_manage_users_says_nothing_of_what_somebody_may_do() {
+    let app = TestApp::new().await;
+    let admin = app.token(Role::Admin).await;
+    let engineer = app.token(Role::PlatformEngineer).await;
+    let first = json!({ "email": "ann@example.com", "role": "reviewer" });
+    assert_eq!(app.post("/v1/users", &admin, first).await.status, 201);
+    let path = "/v1/blueprints/_user/entities";
+    let at = format!("{path}/eve@example.com");
+    let says = |property: &str, value: &str| json!({ "identifier": "eve@example.com", "properties": { property: value } });
+    for body in [says("port_role", "admin"), says("status", "Active")] {
+        let refused = app.post(path, &engineer, body.clone()).await;
+        refused.refusal(403);
+        let bulk = json!({ "entities": [body] });
+        let bulk = app.post(&format!("{path}/bulk"), &engineer, bulk).await;
+        assert_eq!(bulk.json()["errors"][0]["statusCode"], 403);
+    }
+    let documents = json!({ "documents": [{ "source": "e.json", "kind": "entity", "value": {
+        "identifier": "eve@example.com", "blueprint": "_user", "properties": { "port_role": "admin" },
+    } }] });
+    app.post("/v1/catalog/apply", &engineer, documents)
+        .await
+        .refusal(403);
+    app.get(&at, &admin).await.refusal(404);
+
+    // Who somebody is may be written by whoever writes the catalog.
+    let eve = json!({ "identifier": "eve@example.com", "title": "Eve", "team": ["sre"] });
+    assert_eq!(app.post(path, &engineer, eve).await.status, 201);
+    for property in ["port_role", "status"] {
+        let value = if property == "status" {
+            "Active"
+        } else {
+            "admin"
+        };
+        let body = json!({ "properties": { property: value } });
+        send(&app, &engineer, Method::PATCH, &at, body)
+            .await
+            .refusal(403);
+    }
+    let title = json!({ "title": "Eva" });
+    assert_eq!(
+        send(&app, &engineer, Method::PATCH, &at, title)
+            .await
+            .status,
+        200
+    );
+}
+
+#[tokio::test]
+async fn a_login_is_made_where_the_draft_says_so_and_of_nothing_that_was_stored_before() {
+    let app = TestApp::new().await;
+    let admin = app.token(Role::Admin).await;
+    let first = json!({ "email": "ann@example.com", "role": "reviewer" });
+    assert_eq!(app.post("/v1/users", &admin, first).await.status, 201);
+    let path = "/v1/blueprints/_user/entities";
+    let at = format!("{path}/eve@example.com");
+    // In bulk nobody is let in, whatever the entity says.
+    let bulk = json!({ "entities": [
+        { "identifier": "eve@example.com", "team": ["sre"], "properties": { "port_role": "admin", "port_type": "Service Account" } },
+    ] });
+    let bulk = app.post(&format!("{path}/bulk"), &admin, bulk).await;
+    assert_eq!(bulk.json()["errors"], json!([]), "{}", bulk.text);
+    for body in [
+        json!({ "title": "Eve" }),
+        json!({ "properties": { "port_type": "Service Account" } }),
+        json!({ "properties": { "status": "Disabled" } }),
+        json!({ "properties": { "status": null } }),
+    ] {
+        let changed = send(&app, &admin, Method::PATCH, &at, body).await;
+        assert_eq!(changed.status, 200, "{}", changed.text);
+        assert!(changed.json().get("additionalData").is_none());
+    }
+    app.get("/v1/users/eve@example.com", &admin)
+        .await
+        .refusal(404);
+
+    let active = json!({ "properties": { "status": "Active" } });
+    let made = send(&app, &admin, Method::PATCH, &at, active).await.json();
+    assert!(made["additionalData"]["credentials"]["clientSecret"].is_string());
+    assert_eq!(made["entity"]["title"], "Eve");
+    for entity in [&made, &app.get(&at, &admin).await.json()] {
+        assert_eq!(entity["entity"]["properties"]["port_role"], "developer");
+        assert_eq!(entity["entity"]["team"], json!([]));
+    }
+    let eve = app.get("/v1/users/eve@example.com", &admin).await.json();
+    assert_eq!(
+        (&eve["user"]["role"], &eve["user"]["teams"]),
+        (&json!("developer"), &json!([]))
+    );
+    // From now on the two go together, and a title is but a title.
+    let both = json!({ "team": ["sre"], "properties": { "port_role": "reviewer" } });
+    for body in [both, json!({ "title": "Eva" })] {
+        let changed = send(&app, &admin, Method::PATCH, &at, body).await;
+        assert_eq!(changed.status, 200, "{}", changed.text);
+        let eve = app.get("/v1/users/eve@example.com", &admin).await.json();
+        assert_eq!(
+            (&eve["user"]["role"], &eve["user"]["teams"]),
+            (&json!("reviewer"), &json!(["sre"]))
+        );
+    }
+    let agent = json!({ "identifier": "agent@example.com", "properties": { "port_type": "Service Account" } });
+    let agent = app.post(path, &admin, agent).await.json();
+    assert!(agent["additionalData"]["credentials"]["clientSecret"].is_string());
+}
+
+#[tokio::test]
+async fn an_administrator_writes_somebody_whom_only_the_catalog_knows_like_any_entity() {
+    let app = TestApp::new().await;
+    let admin = app.token(Role::Admin).await;
+    let program = app.token_of("bob", Role::PlatformEngineer).await;
+    let first = json!({ "email": "ann@example.com", "role": "reviewer" });
+    assert_eq!(app.post("/v1/users", &admin, first).await.status, 201);
+    let path = "/v1/blueprints/_user/entities";
+    let at = format!("{path}/bob");
+    let bob = json!({ "identifier": "bob", "title": "Bob", "team": ["sre"] });
+    assert_eq!(app.post(path, &admin, bob).await.status, 201);
+    for (method, body) in [
+        (Method::PATCH, json!({ "title": "Robert" })),
+        (Method::PUT, json!({ "title": "Bob" })),
+        (
+            Method::PATCH,
+            json!({ "properties": { "status": "Disabled" } }),
+        ),
+    ] {
+        let changed = send(&app, &admin, method, &at, body).await;
+        assert_eq!(changed.status, 200, "{}", changed.text);
+        assert!(changed.json().get("additionalData").is_none());
+    }
+    // A program that is called the same is somebody else.
+    assert_eq!(app.get(&at, &program).await.status, 200);
+    // Only a login needs an address.
+    let active = json!({ "properties": { "status": "Active" } });
+    let refused = send(&app, &admin, Method::PATCH, &at, active).await;
+    refused.refusal(422);
+    assert_eq!(refused.json()["details"][0]["path"], "/email");
 }

@@ -9,7 +9,7 @@ use super::{
     Access, AccessError, NewPrincipal, audit, check_new, check_teams, keep_an_administrator,
     secret, subject,
 };
-use crate::catalog::{TeamDraft, WriteOptions, Written, is_disabled, role_of};
+use crate::catalog::{Catalog, TeamDraft, WriteOptions, Written, is_disabled, role_of};
 use crate::model::{
     Actor, Entity, EntityDraft, EntityId, Principal, PrincipalKind, Role, Stamped, Timestamp,
     Violation, WriteMode,
@@ -136,7 +136,8 @@ impl Access {
         Ok(principal)
     }
 
-    /// Writes a user as an entity: role, teams and whether they may come in follow it.
+    /// Writes a user as an entity: role, teams and whether they may come in follow it. Who has no credential gets one
+    /// only where the draft says so, with nothing but what it says: what was stored before may be anybody's word.
     pub async fn write_user(
         &self,
         actor: &Actor,
@@ -147,8 +148,9 @@ impl Access {
     ) -> Result<WrittenUser, AccessError> {
         let kind = PrincipalKind::User;
         let known = self.find(kind, id.as_str()).await.is_ok();
+        let said = Said::new(&draft, mode);
         let mut fresh = None;
-        if !known {
+        if !known && said.login != Login::Never {
             let new = NewPrincipal {
                 kind,
                 name: id.to_string(),
@@ -172,8 +174,8 @@ impl Access {
             .inner
             .store
             .write(move |tx| {
-                let written = catalog.write_user_in(tx, &actor, &id, draft, mode)?;
-                let follow = follow(tx, &actor, &written.entity.value, fresh)?;
+                let mut written = catalog.write_user_in(tx, &actor, &id, draft, mode)?;
+                let follow = follow(&catalog, tx, &actor, &mut written, said, fresh)?;
                 if options.validation_only {
                     return Err(Stop::DryRun(Box::new(written)));
                 }
@@ -337,21 +339,83 @@ struct Follow {
     secret: Option<String>,
 }
 
-/// Makes the credential of a user what their entity says.
+/// Whether a draft of a user asks for a credential where there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Login {
+    Never,
+    /// Only along with the entity itself.
+    WhenNew,
+    Always,
+}
+
+/// What a draft says of a user, apart from all that was stored before.
+#[derive(Clone, Copy, Debug)]
+struct Said {
+    login: Login,
+    role: bool,
+    teams: bool,
+    /// What it leaves out is cleared.
+    whole: bool,
+}
+
+impl Said {
+    fn new(draft: &EntityDraft, mode: WriteMode) -> Self {
+        let said = |property| said_of(draft, property);
+        let login = match (said("status"), said("port_role"), said("port_type")) {
+            (Some("Active"), ..) | (None, Some(_), _) => Login::Always,
+            (None, None, Some("Service Account")) => Login::WhenNew,
+            _ => Login::Never,
+        };
+        Self {
+            login,
+            role: said("port_role").is_some(),
+            teams: draft.team.is_some(),
+            whole: !matches!(mode, WriteMode::Merge | WriteMode::Update),
+        }
+    }
+
+    /// Role and teams of a user who was just written: those of the draft, then those of the credential.
+    fn settle(self, user: &Entity, known: Option<&Principal>) -> (Role, Vec<String>) {
+        let kept = known.filter(|_| !self.whole);
+        let role = match kept {
+            _ if self.role => role_of(user),
+            Some(known) => known.role,
+            None => Role::Developer,
+        };
+        let teams = match kept {
+            _ if self.teams => user.team.clone(),
+            Some(known) => known.teams.clone(),
+            None => Vec::new(),
+        };
+        (role, teams)
+    }
+}
+
+/// What a draft of a `_user` says of a property, where that is a word.
+fn said_of<'a>(draft: &'a EntityDraft, property: &str) -> Option<&'a str> {
+    draft.properties.as_ref()?.get(property)?.as_str()
+}
+
+/// Makes the credential of a user what was said of them, and the entity what the credential says.
 fn follow(
+    catalog: &Catalog,
     tx: &WriteTx<'_>,
     actor: &Actor,
-    user: &Entity,
+    written: &mut Written,
+    said: Said,
     fresh: Option<(Credential, String)>,
 ) -> Result<Follow, AccessError> {
+    let user = &written.entity.value;
     let known = tx.find_credential(user.identifier.as_str())?;
-    let (role, teams) = (role_of(user), user.team.clone());
+    // An app may be called like somebody whom only the catalog knows.
+    let known = known.filter(|known| known.principal.kind == PrincipalKind::User);
     let mut follow = Follow::default();
     match (known, is_disabled(user)) {
         (Some(mut credential), false) => {
             let before = credential.principal.clone();
-            (credential.principal.role, credential.principal.teams) = (role, teams);
-            store(tx, actor, &before, &credential.principal)?;
+            let principal = &mut credential.principal;
+            (principal.role, principal.teams) = said.settle(user, Some(&before));
+            store(tx, actor, &before, principal)?;
             follow.now = Some(credential);
         }
         (Some(credential), true) => {
@@ -360,16 +424,22 @@ fn follow(
             audit(tx, actor, Some(&credential.principal), None)?;
             follow.gone = Some(credential.principal.client_id);
         }
-        (None, false) => {
+        (None, false) if said.login == Login::Always || written.created => {
             if let Some((mut credential, secret)) = fresh {
-                (credential.principal.role, credential.principal.teams) = (role, teams);
+                let principal = &mut credential.principal;
+                (principal.role, principal.teams) = said.settle(user, None);
                 tx.insert_credential(&credential)?;
                 audit(tx, actor, None, Some(&credential.principal))?;
                 follow.now = Some(credential);
                 follow.secret = Some(secret);
             }
         }
-        (None, true) => {}
+        (None, _) => {}
+    }
+    if let Some(now) = &follow.now
+        && (now.principal.role != role_of(user) || now.principal.teams != user.team)
+    {
+        written.entity = catalog.put_user_in(tx, actor, &now.principal)?.entity;
     }
     Ok(follow)
 }

@@ -52,6 +52,7 @@ pub(in crate::catalog) struct Plan {
     pub(in crate::catalog) before: Option<Found>,
     pub(in crate::catalog) after: Entity,
     pub(in crate::catalog) violations: Vec<Violation>,
+    people: People,
     pub(super) text: EntityText,
 }
 
@@ -103,13 +104,21 @@ impl Plan {
             before,
             after,
             violations,
+            people,
             text,
         };
         permission::check_write(actor, &plan, mode)?;
-        if people == People::Guarded {
-            team::check_write(tx, plan.value_before(), &plan.after)?;
-        }
+        plan.check_people(tx, actor)?;
         Ok(plan)
+    }
+
+    /// Refuses what is the credential's. Whether there is a credential is not part of the entity: what was true on an
+    /// earlier snapshot is to be asked again where it is written.
+    pub(super) fn check_people(&self, tx: &ReadTx<'_>, actor: &Actor) -> Result<(), Error> {
+        match self.people {
+            People::Guarded => team::check_write(tx, actor, self.value_before(), &self.after),
+            People::Managed => Ok(()),
+        }
     }
 
     /// Whether there is nothing to do.

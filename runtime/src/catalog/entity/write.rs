@@ -83,6 +83,7 @@ impl<'a, 'tx> Write<'a, 'tx> {
     ) -> Result<(Written, Option<Underived>), Error> {
         let now = self.tx.find_entity_revision(kind.key, &request.id)?;
         if plan.kind.is(kind) && plan.still_holds(now) {
+            plan.check_people(self.tx, self.actor)?;
             return self.carry_out(plan);
         }
         self.carry_out(Plan::new(self.tx, kind, self.actor, request)?)

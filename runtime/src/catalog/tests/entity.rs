@@ -1,5 +1,9 @@
 use super::*;
+use crate::catalog::entity::{People, Plan, Request, Write};
+use crate::catalog::relation::Missing;
 use crate::model::Verb;
+use crate::model::{Principal, PrincipalKind, Role};
+use crate::store::Credential;
 
 #[tokio::test]
 async fn an_entity_shows_every_relation_of_its_blueprint() {
@@ -413,4 +417,65 @@ async fn an_entity_may_point_at_ten_thousand_others() {
             .len(),
         9_999
     );
+}
+
+#[tokio::test]
+async fn somebody_who_came_in_since_a_write_was_thought_through_is_guarded_from_it() {
+    let fixture = Fixture::new();
+    let ann = Principal {
+        client_id: "gp_ann".to_owned(),
+        kind: PrincipalKind::User,
+        name: "ann@example.com".to_owned(),
+        role: Role::Developer,
+        teams: Vec::new(),
+        created_at: crate::model::Timestamp::now(),
+    };
+    let known = ann.clone();
+    let (catalog, actor) = (fixture.catalog.clone(), fixture.actor.clone());
+    fixture
+        .store
+        .write(move |tx| catalog.put_user_in(tx, &actor, &known))
+        .await
+        .unwrap();
+    for draft in [
+        json!({ "team": ["everything"] }),
+        json!({ "properties": { "port_role": "admin" } }),
+    ] {
+        let request = Request {
+            id: EntityId::parse("ann@example.com").unwrap(),
+            draft: parse_draft(draft).unwrap(),
+            mode: WriteMode::Update,
+            people: People::Guarded,
+        };
+        let (kinds, actor) = (fixture.catalog.kinds.clone(), fixture.actor.clone());
+        let plan = fixture
+            .store
+            .read({
+                let (kinds, actor, request) = (kinds.clone(), actor.clone(), request.clone());
+                move |tx| {
+                    let kind = kinds.load(tx, &id("_user"))?;
+                    Plan::new(tx, &kind, &actor, request)
+                }
+            })
+            .await
+            .unwrap();
+        // Their entity says already what it has to, so that nothing of it changes.
+        let credential = Credential {
+            principal: ann.clone(),
+            secret_hash: "hash".to_owned(),
+            secret_id: "id".to_owned(),
+        };
+        let outcome = fixture
+            .store
+            .write(move |tx| {
+                tx.insert_credential(&credential)?;
+                let write = Write::new(tx, &kinds, &actor, Missing::Refuse);
+                write.finish(&write.kind(&id("_user"))?, request, plan)
+            })
+            .await;
+        assert!(
+            matches!(outcome, Err(Error::Conflict { code, .. }) if code == "system_blueprint"),
+            "{outcome:?}"
+        );
+    }
 }
