@@ -119,6 +119,7 @@ impl ShownUser {
 
 /// What is to become of a user; what is absent stays.
 #[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct UserChange {
     /// What they may do.
     role: Option<Role>,
@@ -129,6 +130,16 @@ pub(super) struct UserChange {
 }
 
 impl UserChange {
+    /// Refuses what asks for nothing: whoever misspelt it should not take it for done.
+    fn check(&self) -> Result<(), ApiError> {
+        if self.role.is_some() || self.roles.is_some() || self.teams.is_some() {
+            return Ok(());
+        }
+        let message = "name what is to change: `role`, `roles` or `teams`";
+        let violation = Violation::new("", "minProperties", message);
+        Err(ApiError::invalid("the user", vec![violation]))
+    }
+
     fn role(&self) -> Result<Option<Role>, ApiError> {
         let Some(names) = &self.roles else {
             return Ok(self.role);
@@ -138,9 +149,18 @@ impl UserChange {
             "Member" => Some(Role::Developer),
             _ => Role::ALL.into_iter().find(|role| role.as_str() == name),
         };
-        match names.as_slice() {
-            [name] if known(name).is_some() => Ok(known(name)),
-            _ => {
+        let named = match names.as_slice() {
+            [name] => known(name),
+            _ => None,
+        };
+        match named {
+            Some(role) if self.role.is_some_and(|other| other != role) => {
+                let message = "is another role than `role`; send one of the two";
+                let violation = Violation::new("/roles", "role", message);
+                Err(ApiError::invalid("the user", vec![violation]))
+            }
+            Some(role) => Ok(Some(role)),
+            None => {
                 let message =
                     "name one of developer, reviewer, platform-engineer, admin, Admin, Member";
                 let violation = Violation::new("/roles", "enum", message);
@@ -231,6 +251,7 @@ pub(super) async fn patch_user(
     InPath(name): InPath<String>,
     JsonBody(body): JsonBody<UserChange>,
 ) -> Result<Json<UserReply>, ApiError> {
+    body.check()?;
     let change = PrincipalChange {
         role: body.role()?,
         teams: body.teams,

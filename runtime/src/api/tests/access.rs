@@ -108,3 +108,32 @@ async fn requests_over_a_limit_that_the_operator_set_are_told_when_to_come_back(
 fn number(reply: &Reply, header: &str) -> u64 {
     reply.headers[header].to_str().unwrap().parse().unwrap()
 }
+
+#[tokio::test]
+async fn change_of_a_user_that_says_nothing_or_two_things_at_once_is_refused() {
+    let app = TestApp::new().await;
+    let admin = app.token(Role::Admin).await;
+    let new = json!({ "email": "ann@example.com", "role": "developer", "teams": ["a", "b", "a"] });
+    let made = app.post("/v1/users", &admin, new).await.json();
+    assert_eq!(made["user"]["teams"], json!(["a", "b"]));
+    let at = "/v1/users/ann@example.com";
+    let patch = |body| app.send(request(Method::PATCH, at, &admin, Some(body)));
+    for (body, path) in [
+        (json!({ "rolle": "admin" }), "/rolle"),
+        (json!({}), ""),
+        (json!({ "role": "admin", "roles": ["Member"] }), "/roles"),
+        (json!({ "teams": ["ok", "a b"] }), "/teams/1"),
+        (json!({ "teams": [""] }), "/teams/0"),
+    ] {
+        let refused = patch(body.clone()).await;
+        refused.refusal(422);
+        let told = &refused.json()["details"][0]["path"];
+        assert_eq!(told, path, "{body}: {}", refused.text);
+    }
+    let odd = json!({ "email": "bob@example.com", "role": "developer", "teams": ["a b"] });
+    app.post("/v1/users", &admin, odd).await.refusal(422);
+    let same = json!({ "role": "developer", "roles": ["Member"], "teams": ["b", "c", "b"] });
+    let changed = patch(same).await;
+    assert_eq!(changed.status, 200, "{}", changed.text);
+    assert_eq!(changed.json()["user"]["teams"], json!(["b", "c"]));
+}

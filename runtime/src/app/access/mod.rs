@@ -9,7 +9,7 @@ mod token;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
@@ -45,6 +45,9 @@ const LONGEST_CLIENT_ID: usize = 200;
 
 /// Teams that one principal can be in; every request carries them along.
 const MOST_TEAMS: usize = 200;
+
+/// Characters of the name of a team.
+const LONGEST_TEAM: usize = 100;
 
 /// Credentials and tokens. Clones share it.
 #[derive(Clone)]
@@ -266,7 +269,7 @@ impl Access {
             kind: new.kind,
             name: new.name,
             role: new.role,
-            teams: new.teams,
+            teams: distinct(new.teams),
             created_at: Timestamp::now(),
         };
         let credential = self.credential(principal.clone(), secret.clone()).await?;
@@ -541,11 +544,26 @@ fn check_new(new: &NewPrincipal) -> Result<(), AccessError> {
 }
 
 fn check_teams(teams: &[String], violations: &mut Vec<Violation>) {
-    let team = |team: &String| (1..=100).contains(&team.chars().count());
-    if teams.len() > MOST_TEAMS || !teams.iter().all(team) {
-        let message = "name at most 200 teams, each with 1 to 100 characters";
+    if teams.len() > MOST_TEAMS {
+        let message = format!("name at most {MOST_TEAMS} teams");
         violations.push(Violation::new("/teams", "maxItems", message));
+        return;
     }
+    for (index, team) in teams.iter().enumerate() {
+        // A team is an entity too, and named like one.
+        if team.chars().count() > LONGEST_TEAM || EntityId::parse(team.as_str()).is_err() {
+            let message = format!("use 1 to {LONGEST_TEAM} letters, digits and @ _ . + : \\ / = -");
+            let path = format!("/teams/{index}");
+            violations.push(Violation::new(path, "identifier", message));
+        }
+    }
+}
+
+/// Each team once, where it stands first.
+fn distinct(mut teams: Vec<String>) -> Vec<String> {
+    let mut seen = HashSet::new();
+    teams.retain(|team| seen.insert(team.clone()));
+    teams
 }
 
 fn check_given(client_id: &str, secret: &str) -> Result<(), AccessError> {

@@ -6,8 +6,8 @@ use std::sync::{Arc, PoisonError};
 use serde::Serialize;
 
 use super::{
-    Access, AccessError, NewPrincipal, audit, check_new, check_teams, keep_an_administrator,
-    secret, subject,
+    Access, AccessError, NewPrincipal, audit, check_new, check_teams, distinct,
+    keep_an_administrator, secret, subject,
 };
 use crate::catalog::{Catalog, TeamDraft, WriteOptions, Written, is_disabled, role_of};
 use crate::model::{
@@ -122,7 +122,7 @@ impl Access {
                 let before = principal.clone();
                 principal.role = change.role.unwrap_or(principal.role);
                 if let Some(teams) = change.teams {
-                    principal.teams = teams;
+                    principal.teams = distinct(teams);
                 }
                 store(tx, &actor, &before, principal)?;
                 if kind == PrincipalKind::User {
