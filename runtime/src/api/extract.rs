@@ -3,6 +3,8 @@
 use std::str::FromStr;
 
 use axum::body::{Body, Bytes, HttpBody as _};
+use axum::extract::path::ErrorKind;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -30,7 +32,16 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for InPath<
             .await
             .map_err(|rejection| {
                 // An identifier that breaks its rule cannot exist; the text says which rule.
-                ApiError::new(StatusCode::NOT_FOUND, "not_found", rejection.body_text())
+                let message = match rejection {
+                    PathRejection::FailedToDeserializePathParams(failed) => {
+                        match failed.into_kind() {
+                            ErrorKind::DeserializeError { message, .. } => message,
+                            kind => kind.to_string(),
+                        }
+                    }
+                    other => other.body_text(),
+                };
+                ApiError::new(StatusCode::NOT_FOUND, "not_found", message)
             })?;
         Ok(Self(value))
     }

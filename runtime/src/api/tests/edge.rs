@@ -190,3 +190,21 @@ async fn identifiers_in_the_path_may_be_percent_encoded_and_bad_ones_do_not_exis
         .await
         .refusal(400);
 }
+
+#[tokio::test]
+async fn identifier_in_the_path_that_breaks_its_rule_is_told_in_our_words() {
+    let app = TestApp::new().await;
+    let token = app.token(Role::Admin).await;
+    let bad_entity = "/v1/blueprints/Service/entities/a%20b";
+    for (path, told) in [
+        (
+            "/v1/actions/runs/xyz",
+            "`xyz` is not a valid run identifier",
+        ),
+        (bad_entity, "`a b` is not a valid entity identifier"),
+    ] {
+        let (word, message) = app.get(path, &token).await.refusal(404);
+        assert_eq!(word, "not_found");
+        assert!(message.starts_with(told), "{message}");
+    }
+}
