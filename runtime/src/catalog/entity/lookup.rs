@@ -52,6 +52,8 @@ pub(in crate::catalog) struct Lookup<'a, 'tx> {
     actor: &'a Actor,
     limits: SearchLimits,
     begun: Instant,
+    /// Whether anything was looked for yet.
+    asked: bool,
     now: Timestamp,
     /// What was found already: many entities point at the same few.
     known: HashMap<(BlueprintId, String), Vec<EntityId>>,
@@ -70,6 +72,7 @@ impl<'a, 'tx> Lookup<'a, 'tx> {
             actor,
             limits,
             begun: Instant::now(),
+            asked: false,
             now: Timestamp::now(),
             known: HashMap::new(),
         }
@@ -141,10 +144,14 @@ impl<'a, 'tx> Lookup<'a, 'tx> {
         if let Some(known) = self.known.get(&key) {
             return Ok(known.clone());
         }
-        let limits = SearchLimits {
-            time: self.limits.time.saturating_sub(self.begun.elapsed()),
-            ..self.limits
-        };
+        let mut limits = self.limits;
+        let is_first = !std::mem::replace(&mut self.asked, true);
+        if !is_first {
+            limits.time = limits.time.saturating_sub(self.begun.elapsed());
+            if limits.time.is_zero() {
+                return Err(self.used_up());
+            }
+        }
         let search = Search {
             query: parsed,
             blueprint: Some(blueprint.clone()),
@@ -164,7 +171,15 @@ impl<'a, 'tx> Lookup<'a, 'tx> {
                 self.now,
             )?
             .find(&search)
-        })?;
+        });
+        let page = match page {
+            Err(Error::TooExpensive(_))
+                if !is_first && self.begun.elapsed() >= self.limits.time =>
+            {
+                return Err(self.used_up());
+            }
+            outcome => outcome?,
+        };
         if page.next.is_some() {
             let message = format!(
                 "the query finds more than {MAX_FOUND} entities of blueprint `{blueprint}`; narrow it"
@@ -175,6 +190,14 @@ impl<'a, 'tx> Lookup<'a, 'tx> {
         let found: Vec<_> = found.map(|entity| entity.value.identifier).collect();
         self.known.insert(key, found.clone());
         Ok(found)
+    }
+
+    /// The refusal of every query that comes when the time of all of them is over.
+    fn used_up(&self) -> Error {
+        Error::TooExpensive(format!(
+            "the queries of this request together took longer than {} ms; send fewer of them in one request",
+            self.limits.time.as_millis()
+        ))
     }
 }
 

@@ -270,3 +270,33 @@ async fn each_entity_of_many_is_refused_on_its_own_where_its_query_finds_nothing
         ["d", "not e", "b", "not unknown"]
     );
 }
+
+#[tokio::test]
+async fn queries_for_which_no_time_is_left_are_told_that_it_was_used_up_together() {
+    let fixture = with_sites().await;
+    let limits = SearchLimits {
+        time: std::time::Duration::ZERO,
+        ..SearchLimits::default()
+    };
+    let catalog = fixture.catalog.clone().with_search_limits(limits);
+    let entity = |name: &str| json!({ "identifier": site(name), "title": "Found" });
+    let (blueprint, options) = (id("Service"), WriteOptions::default());
+    let outcomes = catalog
+        .write_entities(
+            &fixture.actor,
+            &blueprint,
+            vec![entity("a"), entity("b")],
+            WriteMode::Merge,
+            options,
+        )
+        .await
+        .unwrap();
+    let last = outcomes.into_iter().next_back().unwrap().unwrap_err();
+    let Error::TooExpensive(message) = last.error else {
+        panic!("{:?}", last.error);
+    };
+    assert!(
+        message.contains("together") && message.contains("send fewer"),
+        "{message}"
+    );
+}
