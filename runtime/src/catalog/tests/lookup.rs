@@ -104,7 +104,7 @@ async fn relations_and_owners_may_be_named_by_what_they_have() {
     let mut whole = body(json!({
         "system": query("$identifier", "=", "Cart"), "uses": query("language", "=", "go"), "spare": site("a"),
     }));
-    whole["team"] = query("$identifier", "contains", "rder");
+    whole["team"] = query("$identifier", "contains", "rde");
     let written = write(&fixture, &actor, whole, WriteMode::Merge)
         .await
         .unwrap();

@@ -275,10 +275,10 @@ async fn permissions_that_make_no_sense_are_told_where() {
     );
     for (document, refused) in [
         (
-            json!({ "entitys": {} }),
+            json!({ "entries": {} }),
             vec![
                 ("/entities", "required"),
-                ("/entitys", "additionalProperties"),
+                ("/entries", "additionalProperties"),
             ],
         ),
         (json!({}), vec![("/entities", "required")]),
