@@ -454,7 +454,6 @@ impl WriteTx<'_> {
         from: &str,
         to: &str,
     ) -> Result<(), Error> {
-        self.properties.clear();
         self.forget_values(blueprint, to)?;
         self.connection
             .prepare_cached(

@@ -4,33 +4,13 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value, json};
 
+use crate::catalog::derived::COLORS;
 use crate::catalog::format;
 use crate::catalog::schema::{Schema, join, shorten};
 use crate::model::Violation;
 
 /// Types that a property may have.
 const TYPES: &[&str] = &["string", "number", "boolean", "object", "array"];
-
-/// Colours that a value may be shown in.
-const COLOURS: &[&str] = &[
-    "blue",
-    "turquoise",
-    "orange",
-    "purple",
-    "pink",
-    "yellow",
-    "green",
-    "red",
-    "gold",
-    "silver",
-    "paleBlue",
-    "darkGray",
-    "lightGray",
-    "bronze",
-    "lime",
-    "olive",
-    "brown",
-];
 
 /// How a value may be shown as more than itself, and the types of property that have it.
 const SPECS: &[(&str, &[&str])] = &[
@@ -260,12 +240,12 @@ fn check_colours(path: &str, fields: &Map<String, Value>, found: &mut Vec<Violat
     for (value, colour) in colours {
         if !colour
             .as_str()
-            .is_some_and(|colour| COLOURS.contains(&colour))
+            .is_some_and(|colour| COLORS.contains(&colour))
         {
             let message = format!(
                 "{} is not a colour; use one of {}",
                 shorten(&colour.to_string()),
-                COLOURS.join(", ")
+                COLORS.join(", ")
             );
             found.push(Violation::new(join(&path, value), "colour", message));
         }
