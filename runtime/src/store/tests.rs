@@ -382,6 +382,23 @@ async fn the_promised_modes_are_on() {
     );
     assert_eq!(pragma("synchronous").await.unwrap(), 2_i64.into());
     assert_eq!(pragma("foreign_keys").await.unwrap(), 1_i64.into());
+    // SQLite takes a setting that it does not know, or a wrong one, without a word.
+    for (name, value) in [
+        ("cache_size", -65_536_i64),
+        ("wal_autocheckpoint", 8_192),
+        ("journal_size_limit", 64 << 20),
+        ("temp_store", 2),
+    ] {
+        assert_eq!(pragma(name).await.unwrap(), value.into(), "{name}");
+    }
+    let read: Result<i64, Error> = store
+        .read(|tx| {
+            Ok(tx
+                .connection
+                .query_row("PRAGMA cache_size", [], |row| row.get(0))?)
+        })
+        .await;
+    assert_eq!(read.unwrap(), -8_192);
 }
 
 #[test]
