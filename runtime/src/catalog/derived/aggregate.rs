@@ -9,7 +9,8 @@ use super::super::query::evaluate;
 use super::facts::Facts;
 use super::graph::{AggregationPlan, Graph};
 use super::load;
-use super::walk::{MAX_WALKED, Walk};
+use super::reach::Reach;
+use super::walk::{MAX_WALKED, TooFar, Walk};
 use crate::catalog::Error;
 use crate::model::{Field, Figure, Function, Pace, Scalar, Timestamp};
 use crate::store::{BlueprintKey, EntityKey, ReadTx};
@@ -26,39 +27,83 @@ pub(super) struct Surroundings<'a, 'tx> {
     pub(super) now: Timestamp,
 }
 
-/// An aggregation of one entity. The inner `Err` says why it has no value.
+/// An aggregation of one entity. The `Err` says why it has no value.
+pub(super) type Aggregated = Result<Option<Value>, String>;
+
+/// An aggregation of some entities of one blueprint, in their order.
 pub(super) fn aggregate(
     at: Surroundings<'_, '_>,
     plan: &AggregationPlan,
     blueprint: BlueprintKey,
-    key: EntityKey,
-) -> Result<Result<Option<Value>, String>, Error> {
-    let mut gathered = BTreeSet::new();
-    for gather in &plan.gathers {
-        let Ok(mut found) = gather.follow(at.tx, blueprint, BTreeSet::from([key]))? else {
-            let message = format!("it is about more than {MAX_WALKED} entities");
-            return Ok(Err(message));
-        };
-        // A flood begins with the entity itself; it is not related to itself by that.
-        if matches!(gather, Walk::Flood { .. }) {
-            found.remove(&key);
+    keys: &[EntityKey],
+) -> Result<Vec<Aggregated>, Error> {
+    let mut made = Vec::with_capacity(keys.len());
+    // What is still to be made: the last of it first.
+    let mut open = vec![keys];
+    while let Some(keys) = open.pop() {
+        let mut gathered = Vec::with_capacity(plan.gathers.len());
+        for gather in &plan.gathers {
+            gathered.push(Reach::read(at.tx, gather, blueprint, keys)?);
         }
-        gathered.append(&mut found);
+        match gathered.into_iter().collect::<Result<Vec<_>, TooFar>>() {
+            Ok(reaches) => made.extend(figures(at, plan, keys, reaches)?),
+            Err(TooFar) if keys.len() > 1 => {
+                let (first, rest) = keys.split_at(keys.len() / 2);
+                open.extend([rest, first]);
+            }
+            Err(TooFar) => {
+                let message = format!("it is about more than {MAX_WALKED} entities");
+                made.push(Err(message));
+            }
+        }
     }
-    let mut keys: Vec<EntityKey> = gathered.into_iter().collect();
-    if plan.conditions.is_some() {
-        keys = filter(at, plan, &keys)?;
-    }
-    Ok(Ok(figure(at, plan, &keys)?))
+    Ok(made)
 }
 
-fn filter(
+/// What some entities have gathered: each what it reaches by any of the walks.
+fn figures(
     at: Surroundings<'_, '_>,
     plan: &AggregationPlan,
     keys: &[EntityKey],
+    mut reaches: Vec<Reach>,
+) -> Result<Vec<Aggregated>, Error> {
+    let mut gather = |key: EntityKey| {
+        let mut found = Vec::new();
+        for (reach, walk) in reaches.iter_mut().zip(&plan.gathers) {
+            let reached = reach.from(key).into_iter();
+            // A flood begins with the entity itself; it is not related to itself by that.
+            let flood = matches!(walk, Walk::Flood { .. });
+            found.extend(reached.filter(|reached| !flood || *reached != key));
+        }
+        found.sort_unstable();
+        found.dedup();
+        found
+    };
+    if plan.conditions.is_none() && matches!(plan.figure, Figure::Count) {
+        let count = |key: &EntityKey| Ok(Some(Value::from(gather(*key).len())));
+        return Ok(keys.iter().map(count).collect());
+    }
+    // Many are gathered by several: what has to be read of them is read once.
+    let all: BTreeSet<EntityKey> = keys.iter().flat_map(|key| gather(*key)).collect();
+    let all: Vec<EntityKey> = all.into_iter().collect();
+    let all = filter(at, plan, all)?;
+    let values = Values::read(at, plan, &all)?;
+    let figure = |key: &EntityKey| {
+        let mut gathered = gather(*key);
+        gathered.retain(|key| all.binary_search(key).is_ok());
+        Ok(figure(plan, &gathered, &values, at.now))
+    };
+    Ok(keys.iter().map(figure).collect())
+}
+
+/// Those for which the conditions hold, in order.
+fn filter(
+    at: Surroundings<'_, '_>,
+    plan: &AggregationPlan,
+    keys: Vec<EntityKey>,
 ) -> Result<Vec<EntityKey>, Error> {
     let Some(conditions) = &plan.conditions else {
-        return Ok(keys.to_vec());
+        return Ok(keys);
     };
     let Some(target) = at.graph.plan(plan.target) else {
         return Ok(Vec::new());
@@ -78,45 +123,49 @@ fn filter(
             }
         }
     }
+    kept.sort_unstable();
     Ok(kept)
 }
 
-fn figure(
-    at: Surroundings<'_, '_>,
-    plan: &AggregationPlan,
-    keys: &[EntityKey],
-) -> Result<Option<Value>, Error> {
-    let values = |property: &str| {
-        let field = Field::Property(property.to_owned());
-        values(at, plan, keys, &field)
-    };
-    Ok(match &plan.figure {
-        Figure::Count => Some(Value::from(keys.len())),
-        Figure::CountPer(pace) => {
-            let instants = instants(&values_of(at, plan, keys, pace)?);
-            let count = instants.len();
-            per(count_to_f64(count), &instants, pace, at.now)
-        }
-        Figure::Of(function, property) => {
-            let found = values(property)?;
-            let mut numbers: Vec<f64> = found.values().filter_map(Value::as_f64).collect();
-            reduce(*function, &mut numbers)
-        }
-        Figure::SumPer(pace, property) => {
-            let times = values_of(at, plan, keys, pace)?;
-            let numbers = values(property)?;
-            // What has no instant lies in none of the spans.
-            let sum = numbers
-                .iter()
-                .filter(|(key, _)| times.get(key).is_some_and(|time| instant(time).is_some()))
-                .filter_map(|(_, number)| number.as_f64())
-                .sum();
-            per(sum, &instants(&times), pace, at.now)
-        }
-    })
+/// What a figure is made of: the instants and the numbers of entities, of those that have one.
+#[derive(Default)]
+struct Values {
+    instants: HashMap<EntityKey, i64>,
+    numbers: HashMap<EntityKey, f64>,
 }
 
-fn values(
+impl Values {
+    fn read(
+        at: Surroundings<'_, '_>,
+        plan: &AggregationPlan,
+        keys: &[EntityKey],
+    ) -> Result<Self, Error> {
+        let (pace, property) = match &plan.figure {
+            Figure::Count => (None, None),
+            Figure::CountPer(pace) => (Some(pace), None),
+            Figure::Of(_, property) => (None, Some(property)),
+            Figure::SumPer(pace, property) => (Some(pace), Some(property)),
+        };
+        let mut values = Self::default();
+        if let Some(pace) = pace {
+            let found = field(at, plan, keys, &pace.instant)?;
+            let instants = found.iter();
+            values.instants = instants
+                .filter_map(|(key, value)| Some((*key, instant(value)?)))
+                .collect();
+        }
+        if let Some(property) = property {
+            let found = field(at, plan, keys, &Field::Property(property.to_owned()))?;
+            let numbers = found.iter();
+            values.numbers = numbers
+                .filter_map(|(key, value)| Some((*key, value.as_f64()?)))
+                .collect();
+        }
+        Ok(values)
+    }
+}
+
+fn field(
     at: Surroundings<'_, '_>,
     plan: &AggregationPlan,
     keys: &[EntityKey],
@@ -130,13 +179,34 @@ fn values(
     Ok(at.tx.list_field(keys, field, derived)?)
 }
 
-fn values_of(
-    at: Surroundings<'_, '_>,
+fn figure(
     plan: &AggregationPlan,
     keys: &[EntityKey],
-    pace: &Pace,
-) -> Result<HashMap<EntityKey, Value>, Error> {
-    values(at, plan, keys, &pace.instant)
+    values: &Values,
+    now: Timestamp,
+) -> Option<Value> {
+    let instants = || -> Vec<i64> {
+        let found = keys.iter().filter_map(|key| values.instants.get(key));
+        found.copied().collect()
+    };
+    match &plan.figure {
+        Figure::Count => Some(Value::from(keys.len())),
+        Figure::CountPer(pace) => {
+            let instants = instants();
+            per(count_to_f64(instants.len()), &instants, pace, now)
+        }
+        Figure::Of(function, _) => {
+            let found = keys.iter().filter_map(|key| values.numbers.get(key));
+            let mut numbers: Vec<f64> = found.copied().collect();
+            reduce(*function, &mut numbers)
+        }
+        Figure::SumPer(pace, _) => {
+            // What has no instant lies in none of the spans.
+            let timed = keys.iter().filter(|key| values.instants.contains_key(key));
+            let sum = timed.filter_map(|key| values.numbers.get(key)).sum();
+            per(sum, &instants(), pace, now)
+        }
+    }
 }
 
 /// Milliseconds of a value that is an instant.
@@ -145,10 +215,6 @@ fn instant(value: &Value) -> Option<i64> {
         Scalar::Instant(microseconds) => Some(microseconds / 1_000),
         _ => None,
     }
-}
-
-fn instants(values: &HashMap<EntityKey, Value>) -> Vec<i64> {
-    values.values().filter_map(instant).collect()
 }
 
 /// An amount for each of the spans since the first instant; the one that has only begun counts as a whole one.

@@ -122,12 +122,17 @@ pub(super) fn prepare(
         now,
     };
     for planned in &plan.aggregations {
-        for subject in &mut subjects {
-            if subject.dirty.all || subject.dirty.aggregations.contains(&planned.name) {
-                match aggregate(surroundings, planned, plan.key, subject.key)? {
-                    Ok(value) => subject.set(&planned.name, value),
-                    Err(message) => subject.fail(&planned.name, message),
-                }
+        let wants = |subject: &Subject| {
+            subject.dirty.all || subject.dirty.aggregations.contains(&planned.name)
+        };
+        let wanting = || subjects.iter().filter(|subject| wants(subject));
+        let keys: Vec<EntityKey> = wanting().map(|subject| subject.key).collect();
+        let mut made = aggregate(surroundings, planned, plan.key, &keys)?.into_iter();
+        for subject in subjects.iter_mut().filter(|subject| wants(subject)) {
+            match made.next() {
+                Some(Ok(value)) => subject.set(&planned.name, value),
+                Some(Err(message)) => subject.fail(&planned.name, message),
+                None => {}
             }
         }
     }

@@ -21,6 +21,7 @@ mod mirror;
 mod order;
 mod own;
 mod parse;
+mod reach;
 mod reference;
 mod resolve;
 mod view;

@@ -102,18 +102,37 @@ impl Hop {
         }
     }
 
+    /// The blueprint that it comes from.
+    pub(super) fn begin(&self) -> BlueprintKey {
+        match self.backwards {
+            true => self.edge.target,
+            false => self.edge.source,
+        }
+    }
+
+    /// From which of some entities it leads to which others.
+    pub(super) fn pairs(
+        &self,
+        tx: &ReadTx<'_>,
+        from: &[EntityKey],
+    ) -> Result<Vec<(EntityKey, EntityKey)>, store::Error> {
+        match self.backwards {
+            true => tx.list_edges_to(from, self.edge.source, &self.edge.relation),
+            false => tx.list_edges_from(from, &self.edge.relation),
+        }
+    }
+
     fn take(
         &self,
         tx: &ReadTx<'_>,
         from: &BTreeSet<EntityKey>,
     ) -> Result<BTreeSet<EntityKey>, store::Error> {
         let keys: Vec<EntityKey> = from.iter().copied().collect();
-        let pairs = if self.backwards {
-            tx.list_edges_to(&keys, self.edge.source, &self.edge.relation)?
-        } else {
-            tx.list_edges_from(&keys, &self.edge.relation)?
-        };
-        Ok(pairs.into_iter().map(|(_, end)| end).collect())
+        Ok(self
+            .pairs(tx, &keys)?
+            .into_iter()
+            .map(|(_, end)| end)
+            .collect())
     }
 }
 
@@ -132,16 +151,13 @@ fn flood(
     while !frontier.is_empty() {
         let mut next: HashMap<BlueprintKey, BTreeSet<EntityKey>> = HashMap::new();
         for edge in edges {
-            let (from, to) = match backwards {
-                true => (edge.target, edge.source),
-                false => (edge.source, edge.target),
-            };
-            let Some(keys) = frontier.get(&from) else {
-                continue;
-            };
             let hop = Hop {
                 edge: edge.clone(),
                 backwards,
+            };
+            let to = hop.end();
+            let Some(keys) = frontier.get(&hop.begin()) else {
+                continue;
             };
             let known = visited.entry(to).or_default();
             for key in hop.take(tx, keys)? {
