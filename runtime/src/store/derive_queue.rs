@@ -16,11 +16,9 @@ pub struct NewQueued {
     pub background: bool,
     /// The entry that it goes back to; absent for one that stands for itself.
     pub origin: Option<i64>,
-    /// Its blueprint.
+    /// The blueprint of the entities that it is about.
     pub blueprint: BlueprintKey,
-    /// The entity; absent: every one of the blueprint.
-    pub entity: Option<EntityKey>,
-    /// What of it has changed, as JSON.
+    /// Which of them, and what of them has changed, as JSON.
     pub cause: String,
 }
 
@@ -31,6 +29,8 @@ pub struct Queued {
     pub sequence: i64,
     /// What it is.
     pub entry: NewQueued,
+    /// The entity that it is about, where an earlier version has queued it.
+    pub entity: Option<EntityKey>,
     /// The first entry that it goes back to: its own number where it stands for itself.
     pub origin: i64,
     /// Identifier up to which all entities of the blueprint are done.
@@ -50,15 +50,20 @@ pub struct QueueState {
 }
 
 impl ReadTx<'_> {
-    /// The entries to be worked off next, what goes back furthest first.
-    pub fn list_queued(&self, background: bool, limit: usize) -> Result<Vec<Queued>, Error> {
+    /// The entries to be worked off next, what goes back furthest first: those that go back to `until` or before.
+    pub fn list_queued(
+        &self,
+        background: bool,
+        until: i64,
+        limit: usize,
+    ) -> Result<Vec<Queued>, Error> {
         let mut statement = self.connection.prepare_cached(
             "SELECT sequence, origin, blueprint_id, entity_id, cause, reached
-             FROM derive_queue WHERE background = ?1
-             ORDER BY coalesce(origin, sequence), sequence LIMIT ?2",
+             FROM derive_queue WHERE background = ?1 AND coalesce(origin, sequence) <= ?2
+             ORDER BY coalesce(origin, sequence), sequence LIMIT ?3",
         )?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows = statement.query_map(params![background, limit], |row| {
+        let rows = statement.query_map(params![background, until, limit], |row| {
             let sequence = row.get(0)?;
             let origin: Option<i64> = row.get(1)?;
             Ok(Queued {
@@ -68,9 +73,9 @@ impl ReadTx<'_> {
                     background,
                     origin,
                     blueprint: BlueprintKey(row.get(2)?),
-                    entity: row.get::<_, Option<i64>>(3)?.map(EntityKey),
                     cause: row.get(4)?,
                 },
+                entity: row.get::<_, Option<i64>>(3)?.map(EntityKey),
                 reached: row.get(5)?,
             })
         })?;
@@ -119,14 +124,13 @@ impl WriteTx<'_> {
     pub fn insert_queued(&self, new: &NewQueued) -> Result<(), Error> {
         self.connection
             .prepare_cached(
-                "INSERT INTO derive_queue (background, origin, blueprint_id, entity_id, cause, at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                "INSERT INTO derive_queue (background, origin, blueprint_id, cause, at)
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
             )?
             .execute(params![
                 new.background,
                 new.origin,
                 new.blueprint.0,
-                new.entity.map(|key| key.0),
                 new.cause,
                 self.now.0,
             ])?;

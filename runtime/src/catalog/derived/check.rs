@@ -166,7 +166,7 @@ impl Before {
                 background: true,
                 origin: None,
             };
-            cause.queue(tx, key, None, rank)?;
+            cause.queue(tx, key, rank)?;
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::super::kind::Kinds;
 use super::calculate::{Calculator, NoWorkers};
-use super::cause::{Cause, Dirty, Rank, queue_pages};
+use super::cause::{Cause, Causes, Changed, Dirty, Rank, queue_pages};
 use super::expand::{self, Batch};
 use super::graph::Graph;
 use super::make;
@@ -27,6 +27,13 @@ const TURNS: u32 = 4;
 
 /// How long to wait before a batch that failed is tried again, at first and at most.
 const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
+
+/// How long a round may take to make again what others have changed, before the worker rests after it. What changes
+/// meanwhile is then made once, not once for each change.
+const LONG_ROUND: Duration = Duration::from_millis(200);
+
+/// How long it rests, in times of how long that took, and at most.
+const REST: (u32, Duration) = (2, Duration::from_secs(3));
 
 /// How often what changes with nothing but time is made again.
 const REFRESH: Duration = Duration::from_secs(3_600);
@@ -58,6 +65,27 @@ struct Progress {
     waited: i64,
     /// The same for all entries.
     all: i64,
+    /// Whether the worker lets changes gather: so many come that nobody is to wait for what follows from them.
+    rests: bool,
+}
+
+/// How the worker goes about the queue.
+struct Pace {
+    /// Batches that somebody waits for, since one that nobody waits for had its turn.
+    turns: u32,
+    /// When what changes with nothing but time is to be made again.
+    refresh: Instant,
+    round: Option<Round>,
+    /// Until when what somebody waits for is left alone.
+    rest: Option<Instant>,
+}
+
+/// What was in the queue when the worker looked, and all that follows from it.
+struct Round {
+    /// The last entry.
+    last: i64,
+    /// How long it took so far to make again what others have changed.
+    spent: Duration,
 }
 
 /// What is still to be derived, and what could not be.
@@ -127,11 +155,7 @@ impl Deriver {
         if !self.inner.progress.borrow().works {
             return Ok(());
         }
-        let last = self
-            .inner
-            .store
-            .read(|tx| Ok::<_, Error>(tx.find_last_queued()?))
-            .await?;
+        let last = self.last_queued().await?;
         let mut progress = self.inner.progress.subscribe();
         let passed = progress.wait_for(|progress| {
             let reached = if background {
@@ -139,7 +163,7 @@ impl Deriver {
             } else {
                 progress.waited
             };
-            !progress.works || reached >= last
+            !progress.works || reached >= last || progress.rests
         });
         // Whoever is not served in time reads what there is so far.
         drop(timeout(PATIENCE, passed).await);
@@ -176,20 +200,28 @@ impl Deriver {
     async fn work(self) {
         let mut stop = self.inner.stop.subscribe();
         let mut appended = self.inner.store.appended();
-        let (mut pause, mut turns) = (RETRY.0, 0);
-        let mut refresh = Instant::now();
+        let mut pause = RETRY.0;
+        let mut pace = Pace {
+            turns: 0,
+            refresh: Instant::now(),
+            round: None,
+            rest: None,
+        };
         loop {
             appended.borrow_and_update();
             if *stop.borrow() {
                 return;
             }
-            match self.turn(&mut turns, &mut refresh).await {
+            match self.turn(&mut pace).await {
                 Ok(true) => pause = RETRY.0,
                 Ok(false) => {
                     pause = RETRY.0;
+                    let next = pace
+                        .rest
+                        .map_or(pace.refresh, |rest| rest.min(pace.refresh));
                     tokio::select! {
                         changed = appended.changed() => if changed.is_err() { return },
-                        () = sleep_until(refresh) => {}
+                        () = sleep_until(next) => {}
                         _ = stop.wait_for(|stop| *stop) => return,
                     }
                 }
@@ -215,27 +247,56 @@ impl Deriver {
     }
 
     /// Works off one batch. Whether there was any.
-    async fn turn(&self, turns: &mut u32, refresh: &mut Instant) -> Result<bool, Fault> {
-        if *refresh <= Instant::now() {
+    async fn turn(&self, pace: &mut Pace) -> Result<bool, Fault> {
+        if pace.refresh <= Instant::now() {
             self.refresh().await?;
-            *refresh = Instant::now() + REFRESH;
+            pace.refresh = Instant::now() + REFRESH;
         }
-        if *turns < TURNS && self.step(false).await? {
-            *turns += 1;
+        if pace.turns < TURNS && self.waited(pace).await? {
+            pace.turns += 1;
             return Ok(true);
         }
-        *turns = 0;
-        if self.step(true).await? {
+        pace.turns = 0;
+        if self.step(true, i64::MAX).await?.is_some() {
             return Ok(true);
         }
-        self.step(false).await
+        self.waited(pace).await
     }
 
-    /// Makes one batch. Whether there was any.
-    async fn step(&self, background: bool) -> Result<bool, Fault> {
+    /// Makes one batch of what somebody waits for. Whether there may be more.
+    async fn waited(&self, pace: &mut Pace) -> Result<bool, Fault> {
+        if pace.rest.is_some_and(|rest| rest > Instant::now()) {
+            return Ok(false);
+        }
+        if pace.rest.take().is_some() {
+            self.rest(false);
+        }
+        let last = match &pace.round {
+            Some(round) => round.last,
+            None => self.last_queued().await?,
+        };
+        match (self.step(false, last).await?, &mut pace.round) {
+            (Some(spent), Some(round)) => round.spent += spent,
+            (Some(spent), None) => pace.round = Some(Round { last, spent }),
+            (None, None) => return Ok(false),
+            (None, Some(round)) => {
+                if round.spent > LONG_ROUND {
+                    pace.rest = Some(Instant::now() + (round.spent * REST.0).min(REST.1));
+                    self.rest(true);
+                }
+                pace.round = None;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Makes one batch of what goes back to an entry or one before it. How long it took where it made again what others
+    /// have changed; `None` where there was nothing to do.
+    async fn step(&self, background: bool, until: i64) -> Result<Option<Duration>, Fault> {
+        let began = Instant::now();
         let kinds = self.inner.kinds.clone();
         let read = move |tx: &ReadTx<'_>| -> Result<_, Error> {
-            let batch = expand::read(tx, &kinds, background, Timestamp::now())?;
+            let batch = expand::read(tx, &kinds, (background, until), Timestamp::now())?;
             let progress = match &batch {
                 None => Some(progress(tx)?),
                 Some(_) => None,
@@ -247,8 +308,9 @@ impl Deriver {
             self.tell(progress);
         }
         let Some(mut batch) = batch else {
-            return Ok(false);
+            return Ok(None);
         };
+        let spreads = batch.spreads;
         for group in &mut batch.groups {
             let plan = Arc::clone(&group.plan);
             let calculated = self.inner.calculator.calculate(&plan, &mut group.subjects);
@@ -266,7 +328,10 @@ impl Deriver {
             .map_err(|_| Error::from(store::Error::Panicked))??;
         let progress = self.inner.store.write(move |tx| write(tx, &batch)).await?;
         self.tell(progress);
-        Ok(true)
+        Ok(Some(match spreads {
+            true => began.elapsed(),
+            false => Duration::ZERO,
+        }))
     }
 
     fn tell(&self, (waited, all): (i64, i64)) {
@@ -274,6 +339,18 @@ impl Deriver {
             progress.waited = waited;
             progress.all = all;
         });
+    }
+
+    fn rest(&self, rests: bool) {
+        let progress = &self.inner.progress;
+        progress.send_modify(|progress| progress.rests = rests);
+    }
+
+    async fn last_queued(&self) -> Result<i64, Error> {
+        let store = &self.inner.store;
+        store
+            .read(|tx| Ok::<_, Error>(tx.find_last_queued()?))
+            .await
     }
 
     /// Queues what changes with nothing but time.
@@ -298,8 +375,7 @@ impl Deriver {
                     background: true,
                     origin: None,
                 };
-                keys.iter()
-                    .try_for_each(|key| cause.queue(tx, *key, None, rank))
+                keys.iter().try_for_each(|key| cause.queue(tx, *key, rank))
             })
             .await
     }
@@ -318,6 +394,9 @@ fn progress(tx: &ReadTx<'_>) -> Result<(i64, i64), Error> {
 fn write(tx: &WriteTx<'_>, batch: &Batch) -> Result<(i64, i64), Error> {
     let graph = Graph::load(tx)?;
     for group in &batch.groups {
+        // The definitions may be others by now; then all is made again anyway.
+        let plan = graph.plan(group.plan.key);
+        let mut causes = Causes::default();
         for subject in &group.subjects {
             if subject.new == subject.old {
                 continue;
@@ -326,23 +405,19 @@ fn write(tx: &WriteTx<'_>, batch: &Batch) -> Result<(i64, i64), Error> {
                 background: batch.background,
                 origin: group.origins.get(&subject.key).copied(),
             };
-            if !tx.replace_derived(group.plan.key, subject.key, &subject.old, &subject.new)? {
+            let mut changed = Changed::default();
+            if tx.replace_derived(group.plan.key, subject.key, &subject.old, &subject.new)? {
+                let fields = subject.changed().into_iter();
+                let watched =
+                    |field: &String| plan.is_some_and(|plan| plan.by_field.contains_key(field));
+                changed.fields = fields.filter(watched).collect();
+            } else {
                 // Written while this was being made, or gone: in the first case, once more.
-                queue_pages(tx, group.plan.key, &[subject.key], &subject.dirty, rank)?;
-                continue;
+                changed.dirty = subject.dirty.clone();
             }
-            let mut fields = subject.changed();
-            // The definitions may be others by now; then all is made again anyway.
-            let plan = graph.plan(group.plan.key);
-            fields.retain(|field| plan.is_some_and(|plan| plan.by_field.contains_key(field)));
-            if !fields.is_empty() {
-                let cause = Cause {
-                    fields,
-                    ..Cause::default()
-                };
-                cause.queue(tx, group.plan.key, Some(subject.key), rank)?;
-            }
+            causes.add(subject.key, rank, changed);
         }
+        causes.queue(tx, group.plan.key)?;
     }
     for later in &batch.later {
         let rank = Rank {
@@ -354,7 +429,7 @@ fn write(tx: &WriteTx<'_>, batch: &Batch) -> Result<(i64, i64), Error> {
                 dirty: later.dirty.clone(),
                 ..Cause::default()
             };
-            cause.queue(tx, later.blueprint, None, rank)?;
+            cause.queue(tx, later.blueprint, rank)?;
         } else {
             queue_pages(tx, later.blueprint, &later.keys, &later.dirty, rank)?;
         }

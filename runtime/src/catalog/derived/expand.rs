@@ -35,6 +35,8 @@ pub(super) struct Batch {
     /// The entry about a whole blueprint that is not done yet, and how far it then is.
     pub(super) reached: Option<(i64, String)>,
     pub(super) background: bool,
+    /// Whether it makes again what the change of others concerns.
+    pub(super) spreads: bool,
     pub(super) now: Timestamp,
 }
 
@@ -83,14 +85,15 @@ struct Starts {
     origin: i64,
 }
 
-/// Reads the next part of the queue. `None` where there is nothing to do.
+/// Reads the next part of the queue, as far as it goes back to an entry or one before it. `None` where there is nothing
+/// to do.
 pub(super) fn read(
     tx: &ReadTx<'_>,
     kinds: &Kinds,
-    background: bool,
+    (background, until): (bool, i64),
     now: Timestamp,
 ) -> Result<Option<Batch>, Error> {
-    let entries = tx.list_queued(background, ENTRIES)?;
+    let entries = tx.list_queued(background, until, ENTRIES)?;
     if entries.is_empty() {
         return Ok(None);
     }
@@ -101,6 +104,7 @@ pub(super) fn read(
         done: Vec::new(),
         reached: None,
         background,
+        spreads: false,
         now,
     };
     let mut todo = Todo::default();
@@ -115,19 +119,19 @@ pub(super) fn read(
             batch.done.push(entry.sequence);
             continue;
         };
-        if entry.entry.entity.is_none() && cause.keys.is_empty() {
+        let named = cause.keys.iter().map(|key| EntityKey::of_number(*key));
+        let keys: Vec<EntityKey> = entry.entity.into_iter().chain(named).collect();
+        if keys.is_empty() {
             sweep(tx, plan, &entry, &cause.dirty, &mut todo, &mut batch)?;
             continue;
         }
-        let named = cause.keys.iter().map(|key| EntityKey::of_number(*key));
-        for key in entry.entry.entity.into_iter().chain(named) {
-            if !cause.dirty.is_clean() {
-                todo.add(plan.key, key, &cause.dirty, entry.origin);
+        batch.spreads |= !cause.dirty.aggregations.is_empty();
+        if !cause.dirty.is_clean() {
+            for key in &keys {
+                todo.add(plan.key, *key, &cause.dirty, entry.origin);
             }
         }
-        if let Some(key) = entry.entry.entity {
-            begin(&graph, plan, &entry, key, &cause, &mut starts);
-        }
+        begin(&graph, plan, &entry, &keys, &cause, &mut starts);
         batch.done.push(entry.sequence);
     }
     walk(tx, &graph, starts, &mut todo, &mut batch)?;
@@ -181,7 +185,7 @@ fn begin(
     graph: &Graph,
     plan: &Plan,
     entry: &Queued,
-    key: EntityKey,
+    entities: &[EntityKey],
     cause: &Cause,
     starts: &mut HashMap<Way, Starts>,
 ) {
@@ -197,7 +201,7 @@ fn begin(
     };
     for field in &cause.fields {
         for watch in plan.by_field.get(field).into_iter().flatten() {
-            add(*watch, plan.key, &[key]);
+            add(*watch, plan.key, entities);
         }
     }
     for (relation, targets) in &cause.relations {
@@ -207,7 +211,7 @@ fn begin(
             .collect();
         for (begin, watch) in plan.by_relation.get(relation).into_iter().flatten() {
             match begin {
-                Begin::Entity => add(*watch, plan.key, &[key]),
+                Begin::Entity => add(*watch, plan.key, entities),
                 Begin::Targets => {
                     if let Some(blueprint) = target_key(graph, plan, relation) {
                         add(*watch, blueprint, &targets);
@@ -218,6 +222,16 @@ fn begin(
     }
 }
 
+/// Entities of one blueprint that some changes concern in the same way.
+#[derive(Default)]
+struct Concerned {
+    keys: BTreeSet<EntityKey>,
+    /// There are too many to walk to: all of the blueprint.
+    all: bool,
+    /// The first of the entries that they go back to.
+    origin: Option<i64>,
+}
+
 /// Walks from the changes to the entities that they concern.
 fn walk(
     tx: &ReadTx<'_>,
@@ -226,39 +240,52 @@ fn walk(
     todo: &mut Todo,
     batch: &mut Batch,
 ) -> Result<(), Error> {
+    // Many ways lead to the same entities.
+    let mut concerned: HashMap<(BlueprintKey, Option<&String>), Concerned> = HashMap::new();
     for ((at, watch, blueprint), starts) in starts {
         let Some(watch) = graph.plan(at).and_then(|plan| plan.watches.get(watch)) else {
             continue;
         };
-        let dirty = match &watch.aggregation {
+        let about = concerned
+            .entry((watch.owner, watch.aggregation.as_ref()))
+            .or_default();
+        let first = about
+            .origin
+            .map_or(starts.origin, |origin| origin.min(starts.origin));
+        about.origin = Some(first);
+        match watch.walk.follow(tx, blueprint, starts.keys)? {
+            Ok(mut found) => about.keys.append(&mut found),
+            Err(TooFar) => about.all = true,
+        }
+    }
+    for ((owner, aggregation), about) in concerned {
+        let dirty = match aggregation {
             None => Dirty::own(),
             Some(name) => Dirty {
                 aggregations: BTreeSet::from([name.clone()]),
                 ..Dirty::default()
             },
         };
-        let origin = starts.origin;
-        let later = |keys: Vec<EntityKey>, background: bool| Later {
-            blueprint: watch.owner,
-            keys,
-            dirty: dirty.clone(),
-            origin,
-            background,
-        };
-        match watch.walk.follow(tx, blueprint, starts.keys)? {
-            Ok(found) if found.len() <= PUT_OFF => {
-                for key in found {
-                    todo.add(watch.owner, key, &dirty, origin);
-                }
+        batch.spreads = true;
+        let origin = about.origin.unwrap_or_default();
+        let count = about.keys.len();
+        if !about.all && count <= PUT_OFF {
+            for key in about.keys {
+                todo.add(owner, key, &dirty, origin);
             }
-            Ok(found) => {
-                let background = batch.background || found.len() > TOO_MANY_TO_WAIT;
-                batch
-                    .later
-                    .push(later(found.into_iter().collect(), background));
-            }
-            Err(TooFar) => batch.later.push(later(Vec::new(), true)),
+            continue;
         }
+        let keys = match about.all {
+            true => Vec::new(),
+            false => about.keys.into_iter().collect(),
+        };
+        batch.later.push(Later {
+            blueprint: owner,
+            keys,
+            dirty,
+            origin,
+            background: about.all || batch.background || count > TOO_MANY_TO_WAIT,
+        });
     }
     Ok(())
 }

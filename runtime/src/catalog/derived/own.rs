@@ -1,10 +1,10 @@
 //! What a write of an entity does about derived values within its own transaction: makes what costs little, and queues
 //! the rest.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use super::super::change::Change;
-use super::cause::{Cause, Dirty, Rank, queue_pages};
+use super::cause::{Causes, Changed, Dirty, Rank};
 use super::graph::{Begin, Graph, Plan};
 use super::make;
 use crate::catalog::Error;
@@ -37,36 +37,46 @@ fn record_group(
         false => Vec::new(),
     };
     let mut own = own.into_iter();
-    // Entities of which there is nothing to say but that they are new.
-    let mut new = Vec::new();
+    let mut causes = Causes::default();
+    let gained = gained(tx, plan, changes)?;
     for change in changes {
-        let mut cause = Cause::default();
+        let mut changed = Changed::default();
         if let Some(after) = change.after {
             if let Some(before) = change.before {
-                cause.fields = changed_fields(plan, before, after);
+                changed.fields = changed_fields(plan, before, after);
             }
-            cause.fields.extend(own.next().unwrap_or_default());
+            let derived = own.next().unwrap_or_default().into_iter();
+            changed
+                .fields
+                .extend(derived.filter(|field| plan.by_field.contains_key(field)));
             if plan.is_slow() {
-                cause.dirty = match change.before {
+                changed.dirty = match change.before {
                     None => Dirty::all(),
                     Some(_) => Dirty::own(),
                 };
             }
         }
-        cause.relations = changed_relations(tx, graph, plan, change)?;
-        cause
-            .fields
-            .retain(|field| plan.by_field.contains_key(field));
-        if cause.is_nothing() {
+        let relations = changed_relations(plan, change);
+        changed.relations = relations.iter().map(|name| (*name).clone()).collect();
+        let Some(together) = causes.add(change.key, Rank::default(), changed) else {
             continue;
-        }
-        if cause.fields.is_empty() && cause.relations.is_empty() && cause.dirty.all {
-            new.push(change.key);
-        } else {
-            cause.queue(tx, plan.key, Some(change.key), Rank::default())?;
+        };
+        for name in relations
+            .into_iter()
+            .filter(|name| begins_at_targets(plan, name))
+        {
+            let targets = match change.before {
+                None => gained.get(&(change.key, name)).cloned().unwrap_or_default(),
+                Some(before) => exchanged(tx, graph, plan, name, before, change.after)?,
+            };
+            together
+                .targets
+                .entry(name.clone())
+                .or_default()
+                .extend(targets);
         }
     }
-    queue_pages(tx, plan.key, &new, &Dirty::all(), Rank::default())
+    causes.queue(tx, plan.key)
 }
 
 /// Makes what costs little. Gives back, for each entity that is there after its change, the derived fields that have
@@ -109,7 +119,7 @@ fn make_own(
 }
 
 /// The watched fields of the entity itself that have become others.
-fn changed_fields(plan: &Plan, before: &Entity, after: &Entity) -> Vec<String> {
+fn changed_fields(plan: &Plan, before: &Entity, after: &Entity) -> BTreeSet<String> {
     let differs = |field: &String| match Meta::parse(field) {
         None => before.properties.get(field) != after.properties.get(field),
         Some(Meta::Identifier) => before.identifier != after.identifier,
@@ -119,46 +129,76 @@ fn changed_fields(plan: &Plan, before: &Entity, after: &Entity) -> Vec<String> {
         Some(Meta::CreatedAt | Meta::CreatedBy | Meta::Blueprint) => false,
         Some(Meta::UpdatedAt | Meta::UpdatedBy | Meta::Datasource) => true,
     };
-    plan.by_field
-        .keys()
-        .filter(|field| differs(field))
-        .cloned()
-        .collect()
+    let watched = plan.by_field.keys();
+    watched.filter(|field| differs(field)).cloned().collect()
 }
 
-/// The watched relations that have become others, with what they have lost and gained where that matters.
-fn changed_relations(
-    tx: &WriteTx<'_>,
-    graph: &Graph,
-    plan: &Plan,
-    change: &Change<'_>,
-) -> Result<Vec<(String, Vec<i64>)>, Error> {
+/// The watched relations that have become others.
+fn changed_relations<'p>(plan: &'p Plan, change: &Change<'_>) -> Vec<&'p String> {
     let targets = |entity: Option<&Entity>, name: &str| -> Vec<EntityId> {
         let value = entity.and_then(|entity| entity.relations.get(name));
         value
             .map(|value| value.targets().to_vec())
             .unwrap_or_default()
     };
-    let mut found = Vec::new();
-    for (name, watches) in &plan.by_relation {
-        let (before, after) = (targets(change.before, name), targets(change.after, name));
-        // Of an entity that is gone only what it pointed at is still there to be concerned.
-        if before == after {
-            continue;
+    let watched = plan.by_relation.keys();
+    watched
+        .filter(|name| targets(change.before, name) != targets(change.after, name))
+        .collect()
+}
+
+/// Whether somebody who watches a relation is found from what it leads to.
+fn begins_at_targets(plan: &Plan, relation: &str) -> bool {
+    let watches = plan.by_relation.get(relation).into_iter().flatten();
+    watches
+        .into_iter()
+        .any(|(begin, _)| *begin == Begin::Targets)
+}
+
+/// What the relations of new entities lead to, of those whose targets matter. Their edges are there already.
+fn gained<'p>(
+    tx: &WriteTx<'_>,
+    plan: &'p Plan,
+    changes: &[Change<'_>],
+) -> Result<HashMap<(EntityKey, &'p String), Vec<EntityKey>>, Error> {
+    let new = changes
+        .iter()
+        .filter(|change| change.before.is_none())
+        .map(|change| change.key);
+    let new: Vec<EntityKey> = new.collect();
+    let mut found: HashMap<_, Vec<EntityKey>> = HashMap::new();
+    let names = plan.by_relation.keys();
+    for name in names.filter(|name| begins_at_targets(plan, name)) {
+        for (source, target) in tx.list_edges_from(&new, name)? {
+            found.entry((source, name)).or_default().push(target);
         }
-        let mut keys = Vec::new();
-        if watches.iter().any(|(begin, _)| *begin == Begin::Targets)
-            && let Some(target) = target_key(graph, plan, name)
-        {
-            let (before, after): (BTreeSet<_>, BTreeSet<_>) =
-                (before.iter().collect(), after.iter().collect());
-            for id in before.symmetric_difference(&after) {
-                keys.extend(tx.find_entity_key(target, id)?.map(|key| key.number()));
-            }
-        }
-        found.push((name.clone(), keys));
     }
     Ok(found)
+}
+
+/// What a relation of an entity has lost and gained. Of an entity that is gone only what it pointed at is still there
+/// to be concerned.
+fn exchanged(
+    tx: &WriteTx<'_>,
+    graph: &Graph,
+    plan: &Plan,
+    relation: &str,
+    before: &Entity,
+    after: Option<&Entity>,
+) -> Result<Vec<EntityKey>, Error> {
+    let Some(blueprint) = target_key(graph, plan, relation) else {
+        return Ok(Vec::new());
+    };
+    let targets = |entity: Option<&Entity>| -> BTreeSet<EntityId> {
+        let value = entity.and_then(|entity| entity.relations.get(relation));
+        let targets = value.into_iter().flat_map(|value| value.targets());
+        targets.cloned().collect()
+    };
+    let mut keys = Vec::new();
+    for id in targets(Some(before)).symmetric_difference(&targets(after)) {
+        keys.extend(tx.find_entity_key(blueprint, id)?);
+    }
+    Ok(keys)
 }
 
 /// Where a relation of a blueprint leads.
