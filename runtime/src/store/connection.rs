@@ -12,7 +12,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::audit::chain::Tail;
 use super::lock::FolderLock;
-use super::value::PropertyCache;
+use super::value::{PropertyCache, ValueBatch};
 use super::writer::{self, Job, TypedJob};
 use super::{Error, OpenError, migrate, query};
 use crate::model::Timestamp;
@@ -62,6 +62,7 @@ pub struct WriteTx<'a> {
     /// The newest row of the audit log, where that is known.
     pub(super) tail: &'a Cell<Option<Tail>>,
     pub(super) properties: PropertyCache,
+    pub(super) values: ValueBatch,
 }
 
 impl<'a> Deref for WriteTx<'a> {

@@ -257,6 +257,27 @@ impl ReadTx<'_> {
 }
 
 impl WriteTx<'_> {
+    /// Keeps the first derived values of an entity of a blueprint that this transaction has added.
+    pub fn insert_derived(
+        &self,
+        blueprint: BlueprintKey,
+        key: EntityKey,
+        derived: &DerivedRow,
+    ) -> Result<(), Error> {
+        self.connection
+            .prepare_cached(
+                "INSERT INTO entity_derived (entity_id, revision, properties, scorecards, failures)
+                 VALUES (?1, 1, ?2, ?3, ?4)",
+            )?
+            .execute(params![
+                key.0,
+                text(&derived.properties)?,
+                text(&derived.scorecards)?,
+                failures(derived)?,
+            ])?;
+        self.index_derived(blueprint, key, &DerivedRow::default(), derived)
+    }
+
     /// Keeps the derived values of an entity of a blueprint in place of `old`, unless others were kept since that was
     /// read, or the entity is gone. Whether they were kept.
     pub fn replace_derived(
@@ -266,10 +287,6 @@ impl WriteTx<'_> {
         old: &DerivedRow,
         derived: &DerivedRow,
     ) -> Result<bool, Error> {
-        let failures = match derived.failures.is_empty() {
-            true => None,
-            false => Some(text(&derived.failures)?),
-        };
         let changed = self
             .connection
             .prepare_cached(
@@ -286,7 +303,7 @@ impl WriteTx<'_> {
                 old.revision,
                 text(&derived.properties)?,
                 text(&derived.scorecards)?,
-                failures,
+                failures(derived)?,
             ])?;
         if changed > 0 {
             self.index_derived(blueprint, key, old, derived)?;
@@ -354,6 +371,13 @@ fn object(row: &Row<'_>, column: usize) -> Result<Map<String, Value>, Error> {
     {
         None | Some("{}") => Ok(Map::new()),
         Some(text) => serde_json::from_str(text).map_err(|e| Error::corrupt("derived value", e)),
+    }
+}
+
+fn failures(derived: &DerivedRow) -> Result<Option<String>, Error> {
+    match derived.failures.is_empty() {
+        true => Ok(None),
+        false => text(&derived.failures).map(Some),
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::Error;
 use super::audit::chain::Tail;
 use super::connection::{ReadTx, WriteTx};
-use super::value::PropertyCache;
+use super::value::{PropertyCache, ValueBatch};
 use crate::model::Timestamp;
 
 /// Writes that share one commit at most.
@@ -125,6 +125,7 @@ fn write_group(
         now: Timestamp::now(),
         tail,
         properties: PropertyCache::default(),
+        values: ValueBatch::default(),
     };
     let before = tail.get();
     let mut next = 0;
@@ -132,6 +133,7 @@ fn write_group(
     while let Some(job) = group.get_mut(next) {
         let kept = tail.get();
         tx.properties.clear();
+        tx.values.clear();
         if anything {
             connection.execute_batch("SAVEPOINT job").map_err(told)?;
             if !job.run(&tx) {

@@ -326,7 +326,13 @@ impl Deriver {
         let batch = concluded
             .await
             .map_err(|_| Error::from(store::Error::Panicked))??;
-        let progress = self.inner.store.write(move |tx| write(tx, &batch)).await?;
+        let written = self.inner.store.write(move |tx| {
+            let progress = tx.gather_values(|| write(tx, &batch))?;
+            // The writer has other things to do than to take apart what a batch was made of.
+            Ok::<_, Error>((progress, batch))
+        });
+        let (progress, batch) = written.await?;
+        drop(tokio::task::spawn_blocking(move || drop(batch)));
         self.tell(progress);
         Ok(Some(match spreads {
             true => began.elapsed(),

@@ -106,6 +106,11 @@ fn make_own(
         };
         let mirrored = moved(change, after).then_some(&mirrored);
         let new = make::make_cheap(plan, change.key, after, &old, mirrored, tx.now)?;
+        if change.before.is_none() {
+            tx.insert_derived(plan.key, change.key, &new)?;
+            fields.push(make::changed(&old, &new));
+            continue;
+        }
         if new == old && old.revision > 0 {
             // Whatever is being made of the entity as it was must not be kept.
             tx.touch_derived(change.key)?;

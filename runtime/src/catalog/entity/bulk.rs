@@ -88,6 +88,16 @@ pub(in crate::catalog) fn write_all(
     batch: Batch,
     missing: Missing,
 ) -> Result<Vec<Result<Written, BatchError>>, Error> {
+    tx.gather_values(|| write_each(tx, kinds, actor, batch, missing))
+}
+
+fn write_each(
+    tx: &WriteTx<'_>,
+    kinds: &Kinds,
+    actor: &Actor,
+    batch: Batch,
+    missing: Missing,
+) -> Result<Vec<Result<Written, BatchError>>, Error> {
     let write = Write::new(tx, kinds, actor, missing);
     let kind = write.kind(&batch.blueprint)?;
     let order = in_order(&kind, &batch.items);
