@@ -14,6 +14,7 @@ use super::cause::{Cause, Causes, Changed, Dirty, Rank, queue_pages};
 use super::expand::{self, Batch};
 use super::graph::Graph;
 use super::make;
+use super::pace::Pace;
 use crate::catalog::{Error, permission};
 use crate::jq::{Jq, JqError};
 use crate::model::{Actor, DerivedFailure, Timestamp};
@@ -27,13 +28,6 @@ const TURNS: u32 = 4;
 
 /// How long to wait before a batch that failed is tried again, at first and at most.
 const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
-
-/// How long a round may take to make again what others have changed, before the worker rests after it. What changes
-/// meanwhile is then made once, not once for each change.
-const LONG_ROUND: Duration = Duration::from_millis(200);
-
-/// How long it rests, in times of how long that took, and at most.
-const REST: (u32, Duration) = (2, Duration::from_secs(3));
 
 /// How often what changes with nothing but time is made again.
 const REFRESH: Duration = Duration::from_secs(3_600);
@@ -67,25 +61,6 @@ struct Progress {
     all: i64,
     /// Whether the worker lets changes gather: so many come that nobody is to wait for what follows from them.
     rests: bool,
-}
-
-/// How the worker goes about the queue.
-struct Pace {
-    /// Batches that somebody waits for, since one that nobody waits for had its turn.
-    turns: u32,
-    /// When what changes with nothing but time is to be made again.
-    refresh: Instant,
-    round: Option<Round>,
-    /// Until when what somebody waits for is left alone.
-    rest: Option<Instant>,
-}
-
-/// What was in the queue when the worker looked, and all that follows from it.
-struct Round {
-    /// The last entry.
-    last: i64,
-    /// How long it took so far to make again what others have changed.
-    spent: Duration,
 }
 
 /// What is still to be derived, and what could not be.
@@ -201,24 +176,19 @@ impl Deriver {
         let mut stop = self.inner.stop.subscribe();
         let mut appended = self.inner.store.appended();
         let mut pause = RETRY.0;
-        let mut pace = Pace {
-            turns: 0,
-            refresh: Instant::now(),
-            round: None,
-            rest: None,
-        };
+        let mut pace = Pace::default();
+        let mut refresh = Instant::now();
         loop {
             appended.borrow_and_update();
             if *stop.borrow() {
                 return;
             }
-            match self.turn(&mut pace).await {
+            match self.turn(&mut pace, &mut refresh).await {
                 Ok(true) => pause = RETRY.0,
                 Ok(false) => {
                     pause = RETRY.0;
-                    let next = pace
-                        .rest
-                        .map_or(pace.refresh, |rest| rest.min(pace.refresh));
+                    let end = pace.rests_until(Instant::now());
+                    let next = end.map_or(refresh, |end| end.min(refresh));
                     tokio::select! {
                         changed = appended.changed() => if changed.is_err() { return },
                         () = sleep_until(next) => {}
@@ -247,10 +217,10 @@ impl Deriver {
     }
 
     /// Works off one batch. Whether there was any.
-    async fn turn(&self, pace: &mut Pace) -> Result<bool, Fault> {
-        if pace.refresh <= Instant::now() {
+    async fn turn(&self, pace: &mut Pace, refresh: &mut Instant) -> Result<bool, Fault> {
+        if *refresh <= Instant::now() {
             self.refresh().await?;
-            pace.refresh = Instant::now() + REFRESH;
+            *refresh = Instant::now() + REFRESH;
         }
         if pace.turns < TURNS && self.waited(pace).await? {
             pace.turns += 1;
@@ -265,27 +235,18 @@ impl Deriver {
 
     /// Makes one batch of what somebody waits for. Whether there may be more.
     async fn waited(&self, pace: &mut Pace) -> Result<bool, Fault> {
-        if pace.rest.is_some_and(|rest| rest > Instant::now()) {
+        if pace.rests_until(Instant::now()).is_some() {
             return Ok(false);
         }
-        if pace.rest.take().is_some() {
-            self.rest(false);
-        }
-        let last = match &pace.round {
-            Some(round) => round.last,
+        self.rest(false);
+        let last = match pace.round_until() {
+            Some(last) => last,
             None => self.last_queued().await?,
         };
-        match (self.step(false, last).await?, &mut pace.round) {
-            (Some(spent), Some(round)) => round.spent += spent,
-            (Some(spent), None) => pace.round = Some(Round { last, spent }),
-            (None, None) => return Ok(false),
-            (None, Some(round)) => {
-                if round.spent > LONG_ROUND {
-                    pace.rest = Some(Instant::now() + (round.spent * REST.0).min(REST.1));
-                    self.rest(true);
-                }
-                pace.round = None;
-            }
+        match self.step(false, last).await? {
+            Some(spent) => pace.go_on(last, spent),
+            None if pace.round_until().is_none() => return Ok(false),
+            None => self.rest(pace.end_round(Instant::now())),
         }
         Ok(true)
     }
@@ -348,8 +309,9 @@ impl Deriver {
     }
 
     fn rest(&self, rests: bool) {
-        let progress = &self.inner.progress;
-        progress.send_modify(|progress| progress.rests = rests);
+        self.inner
+            .progress
+            .send_if_modified(|progress| std::mem::replace(&mut progress.rests, rests) != rests);
     }
 
     async fn last_queued(&self) -> Result<i64, Error> {

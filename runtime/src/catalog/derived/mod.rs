@@ -20,6 +20,7 @@ mod make;
 mod mirror;
 mod order;
 mod own;
+mod pace;
 mod parse;
 mod reach;
 mod reference;
