@@ -281,7 +281,13 @@ fn apply_entities(
         }
     }
     for (at, plan, key) in &planned {
-        let resolved = relation::resolve(&write, &plan.kind, &plan.after, plan.value_before())?;
+        let resolved = relation::resolve(
+            &write,
+            &plan.kind,
+            &plan.after,
+            plan.value_before(),
+            &HashSet::new(),
+        )?;
         let subject = entity::name(&plan.after.blueprint, &plan.after.identifier);
         refused.add(
             at,

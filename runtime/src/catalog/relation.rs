@@ -104,6 +104,8 @@ fn shape(
 #[derive(Debug, Default)]
 pub(super) struct Resolved {
     relations: Vec<(String, Vec<Target>)>,
+    /// Those of the promised entities that it relies on.
+    pub(super) promised: Vec<EntityId>,
     pub(super) missing: Vec<MissingTarget>,
 }
 
@@ -128,7 +130,7 @@ impl Resolved {
             Target::Known(key) => Ok(key),
             Target::Own => Ok(own),
             Target::New(kind, id) => {
-                // The entity may name it in several relations.
+                // The entity may name it in several relations, and what was promised has a row by now.
                 match write.tx.find_entity_key(kind.key, &id)? {
                     Some(key) => Ok(key),
                     None => entity::insert_bare(write.tx, write.actor, &kind, &id),
@@ -165,11 +167,15 @@ impl MissingTarget {
 }
 
 /// Finds the rows that the changed relations of an entity point at. Writes nothing.
+///
+/// Promised are entities of its blueprint that are to have a row before its edges are written. Where one gets none after
+/// all, what was found here stands as if it was to be made, for which nobody has asked for permission yet.
 pub(super) fn resolve(
     write: &Write<'_, '_>,
     kind: &Kind,
     after: &Entity,
     before: Option<&Entity>,
+    promised: &HashSet<EntityId>,
 ) -> Result<Resolved, Error> {
     let mut resolved = Resolved::default();
     for (name, value) in &after.relations {
@@ -188,9 +194,10 @@ pub(super) fn resolve(
                     targets.push(Target::Own);
                 } else if let Some(key) = write.tx.find_entity_key(target.key, id)? {
                     targets.push(Target::Known(key));
-                } else if write.missing == Missing::Create && !is_system(&definition.target) {
-                    // Before the first row is touched: whoever may not add it must not do so by the way either.
-                    permission::check_register(write.actor, &target, &entity::bare(&target, id))?;
+                } else if target.key == kind.key && promised.contains(id) {
+                    targets.push(Target::New(target.clone(), id.clone()));
+                    resolved.promised.push(id.clone());
+                } else if may_make(write, &target, id)? {
                     targets.push(Target::New(target.clone(), id.clone()));
                 } else {
                     let path = join("/relations", name);
@@ -211,6 +218,16 @@ pub(super) fn resolve(
         resolved.relations.push((name.clone(), targets));
     }
     Ok(resolved)
+}
+
+/// Whether a target that does not exist is to be made; an error where whoever writes may not. This is asked before the
+/// first row is touched: whoever may not add it must not do so by the way either.
+pub(super) fn may_make(write: &Write<'_, '_>, target: &Kind, id: &EntityId) -> Result<bool, Error> {
+    if write.missing == Missing::Refuse || is_system(&target.blueprint().identifier) {
+        return Ok(false);
+    }
+    permission::check_register(write.actor, target, &entity::bare(target, id))?;
+    Ok(true)
 }
 
 /// Users, teams and the like have a life of their own: a mere mention must not make one.

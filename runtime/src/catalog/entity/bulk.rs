@@ -1,13 +1,14 @@
 //! Many entities in one transaction, each of which may be refused on its own.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
-use super::{Lookup, People, Plan, Request, Write};
+use super::write::Underived;
+use super::{Lookup, People, Plan, Request, Write, name};
 use crate::catalog::draft::parse_draft;
 use crate::catalog::kind::{Kind, Kinds};
-use crate::catalog::relation::Missing;
+use crate::catalog::relation::{self, Missing, Resolved};
 use crate::catalog::{BatchError, Error, SearchLimits, Written, make_identifier};
 use crate::model::{Actor, BlueprintId, EntityDraft, EntityId, WriteMode};
 use crate::store::{ReadTx, WriteTx};
@@ -100,101 +101,149 @@ fn write_each(
 ) -> Result<Vec<Result<Written, BatchError>>, Error> {
     let write = Write::new(tx, kinds, actor, missing);
     let kind = write.kind(&batch.blueprint)?;
-    let order = in_order(&kind, &batch.items);
-    let mut items: Vec<_> = batch.items.into_iter().map(Some).collect();
-    let mut outcomes: Vec<_> = items.iter().map(|_| None).collect();
-    let mut underived = Vec::with_capacity(items.len());
-    for index in order {
-        let (Some(item), Some(place)) = (
-            items.get_mut(index).and_then(Option::take),
-            outcomes.get_mut(index),
-        ) else {
-            continue;
-        };
-        *place = Some(match item {
-            Ok(Item { request, plan }) => {
-                let identifier = request.id.to_string();
-                let written = write.finish_underived(&kind, request, plan);
-                of_item(written, &identifier)?.map(|(written, rest)| {
-                    underived.push((index, rest));
-                    written
-                })
-            }
-            Err(refused) => Err(refused),
-        });
+    let mut outcomes: Vec<_> = batch.items.iter().map(|_| None).collect();
+    let mut underived = Vec::with_capacity(batch.items.len());
+    for wave in in_waves(batch.items, &mut outcomes) {
+        write_wave(&write, &kind, wave, &mut outcomes, &mut underived)?;
     }
-    let written = underived.into_iter().filter_map(|(index, rest)| {
+    let written = underived.into_iter().filter_map(|(index, underived)| {
         let outcome: Option<&Result<Written, _>> = outcomes.get(index)?.as_ref();
-        Some((outcome?.as_ref().ok()?, rest))
+        Some((outcome?.as_ref().ok()?, Some(underived)))
     });
     write.derive(written)?;
     Ok(outcomes.into_iter().flatten().collect())
 }
 
-/// The order in which an entity comes behind those of the batch that it points at, as far as there is one; otherwise
-/// the order in which they stand.
-fn in_order(kind: &Kind, items: &[Result<Item, BatchError>]) -> Vec<usize> {
-    let needs = dependencies(kind, items);
-    let mut seen = vec![false; items.len()];
-    let mut order = Vec::with_capacity(items.len());
-    for start in 0..items.len() {
-        // Each entry: an entity, and how many of those that it needs were looked at.
-        let mut path = vec![(start, 0)];
-        if !is_first(&mut seen, start) {
+/// What becomes of each entity of the batch, once that is known.
+type Outcomes = [Option<Result<Written, BatchError>>];
+
+/// Parts the batch so that no part names an entity twice; who names one again comes in a later part. What is refused
+/// already is in none.
+fn in_waves(
+    items: Vec<Result<Item, BatchError>>,
+    outcomes: &mut Outcomes,
+) -> Vec<Vec<(usize, Item)>> {
+    let mut waves: Vec<Vec<(usize, Item)>> = Vec::new();
+    let mut named: HashMap<EntityId, usize> = HashMap::with_capacity(items.len());
+    for ((index, item), outcome) in items.into_iter().enumerate().zip(outcomes) {
+        match item {
+            Ok(item) => {
+                let times = named.entry(item.request.id.clone()).or_default();
+                match waves.get_mut(*times) {
+                    Some(wave) => wave.push((index, item)),
+                    None => waves.push(vec![(index, item)]),
+                }
+                *times += 1;
+            }
+            Err(refused) => *outcome = Some(Err(refused)),
+        }
+    }
+    waves
+}
+
+fn end(outcomes: &mut Outcomes, index: usize, outcome: Result<Written, BatchError>) {
+    if let Some(place) = outcomes.get_mut(index) {
+        *place = Some(outcome);
+    }
+}
+
+/// An entity that is to be written, and where it leads.
+struct Ready {
+    index: usize,
+    plan: Plan,
+    resolved: Resolved,
+}
+
+/// Writes entities of which each is named once: all rows before any edge, so that they may point at each other in any
+/// order and in a circle, and so that none of them is made for another one before its own turn.
+fn write_wave(
+    write: &Write<'_, '_>,
+    kind: &Kind,
+    wave: Vec<(usize, Item)>,
+    outcomes: &mut Outcomes,
+    underived: &mut Vec<(usize, Underived)>,
+) -> Result<(), Error> {
+    let mut changes = Vec::with_capacity(wave.len());
+    for (index, Item { request, plan }) in wave {
+        let identifier = request.id.to_string();
+        let plan = write.refresh(kind, request, plan);
+        let settled = plan.and_then(|plan| write.settle_unchanged(plan));
+        match of_item(settled, &identifier)? {
+            Ok(Ok(unchanged)) => end(outcomes, index, Ok(unchanged)),
+            Ok(Err(plan)) => changes.push((index, plan)),
+            Err(refused) => end(outcomes, index, Err(refused)),
+        }
+    }
+    let ready = resolve_all(write, kind, changes, outcomes)?;
+    let mut rows = Vec::with_capacity(ready.len());
+    for ready in &ready {
+        rows.push(write.save_row(&ready.plan)?);
+    }
+    for (ready, key) in ready.into_iter().zip(rows) {
+        let Ready {
+            index,
+            plan,
+            resolved,
+        } = ready;
+        write.save_edges(&plan, key, resolved)?;
+        let (written, rest) = write.written(plan, key);
+        underived.push((index, rest));
+        end(outcomes, index, Ok(written));
+    }
+    Ok(())
+}
+
+/// Finds where entities lead, before any row of them is touched. Each may rely on the others; who relies on one that is
+/// refused is refused as well, unless what is missing is to be made.
+fn resolve_all(
+    write: &Write<'_, '_>,
+    kind: &Kind,
+    changes: Vec<(usize, Plan)>,
+    outcomes: &mut Outcomes,
+) -> Result<Vec<Ready>, Error> {
+    let new = changes.iter().filter(|(_, plan)| plan.before.is_none());
+    let promised: HashSet<EntityId> = new.map(|(_, plan)| plan.after.identifier.clone()).collect();
+    let mut broken = Vec::new();
+    let mut ready = Vec::with_capacity(changes.len());
+    for (index, plan) in changes {
+        let id = &plan.after.identifier;
+        match of_item(write.resolve(&plan, &promised), id.as_str())? {
+            Ok(resolved) => ready.push(Some(Ready {
+                index,
+                plan,
+                resolved,
+            })),
+            Err(why) => {
+                broken.push(id.clone());
+                end(outcomes, index, Err(why));
+            }
+        }
+    }
+    let mut relying: HashMap<EntityId, Vec<usize>> = HashMap::new();
+    for (place, ready) in ready.iter().enumerate() {
+        for id in ready.iter().flat_map(|ready| &ready.resolved.promised) {
+            relying.entry(id.clone()).or_default().push(place);
+        }
+    }
+    while let Some(id) = broken.pop() {
+        let Some(places) = relying.remove(&id) else {
             continue;
-        }
-        while let Some((index, looked_at)) = path.last_mut() {
-            match needs.get(*index).and_then(|needs| needs.get(*looked_at)) {
-                Some(&next) => {
-                    *looked_at += 1;
-                    if is_first(&mut seen, next) {
-                        path.push((next, 0));
-                    }
-                }
-                None => {
-                    order.push(*index);
-                    path.pop();
-                }
+        };
+        for place in places {
+            let Some(ready) = ready.get_mut(place) else {
+                continue;
+            };
+            let why = match relation::may_make(write, kind, &id) {
+                Ok(true) => continue,
+                Ok(false) => Error::NotFound(name(&kind.blueprint().identifier, &id)),
+                Err(why) => why,
+            };
+            if let Some(Ready { index, plan, .. }) = ready.take() {
+                let identifier = plan.after.identifier;
+                end(outcomes, index, of_item(Err(why), identifier.as_str())?);
+                broken.push(identifier);
             }
         }
     }
-    order
-}
-
-/// Whether an entity is seen for the first time; from now on it is not.
-fn is_first(seen: &mut [bool], index: usize) -> bool {
-    seen.get_mut(index)
-        .is_some_and(|seen| !std::mem::replace(seen, true))
-}
-
-/// For each entity, which others of the batch it points at.
-fn dependencies(kind: &Kind, items: &[Result<Item, BatchError>]) -> Vec<Vec<usize>> {
-    let blueprint = kind.blueprint();
-    let own: Vec<_> = blueprint
-        .relations
-        .iter()
-        .filter(|(_, definition)| definition.target == blueprint.identifier)
-        .map(|(name, _)| name)
-        .collect();
-    let mut by_id: HashMap<&EntityId, usize> = HashMap::new();
-    if !own.is_empty() {
-        for (index, item) in items.iter().enumerate() {
-            if let Ok(item) = item {
-                by_id.entry(&item.request.id).or_insert(index);
-            }
-        }
-    }
-    let needs = |item: &Item| {
-        let targets = own
-            .iter()
-            .filter_map(|name| item.plan.after.relations.get(*name))
-            .flat_map(|value| value.targets());
-        targets
-            .filter_map(|target| by_id.get(target).copied())
-            .collect()
-    };
-    items
-        .iter()
-        .map(|item| item.as_ref().map(needs).unwrap_or_default())
-        .collect()
+    Ok(ready.into_iter().flatten().collect())
 }

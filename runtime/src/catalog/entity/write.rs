@@ -2,7 +2,7 @@
 //! that many writes can share a transaction and one of them fail.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Map;
 
@@ -69,24 +69,20 @@ impl<'a, 'tx> Write<'a, 'tx> {
         request: Request,
         plan: Plan,
     ) -> Result<Written, Error> {
-        let (written, underived) = self.finish_underived(kind, request, plan)?;
+        let plan = self.refresh(kind, request, plan)?;
+        let (written, underived) = self.carry_out(plan)?;
         self.derive([(&written, underived)])?;
         Ok(written)
     }
 
-    /// As [`Self::finish`], but for what is derived, which [`Self::derive`] has to make in the same transaction.
-    pub(in crate::catalog) fn finish_underived(
-        &self,
-        kind: &Kind,
-        request: Request,
-        plan: Plan,
-    ) -> Result<(Written, Option<Underived>), Error> {
+    /// What was thought through on an earlier snapshot, thought through again where that no longer holds.
+    pub(super) fn refresh(&self, kind: &Kind, request: Request, plan: Plan) -> Result<Plan, Error> {
         let now = self.tx.find_entity_revision(kind.key, &request.id)?;
         if plan.kind.is(kind) && plan.still_holds(now) {
             plan.check_people(self.tx, self.actor)?;
-            return self.carry_out(plan);
+            return Ok(plan);
         }
-        self.carry_out(Plan::new(self.tx, kind, self.actor, request)?)
+        Plan::new(self.tx, kind, self.actor, request)
     }
 
     /// Makes what is derived from entities that were just written, or queues it.
@@ -110,25 +106,51 @@ impl<'a, 'tx> Write<'a, 'tx> {
         derived::record(self.tx, &changes)
     }
 
-    fn carry_out(&self, mut plan: Plan) -> Result<(Written, Option<Underived>), Error> {
+    fn carry_out(&self, plan: Plan) -> Result<(Written, Option<Underived>), Error> {
+        match self.settle_unchanged(plan)? {
+            Ok(written) => Ok((written, None)),
+            Err(plan) => {
+                let resolved = self.resolve(&plan, &HashSet::new())?;
+                let key = self.save_row(&plan)?;
+                self.save_edges(&plan, key, resolved)?;
+                let (written, underived) = self.written(plan, key);
+                Ok((written, Some(underived)))
+            }
+        }
+    }
+
+    /// Refuses a plan that breaks a rule, and ends one for which there is nothing to do. Gives back any other.
+    pub(super) fn settle_unchanged(&self, mut plan: Plan) -> Result<Result<Written, Plan>, Error> {
         plan.refuse()?;
         if plan.is_unchanged()
             && let Some(found) = plan.before.take()
         {
             self.claim(&plan.kind, &found)?;
-            let written = Written {
+            return Ok(Ok(Written {
                 entity: found.entity,
                 created: false,
-            };
-            return Ok((written, None));
+            }));
         }
         self.check_identifier(&plan)?;
-        let resolved = relation::resolve(self, &plan.kind, &plan.after, plan.value_before())?;
-        if let Some(target) = resolved.missing.first() {
-            return Err(Error::NotFound(target.named()));
+        Ok(Err(plan))
+    }
+
+    /// Finds what an entity points at. Entities of its blueprint that are promised get a row before its edges do.
+    pub(super) fn resolve(
+        &self,
+        plan: &Plan,
+        promised: &HashSet<EntityId>,
+    ) -> Result<Resolved, Error> {
+        let resolved =
+            relation::resolve(self, &plan.kind, &plan.after, plan.value_before(), promised)?;
+        match resolved.missing.first() {
+            Some(target) => Err(Error::NotFound(target.named())),
+            None => Ok(resolved),
         }
-        let key = self.save_row(&plan)?;
-        self.save_edges(&plan, key, resolved)?;
+    }
+
+    /// What is told of a write whose row and edges are there.
+    pub(super) fn written(&self, plan: Plan, key: EntityKey) -> (Written, Underived) {
         let created = plan.before.is_none();
         let (before, was) = plan
             .before
@@ -158,7 +180,7 @@ impl<'a, 'tx> Write<'a, 'tx> {
             },
             created,
         };
-        Ok((written, Some(underived)))
+        (written, underived)
     }
 
     /// An entity that is just as a program wants it is that program's from now on, where the program may change it;

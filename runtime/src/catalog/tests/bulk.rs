@@ -53,28 +53,102 @@ async fn entities_of_a_batch_may_point_at_each_other_in_any_order() {
 }
 
 #[tokio::test]
-async fn a_circle_within_a_batch_needs_what_is_missing_to_be_made() {
+async fn entities_of_a_batch_may_point_at_each_other_in_a_circle() {
     let fixture = Fixture::with_services().await;
-    let circle = vec![service("a", &["b"]), service("b", &["a"])];
+    let circle = vec![
+        service("a", &["b"]),
+        service("b", &["c", "b"]),
+        service("c", &["a", "d"]),
+        service("d", &[]),
+    ];
     let options = WriteOptions::default();
-    let outcomes = bulk(&fixture, circle.clone(), WriteMode::Replace, options).await;
-    assert!(
-        outcomes.iter().any(
-            |outcome| matches!(outcome, Err(refused) if matches!(refused.error, Error::NotFound(_)))
-        ),
-        "{outcomes:?}"
+    for (mode, created) in [(WriteMode::Create, true), (WriteMode::Replace, false)] {
+        let outcomes = bulk(&fixture, circle.clone(), mode, options).await;
+        let expected: Vec<_> = ["a", "b", "c", "d"].map(|name| (name, created)).to_vec();
+        assert_eq!(written(&outcomes), expected);
+    }
+    for (from, to) in [
+        ("a", json!(["b"])),
+        ("b", json!(["c", "b"])),
+        ("c", json!(["a", "d"])),
+    ] {
+        let entity = fixture.entity("Service", from).await.unwrap();
+        assert_eq!(entity["relations"]["uses"], to);
+    }
+}
+
+#[tokio::test]
+async fn who_relies_on_a_refused_entity_of_the_batch_is_refused_as_well() {
+    let fixture = Fixture::with_services().await;
+    let entities = vec![
+        service("a", &["b"]),
+        service("b", &["c", "a"]),
+        service("c", &["nobody"]),
+        service("alone", &[]),
+    ];
+    let options = WriteOptions::default();
+    let outcomes = bulk(&fixture, entities.clone(), WriteMode::Create, options).await;
+    let told = |outcomes: &[Result<Written, BatchError>]| -> Vec<String> {
+        let tell = |outcome: &Result<Written, BatchError>| match outcome {
+            Ok(written) => written.entity.value.identifier.to_string(),
+            Err(refused) => refused.error.to_string(),
+        };
+        outcomes.iter().map(tell).collect()
+    };
+    assert_eq!(
+        told(&outcomes),
+        [
+            "entity `b` of blueprint `Service` does not exist",
+            "entity `c` of blueprint `Service` does not exist",
+            "entity `nobody` of blueprint `Service` does not exist",
+            "alone"
+        ]
     );
+    assert_eq!(fixture.entity("Service", "a").await, None);
+    // Where what is missing is made, the refused entity is made as it would be for anybody else: with its name only.
+    let options = WriteOptions {
+        create_missing_targets: true,
+        ..options
+    };
+    let mut entities = entities;
+    entities[2]["properties"]["language"] = json!("latin");
+    let outcomes = bulk(&fixture, entities, WriteMode::Replace, options).await;
+    assert_eq!(
+        told(&outcomes),
+        [
+            "a",
+            "b",
+            "entity `c` of blueprint `Service` breaks 1 rule(s)",
+            "alone"
+        ]
+    );
+    let made = fixture.entity("Service", "c").await.unwrap();
+    assert_eq!(made["properties"], json!({}));
+}
+
+#[tokio::test]
+async fn an_entity_of_the_batch_is_never_made_for_another_one_first() {
+    let fixture = Fixture::with_services().await;
     let options = WriteOptions {
         create_missing_targets: true,
         ..WriteOptions::default()
     };
-    let outcomes = bulk(&fixture, circle, WriteMode::Replace, options).await;
-    assert_eq!(written(&outcomes).len(), 2);
-    for (from, to) in [("a", "b"), ("b", "a")] {
-        let entity = fixture.entity("Service", from).await.unwrap();
-        assert_eq!(entity["relations"]["uses"], json!([to]));
-        assert_eq!(entity["properties"]["language"], json!("go"));
+    let entities = vec![
+        service("a", &["b", "new"]),
+        service("b", &["a"]),
+        service("c", &["d"]),
+        service("d", &[]),
+    ];
+    let outcomes = bulk(&fixture, entities, WriteMode::Create, options).await;
+    assert_eq!(
+        written(&outcomes),
+        [("a", true), ("b", true), ("c", true), ("d", true)]
+    );
+    for name in ["a", "b", "c", "d"] {
+        let entity = fixture.entity("Service", name).await.unwrap();
+        assert_eq!(entity["properties"]["language"], json!("go"), "{name}");
     }
+    assert!(fixture.entity("Service", "new").await.is_some());
 }
 
 #[tokio::test]
