@@ -11,7 +11,7 @@ use super::reply::Json;
 use crate::action::{self, parse_action};
 use crate::app::{App, ApplyMode, Documents, Prune};
 use crate::catalog::{
-    self, Applied, Placed, check_entity_keys, parse_blueprint, parse_draft, parse_scorecard,
+    self, Applied, Placed, asks, check_entity_keys, parse_blueprint, parse_draft, parse_scorecard,
 };
 use crate::model::{BlueprintId, EntityDraft, Scorecard, SourceName, Violation};
 
@@ -52,7 +52,8 @@ struct Document {
     source: String,
     /// What it is.
     kind: Kind,
-    /// The document itself, as the route of its kind takes it; an entity names its `blueprint`.
+    /// The document itself, as the route of its kind takes it; an entity names its `blueprint`. What an entity asks for
+    /// by a query is looked for among what is there before all of the documents.
     #[schema(value_type = Object)]
     value: Value,
 }
@@ -162,6 +163,9 @@ fn parse(documents: Vec<Document>) -> Result<Documents, ApiError> {
             Kind::Scorecard => parse_owned_scorecard(value)
                 .map(|value| parsed.scorecards.push(placed(&at, value)))
                 .map_err(action::Error::from),
+            Kind::Entity if asks(&value) => parse_queried(&value)
+                .map(|blueprint| parsed.queried.push(placed(&at, (blueprint, value))))
+                .map_err(action::Error::from),
             Kind::Entity => parse_entity(value)
                 .map(|value| parsed.entities.push(placed(&at, value)))
                 .map_err(action::Error::from),
@@ -230,8 +234,20 @@ fn parse_owned_scorecard(value: Value) -> Result<Scorecard, catalog::Error> {
     })
 }
 
-fn parse_entity(value: Value) -> Result<(BlueprintId, EntityDraft), catalog::Error> {
-    let mut violations = check_entity_keys(&value);
+/// The blueprint of an entity of which more can be told only once its queries are answered.
+fn parse_queried(value: &Value) -> Result<BlueprintId, catalog::Error> {
+    let (blueprint, violations) = parse_blueprint_of(value);
+    match blueprint {
+        Some(blueprint) if violations.is_empty() => Ok(blueprint),
+        _ => Err(catalog::Error::Invalid {
+            subject: "entity".to_owned(),
+            violations,
+        }),
+    }
+}
+
+fn parse_blueprint_of(value: &Value) -> (Option<BlueprintId>, Vec<Violation>) {
+    let mut violations = check_entity_keys(value);
     let named = value
         .get("blueprint")
         .and_then(Value::as_str)
@@ -249,6 +265,11 @@ fn parse_entity(value: Value) -> Result<(BlueprintId, EntityDraft), catalog::Err
             None
         }
     };
+    (blueprint, violations)
+}
+
+fn parse_entity(value: Value) -> Result<(BlueprintId, EntityDraft), catalog::Error> {
+    let (blueprint, mut violations) = parse_blueprint_of(&value);
     let (subject, draft) = match parse_draft(value) {
         Ok(draft) => {
             let identifier = draft.identifier.as_ref().map_or("", |id| id.as_str());

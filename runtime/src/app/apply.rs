@@ -20,6 +20,8 @@ pub struct Documents {
     pub blueprints: Vec<Placed<Blueprint>>,
     /// In any order; they may point at each other.
     pub entities: Vec<Placed<(BlueprintId, EntityDraft)>>,
+    /// Entities that ask for something by a query, see [`catalog::asks`]: for what is there before all of the documents.
+    pub queried: Vec<Placed<(BlueprintId, Value)>>,
     /// In any order.
     pub scorecards: Vec<Placed<Scorecard>>,
     /// In any order.
@@ -81,9 +83,14 @@ impl App {
     async fn put(
         &self,
         actor: &Actor,
-        documents: Documents,
+        mut documents: Documents,
         mode: ApplyMode,
     ) -> Result<Applied, action::Error> {
+        let queried = std::mem::take(&mut documents.queried);
+        let found = self
+            .catalog
+            .read_queried(actor, &documents.blueprints, queried);
+        documents.entities.extend(found.await?);
         for Placed { at, value } in &documents.blueprints {
             let checked = self.catalog.check_calculations(value).await;
             checked.map_err(|error| placed(error.into(), at))?;

@@ -21,6 +21,7 @@ mod kind;
 mod migration;
 mod permission;
 mod prune;
+mod queried;
 mod query;
 mod relation;
 mod schema;
@@ -49,6 +50,7 @@ pub use error::Error;
 pub use history::{Changes, FeedError, History, Lost, Restored, readable};
 pub use json::{JsonError, JsonErrorKind, parse_json};
 pub use permission::{ReadScope, parse_permissions};
+pub use queried::asks;
 pub use query::{
     Aggregation, Asker, Bound, Correction, Course, Found, Function, Intervals, Search,
     SearchLimits, Subjects, TextFound, TextHit, TextSearch, bind, bind_range, evaluate,

@@ -76,7 +76,7 @@ impl Catalog {
         self.store
             .read(move |tx| {
                 let kind = kinds.load(tx, &blueprint)?;
-                Lookup::new(tx, &kinds, &actor, limits).fill_in(&kind, &mut body)?;
+                Lookup::new(tx, &kinds, &actor, limits).fill_in(kind.blueprint(), &mut body)?;
                 parse_draft(body)
             })
             .await

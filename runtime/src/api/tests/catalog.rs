@@ -279,3 +279,86 @@ async fn apply_is_one_transaction_and_a_dry_run_changes_nothing() {
     let again = app.post("/v1/catalog/apply", &token, good).await.json();
     assert_eq!(again["applied"]["unchanged"].as_array().unwrap().len(), 4);
 }
+
+#[tokio::test]
+async fn documents_may_name_entities_by_what_they_have() {
+    let app = TestApp::new().await;
+    let token = app.token(Role::PlatformEngineer).await;
+    let document =
+        |kind: &str, value: Value| json!({"source": "x.json", "kind": kind, "value": value});
+    let blueprint = |id: &str, target: &str| {
+        document(
+            "blueprint",
+            json!({
+                "identifier": id, "title": id, "schema": {"properties": {"site": {"type": "string"}}},
+                "relations": {"one": {"target": target}, "all": {"target": target, "many": true}},
+            }),
+        )
+    };
+    let entity = |value: Value| document("entity", value);
+    let site = |site: &str| json!({"combinator": "and", "rules": [{"property": "site", "operator": "=", "value": site}]});
+    let apply = async |documents: Vec<Value>| {
+        app.post("/v1/catalog/apply", &token, json!({"documents": documents}))
+            .await
+    };
+    let first = apply(vec![
+        blueprint("A", "A"),
+        entity(json!({"identifier": "a", "blueprint": "A", "properties": {"site": "here"}})),
+        entity(json!({"identifier": "b", "blueprint": "A", "properties": {"site": "there"}})),
+    ])
+    .await;
+    assert_eq!(first.status, 200, "{}", first.text);
+    // A blueprint that comes along says where the relations lead.
+    let asking = vec![
+        blueprint("B", "A"),
+        entity(
+            json!({"identifier": "x", "blueprint": "B", "relations": {"one": site("here"), "all": site("there")}}),
+        ),
+        entity(
+            json!({"identifier": site("there"), "blueprint": "A", "properties": {"site": "there"}, "title": "T"}),
+        ),
+    ];
+    let second = apply(asking.clone()).await;
+    assert_eq!(second.status, 200, "{}", second.text);
+    assert_eq!(second.json()["applied"]["updated"], json!(["entity A/b"]));
+    let x = app.get("/v1/blueprints/B/entities/x", &token).await.json();
+    assert_eq!(x["entity"]["relations"], json!({"one": "a", "all": ["b"]}));
+    let again = apply(asking).await.json();
+    assert_eq!(again["applied"]["unchanged"].as_array().unwrap().len(), 3);
+
+    let refused = apply(vec![
+        blueprint("C", "C"),
+        entity(json!({"identifier": "y", "blueprint": "B", "title": 1, "relations": {"one": site("gone")}})),
+        entity(json!({"identifier": site("gone"), "blueprint": "A", "relations": {"one": {"rules": []}}})),
+        entity(json!({"identifier": "z", "blueprint": "C", "relations": {"one": site("here")}})),
+        entity(json!({"identifier": "n", "blueprint": "N", "relations": {"one": site("here")}})),
+        entity(json!({"identifier": "m", "blueprint": "B", "title": 1, "relations": {"all": site("gone")}})),
+    ])
+    .await;
+    refused.refusal(422);
+    let refused = refused.json();
+    let paths: Vec<_> = refused["details"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["path"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        paths,
+        [
+            "/documents/1/value/relations/one",
+            "/documents/1/value/title",
+            "/documents/2/value/identifier",
+            "/documents/2/value/relations/one/rules",
+            "/documents/3/value/relations/one",
+            "/documents/4/value/blueprint",
+            "/documents/5/value/title",
+        ],
+        "{refused}"
+    );
+    let message = refused["details"][0]["message"].as_str().unwrap();
+    assert!(
+        message.starts_with("x.json: entity `y` of blueprint `B`: an entity of blueprint `A`"),
+        "{message}"
+    );
+}

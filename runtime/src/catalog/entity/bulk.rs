@@ -41,7 +41,7 @@ pub(in crate::catalog) fn prepare(
     let mut lookup = Lookup::new(tx, kinds, actor, limits);
     let mut items = Vec::with_capacity(values.len());
     for mut value in values {
-        let filled = lookup.fill_in(&kind, &mut value);
+        let filled = lookup.fill_in(kind.blueprint(), &mut value);
         let named = value.get("identifier").and_then(Value::as_str);
         let identifier = named.unwrap_or("unknown").to_owned();
         let item = filled

@@ -7,12 +7,13 @@ use serde_json::Value;
 
 use super::name;
 use crate::catalog::blueprint::TEAM;
-use crate::catalog::kind::{Kind, Kinds};
+use crate::catalog::kind::Kinds;
 use crate::catalog::query::{Searcher, parse_query, within};
 use crate::catalog::schema::join;
 use crate::catalog::{Error, Search, SearchLimits};
 use crate::model::{
-    Actor, BlueprintId, EntityId, Operand, Operator, Query, Rule, Subject, Timestamp, Violation,
+    Actor, Blueprint, BlueprintId, EntityId, Operand, Operator, Query, Rule, Subject, Timestamp,
+    Violation,
 };
 use crate::store::{self, ReadTx};
 
@@ -85,26 +86,69 @@ impl<'a, 'tx> Lookup<'a, 'tx> {
     /// one of those that may stand there.
     pub(in crate::catalog) fn fill_in(
         &mut self,
-        kind: &Kind,
+        blueprint: &Blueprint,
         body: &mut Value,
+    ) -> Result<(), Error> {
+        self.fill_in_parts(blueprint, body, &mut |_, error| Err(error))
+    }
+
+    /// As [`Self::fill_in`], with all that is wrong at once, each at its place in the body.
+    ///
+    /// # Errors
+    /// What is no fault of the body.
+    pub(in crate::catalog) fn fill_in_or_tell(
+        &mut self,
+        blueprint: &Blueprint,
+        body: &mut Value,
+    ) -> Result<Vec<Violation>, Error> {
+        let mut found = Vec::new();
+        self.fill_in_parts(blueprint, body, &mut |path, error| {
+            match error {
+                Error::NotFound(what) => {
+                    let message = format!("{what} does not exist");
+                    found.push(Violation::new(path, "relation", message));
+                }
+                Error::Invalid { violations, .. } => found.extend(violations),
+                other => return Err(other),
+            }
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    fn fill_in_parts(
+        &mut self,
+        blueprint: &Blueprint,
+        body: &mut Value,
+        refuse: &mut dyn FnMut(&str, Error) -> Result<(), Error>,
     ) -> Result<(), Error> {
         if !asks(body) {
             return Ok(());
         }
-        let blueprint = kind.blueprint();
+        // What is not found is nothing, for whoever goes on to look at the rest.
+        let mut put = |path: &str, place: &mut Value, found: Result<Value, Error>| {
+            let (found, refused) = match found {
+                Ok(found) => (found, Ok(())),
+                Err(error) => (Value::Null, refuse(path, error)),
+            };
+            *place = found;
+            refused
+        };
         if let Some(query) = body.get_mut("identifier").filter(|value| is_query(value)) {
-            let id = &blueprint.identifier;
-            let found = self.find("/identifier", id, query, IDENTIFYING)?;
-            *query = Value::from(one("/identifier", id, found)?.as_str());
+            let path = "/identifier";
+            let found = self.one(path, &blueprint.identifier, query, IDENTIFYING);
+            put(path, query, found)?;
         }
         if let Some(query) = body.get_mut("team").filter(|value| is_query(value)) {
+            let path = "/team";
             let teams =
                 BlueprintId::parse(TEAM).map_err(|e| store::Error::corrupt("blueprint", e))?;
-            let found = self.find("/team", &teams, query, POINTING)?;
-            if found.is_empty() {
-                return Err(none("/team", &teams));
-            }
-            *query = found.iter().map(EntityId::as_str).collect();
+            let found = self.many(path, &teams, query);
+            let found = found.and_then(|found| match found.is_empty() {
+                true => Err(none(path, &teams)),
+                false => Ok(Value::Array(found)),
+            });
+            put(path, query, found)?;
         }
         let relations = body.get_mut("relations").and_then(Value::as_object_mut);
         for (relation, query) in relations.into_iter().flatten() {
@@ -117,14 +161,36 @@ impl<'a, 'tx> Lookup<'a, 'tx> {
                 continue;
             };
             let path = join("/relations", relation);
-            let found = self.find(&path, &definition.target, query, POINTING)?;
-            *query = if definition.many {
-                found.iter().map(EntityId::as_str).collect()
+            let found = if definition.many {
+                let found = self.many(&path, &definition.target, query);
+                found.map(Value::Array)
             } else {
-                Value::from(one(&path, &definition.target, found)?.as_str())
+                self.one(&path, &definition.target, query, POINTING)
             };
+            put(&path, query, found)?;
         }
         Ok(())
+    }
+
+    fn one(
+        &mut self,
+        path: &str,
+        blueprint: &BlueprintId,
+        query: &Value,
+        allowed: &[Operator],
+    ) -> Result<Value, Error> {
+        let found = self.find(path, blueprint, query, allowed)?;
+        Ok(Value::from(one(path, blueprint, found)?.as_str()))
+    }
+
+    fn many(
+        &mut self,
+        path: &str,
+        blueprint: &BlueprintId,
+        query: &Value,
+    ) -> Result<Vec<Value>, Error> {
+        let found = self.find(path, blueprint, query, POINTING)?;
+        Ok(found.iter().map(|id| Value::from(id.as_str())).collect())
     }
 
     fn find(
@@ -143,6 +209,10 @@ impl<'a, 'tx> Lookup<'a, 'tx> {
         let key = (blueprint.clone(), query.to_string());
         if let Some(known) = self.known.get(&key) {
             return Ok(known.clone());
+        }
+        if self.tx.find_blueprint_revision(blueprint)?.is_none() {
+            // One that comes along with these bodies has no entities yet.
+            return Ok(Vec::new());
         }
         let mut limits = self.limits;
         let is_first = !std::mem::replace(&mut self.asked, true);
