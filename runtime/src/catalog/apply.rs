@@ -218,7 +218,8 @@ fn apply_entities(
     let write = Write::new(tx, kinds, actor, Missing::Refuse);
     let mut loaded: HashMap<BlueprintId, Option<Kind>> = HashMap::new();
     let mut seen: HashSet<(BlueprintId, EntityId)> = HashSet::new();
-    let mut planned: Vec<(String, Plan, EntityKey)> = Vec::new();
+    // With the key of its row, but for those that break a rule: they have none.
+    let mut planned: Vec<(String, Plan, Option<EntityKey>)> = Vec::new();
     // All rows come before any edge: whatever an entity points at is then there, or does not exist.
     for Placed { at, value } in entities {
         let (blueprint, mut draft) = value;
@@ -265,9 +266,12 @@ fn apply_entities(
             mode: WriteMode::Replace,
             people: People::Guarded,
         };
-        let plan = Plan::new(tx, &kind, actor, request)?;
-        if !plan.violations.is_empty() {
-            refused.add(&at, &subject, plan.violations);
+        let mut plan = Plan::new(tx, &kind, actor, request)?;
+        let broken = std::mem::take(&mut plan.violations);
+        if !broken.is_empty() {
+            refused.add(&at, &subject, broken);
+            // What else is wrong with it is told as well.
+            planned.push((at, plan, None));
             continue;
         }
         applied.note(label, plan.value_before(), &plan.after)?;
@@ -277,7 +281,7 @@ fn apply_entities(
             }
         } else {
             let key = write.save_row(&plan)?;
-            planned.push((at, plan, key));
+            planned.push((at, plan, Some(key)));
         }
     }
     for (at, plan, key) in &planned {
@@ -289,15 +293,20 @@ fn apply_entities(
             &HashSet::new(),
         )?;
         let subject = entity::name(&plan.after.blueprint, &plan.after.identifier);
+        // Of what points at a document that was refused, nothing is wrong but that.
+        let missing = resolved
+            .missing
+            .iter()
+            .filter(|target| !seen.contains(&target.name()));
         refused.add(
             at,
             &subject,
-            resolved.missing.iter().map(|target| {
+            missing.map(|target| {
                 let message = format!("{} does not exist, here or in the catalog", target.named());
                 Violation::new(target.path.clone(), "relation", message)
             }),
         );
-        if refused.violations.is_empty() {
+        if let (true, Some(key)) = (refused.violations.is_empty(), key) {
             write.save_edges(plan, *key, resolved)?;
         }
     }
@@ -306,11 +315,13 @@ fn apply_entities(
     }
     let changes: Vec<Change<'_>> = planned
         .iter()
-        .map(|(_, plan, key)| Change {
-            key: *key,
-            blueprint: plan.kind.key,
-            before: plan.value_before(),
-            after: Some(&plan.after),
+        .filter_map(|(_, plan, key)| {
+            Some(Change {
+                key: (*key)?,
+                blueprint: plan.kind.key,
+                before: plan.value_before(),
+                after: Some(&plan.after),
+            })
         })
         .collect();
     derived::record(tx, &changes)

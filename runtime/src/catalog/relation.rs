@@ -160,6 +160,11 @@ pub(super) struct MissingTarget {
 }
 
 impl MissingTarget {
+    /// The names by which it would be found.
+    pub(super) fn name(&self) -> (BlueprintId, EntityId) {
+        (self.blueprint.clone(), self.identifier.clone())
+    }
+
     /// The target in words.
     pub(super) fn named(&self) -> String {
         entity::name(&self.blueprint, &self.identifier)

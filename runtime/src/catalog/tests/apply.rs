@@ -62,6 +62,8 @@ async fn every_fault_of_every_document_is_told_and_nothing_stays() {
         json!({ "identifier": "c", "blueprint": "Component", "relations": { "other": "gone" } }),
         json!({ "identifier": "c", "blueprint": "Component", "relations": { "other": "a" } }),
         json!({ "identifier": "d", "blueprint": "Nothing" }),
+        json!({ "identifier": "e", "blueprint": "API", "properties": { "type": 1 }, "relations": { "other": "gone" } }),
+        json!({ "identifier": "f", "blueprint": "Component", "relations": { "other": "e" } }),
         json!({ "blueprint": "API" }),
     ];
     let outcome = fixture.apply(circular(), entities).await;
@@ -87,7 +89,10 @@ async fn every_fault_of_every_document_is_told_and_nothing_stays() {
             ("/1/relations/other", "relation"),
             ("/2/identifier", "unique"),
             ("/3/blueprint", "relation"),
-            ("/4/identifier", "required"),
+            ("/4/properties/type", "enum"),
+            ("/4/properties/type", "type"),
+            ("/4/relations/other", "relation"),
+            ("/6/identifier", "required"),
         ])
     );
     assert!(fixture.catalog.list_blueprints().await.unwrap().is_empty());
