@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 
 use super::entity::Write;
 use super::kind::Kind;
+use super::permission::ReadScope;
 use super::schema::join;
 use super::{Error, entity, permission};
 use crate::model::{BlueprintId, Entity, EntityId, RelationDefinition, RelationValue, Violation};
@@ -173,6 +174,9 @@ impl MissingTarget {
 
 /// Finds the rows that the changed relations of an entity point at. Writes nothing.
 ///
+/// What whoever writes may not see is to them as if it did not exist: where what is missing is refused, so is this; where
+/// it is made, the edge leads to what is there, under the conditions for making it.
+///
 /// Promised are entities of its blueprint that are to have a row before its edges are written. Where one gets none after
 /// all, what was found here stands as if it was to be made, for which nobody has asked for permission yet.
 pub(super) fn resolve(
@@ -194,10 +198,21 @@ pub(super) fn resolve(
         let mut targets = Vec::with_capacity(value.targets().len());
         if !value.targets().is_empty() {
             let target = write.kind(&definition.target)?;
+            let sight = write.sight(&target);
+            // What it points at already is told to whoever sees the entity itself.
+            let pointed_at: HashSet<&EntityId> = match (sight, was) {
+                (ReadScope::All, _) | (_, None) => HashSet::new(),
+                (_, Some(was)) => was.targets().iter().collect(),
+            };
             for (index, id) in value.targets().iter().enumerate() {
+                let sight = if pointed_at.contains(id) {
+                    ReadScope::All
+                } else {
+                    sight
+                };
                 if target.key == kind.key && *id == after.identifier {
                     targets.push(Target::Own);
-                } else if let Some(key) = write.tx.find_entity_key(target.key, id)? {
+                } else if let Some(key) = find_seen(write, &target, sight, id)? {
                     targets.push(Target::Known(key));
                 } else if target.key == kind.key && promised.contains(id) {
                     targets.push(Target::New(target.clone(), id.clone()));
@@ -223,6 +238,21 @@ pub(super) fn resolve(
         resolved.relations.push((name.clone(), targets));
     }
     Ok(resolved)
+}
+
+/// The row of an entity, where it is in sight.
+fn find_seen(
+    write: &Write<'_, '_>,
+    target: &Kind,
+    sight: ReadScope,
+    id: &EntityId,
+) -> Result<Option<EntityKey>, Error> {
+    if sight == ReadScope::All {
+        return Ok(write.tx.find_entity_key(target.key, id)?);
+    }
+    let row = write.tx.find_entity(target.key, id)?;
+    let seen = row.filter(|row| sight.includes(write.actor, &row.team));
+    Ok(seen.map(|row| row.key))
 }
 
 /// Whether a target that does not exist is to be made; an error where whoever writes may not. This is asked before the

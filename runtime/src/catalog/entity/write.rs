@@ -10,7 +10,7 @@ use super::{Found, Plan, Request, name};
 use crate::catalog::change::Change;
 use crate::catalog::kind::{Kind, Kinds};
 use crate::catalog::relation::{self, Missing, Resolved};
-use crate::catalog::{Error, Written, derived, permission};
+use crate::catalog::{Error, ReadScope, Written, derived, permission};
 use crate::model::{Actor, BlueprintId, Entity, EntityId, Stamp, Stamped};
 use crate::store::{BlueprintKey, EntityKey, EntityText, WriteTx};
 
@@ -20,6 +20,8 @@ pub(in crate::catalog) struct Write<'a, 'tx> {
     pub(in crate::catalog) actor: &'a Actor,
     pub(in crate::catalog) missing: Missing,
     kinds: &'a Kinds,
+    /// Whether it may lead to what whoever writes does not see.
+    beyond_sight: bool,
     /// Blueprints that were asked for already: many entities point at few kinds of others.
     loaded: RefCell<HashMap<BlueprintId, Kind>>,
 }
@@ -36,7 +38,29 @@ impl<'a, 'tx> Write<'a, 'tx> {
             actor,
             missing,
             kinds,
+            beyond_sight: false,
             loaded: RefCell::default(),
+        }
+    }
+
+    /// Puts back what was there before: it leads again to all that it led to.
+    pub(in crate::catalog) fn of_the_past(
+        tx: &'a WriteTx<'tx>,
+        kinds: &'a Kinds,
+        actor: &'a Actor,
+    ) -> Self {
+        Self {
+            beyond_sight: true,
+            ..Self::new(tx, kinds, actor, Missing::Refuse)
+        }
+    }
+
+    /// Which entities of a blueprint a relation may lead to as if they were there.
+    pub(in crate::catalog) fn sight(&self, kind: &Kind) -> ReadScope {
+        if self.beyond_sight {
+            ReadScope::All
+        } else {
+            ReadScope::of(self.actor, kind)
         }
     }
 

@@ -6,7 +6,6 @@ use serde_json::Value;
 use crate::catalog::blueprint::{RenameTold, Renamed};
 use crate::catalog::entity::{self, People, Request, Write};
 use crate::catalog::kind::Kinds;
-use crate::catalog::relation::Missing;
 use crate::catalog::{Error, blueprint, permission};
 use crate::model::{
     Actor, AuditRow, Blueprint, BlueprintId, Entity, EntityDraft, EntityId, RelationValue, Stamped,
@@ -112,7 +111,7 @@ pub(super) fn restore(
         properties: Some(value.properties),
         relations: Some(relations),
     };
-    let write = Write::new(tx, kinds, actor, Missing::Refuse);
+    let write = Write::of_the_past(tx, kinds, actor);
     let request = Request {
         id: id.clone(),
         draft,

@@ -87,6 +87,76 @@ fn is_forbidden<T: std::fmt::Debug>(outcome: Result<T, Error>) -> bool {
 }
 
 #[tokio::test]
+async fn pointing_at_what_is_hidden_is_as_pointing_at_nothing() {
+    let fixture = with_secrets().await;
+    let dev = &somebody(Role::Developer, &["orders"]);
+    let write = async |name: &str, relations: Value, create_missing_targets: bool| {
+        let entity = json!({ "identifier": name, "team": ["orders"], "properties": { "language": "go" },
+                             "relations": relations });
+        let options = WriteOptions {
+            create_missing_targets,
+            ..WriteOptions::default()
+        };
+        let draft = parse_draft(entity).unwrap();
+        let mode = WriteMode::Merge;
+        fixture
+            .catalog
+            .write_entity(dev, &id("Service"), draft, mode, options)
+            .await
+    };
+    for target in ["closed", "nowhere"] {
+        let relations = json!({ "system": "Cart", "spare": target });
+        assert_eq!(
+            missing(write("new", relations, false).await),
+            format!("entity `{target}` of blueprint `Service`")
+        );
+    }
+    let both = json!([
+        { "identifier": "a", "blueprint": "Service", "team": ["orders"], "properties": { "language": "go" },
+          "relations": { "system": "Cart", "uses": ["closed", "nowhere"] } },
+    ]);
+    let documents: Vec<_> = both
+        .as_array()
+        .unwrap()
+        .iter()
+        .cloned()
+        .map(|value| (id("Service"), parse_draft(value).unwrap()).into())
+        .collect();
+    let (catalog, actor) = (fixture.catalog.clone(), dev.clone());
+    let applied = fixture
+        .store
+        .write(move |tx| catalog.apply_in(tx, &actor, Vec::new(), documents))
+        .await;
+    assert_eq!(
+        violations(applied),
+        pairs(&[
+            ("/relations/uses/0", "relation"),
+            ("/relations/uses/1", "relation")
+        ])
+    );
+    // What it points at already is told by the entity itself, and stays.
+    let more = json!({ "uses": ["closed", "open"] });
+    let written = write("open", more, false).await.unwrap();
+    assert_eq!(written.entity.value.relations["uses"].targets().len(), 2);
+    // Who may add an entity hears nothing of whether it was there; who may not hears the same of both.
+    let of = |target: &str| json!({ "system": "Cart", "spare": target });
+    assert!(write("x", of("closed"), true).await.is_ok());
+    let closed = fixture.entity("Service", "closed").await.unwrap();
+    assert_eq!(closed["title"], "Xylophone");
+    permit(
+        &fixture,
+        json!({ "read": { "ownedByTeam": true }, "register": { "users": ["nobody"] } }),
+    )
+    .await;
+    for target in ["closed", "nowhere"] {
+        assert!(
+            is_forbidden(write("open", json!({ "spare": target }), true).await),
+            "{target}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn searches_and_numbers_leave_out_what_is_hidden() {
     let fixture = with_secrets().await;
     let admin = &fixture.actor;
