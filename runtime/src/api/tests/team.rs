@@ -218,6 +218,21 @@ async fn a_user_who_is_written_as_an_entity_comes_in_by_what_it_says() {
         ),
         (&json!("admin"), &json!([]), &json!("Robert"))
     );
+    // A draft that says nothing of the role takes none away, not even one that replaces all else.
+    let whole = json!({ "title": "Rob" });
+    let whole = send(&app, &admin, Method::PUT, &at, whole).await;
+    assert_eq!(whole.status, 200, "{}", whole.text);
+    let properties = json!({ "port_role": "admin", "status": "Active" });
+    assert_eq!(whole.json()["entity"]["properties"], properties);
+    let bob = app.get("/v1/users/bob@example.com", &admin).await.json();
+    assert_eq!(bob["user"]["role"], "admin");
+    // Whoever may come in is in teams that have the name of a team.
+    let team = json!({ "team": ["orders", "no team"] });
+    let refused = send(&app, &admin, Method::PATCH, &at, team).await;
+    refused.refusal(422);
+    assert_eq!(refused.json()["details"][0]["path"], "/team/1");
+    let bob = app.get("/v1/users/bob@example.com", &admin).await.json();
+    assert_eq!(bob["user"]["teams"], json!([]));
     let odd = json!({ "roles": ["Owner"] });
     send(
         &app,

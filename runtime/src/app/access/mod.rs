@@ -533,7 +533,7 @@ fn check_new(new: &NewPrincipal) -> Result<(), AccessError> {
             }
         }
     }
-    check_teams(&new.teams, &mut violations);
+    check_teams("/teams", &new.teams, &mut violations);
     if violations.is_empty() {
         return Ok(());
     }
@@ -543,17 +543,17 @@ fn check_new(new: &NewPrincipal) -> Result<(), AccessError> {
     })
 }
 
-fn check_teams(teams: &[String], violations: &mut Vec<Violation>) {
+fn check_teams(path: &str, teams: &[String], violations: &mut Vec<Violation>) {
     if teams.len() > MOST_TEAMS {
         let message = format!("name at most {MOST_TEAMS} teams");
-        violations.push(Violation::new("/teams", "maxItems", message));
+        violations.push(Violation::new(path, "maxItems", message));
         return;
     }
     for (index, team) in teams.iter().enumerate() {
         // A team is an entity too, and named like one.
         if team.chars().count() > LONGEST_TEAM || EntityId::parse(team.as_str()).is_err() {
             let message = format!("use 1 to {LONGEST_TEAM} letters, digits and @ _ . + : \\ / = -");
-            let path = format!("/teams/{index}");
+            let path = format!("{path}/{index}");
             violations.push(Violation::new(path, "identifier", message));
         }
     }

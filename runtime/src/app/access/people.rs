@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{
     Access, AccessError, NewPrincipal, audit, check_new, check_teams, distinct,
@@ -100,7 +101,8 @@ impl Access {
         change: PrincipalChange,
     ) -> Result<Principal, AccessError> {
         let mut violations = Vec::new();
-        check_teams(change.teams.as_deref().unwrap_or_default(), &mut violations);
+        let teams = change.teams.as_deref().unwrap_or_default();
+        check_teams("/teams", teams, &mut violations);
         if !violations.is_empty() {
             return Err(AccessError::Invalid {
                 subject: subject(kind, name),
@@ -374,20 +376,35 @@ impl Said {
         }
     }
 
-    /// Role and teams of a user who was just written: those of the draft, then those of the credential.
-    fn settle(self, user: &Entity, known: Option<&Principal>) -> (Role, Vec<String>) {
-        let kept = known.filter(|_| !self.whole);
-        let role = match kept {
+    /// Role and teams of a user who was just written: those of the draft, then those of the credential. Nobody loses a
+    /// role because a draft says nothing of it.
+    fn settle(
+        self,
+        user: &Entity,
+        known: Option<&Principal>,
+    ) -> Result<(Role, Vec<String>), AccessError> {
+        let role = match known {
             _ if self.role => role_of(user),
             Some(known) => known.role,
             None => Role::Developer,
         };
-        let teams = match kept {
-            _ if self.teams => user.team.clone(),
-            Some(known) => known.teams.clone(),
-            None => Vec::new(),
-        };
-        (role, teams)
+        if !self.teams {
+            let kept = known.filter(|_| !self.whole);
+            return Ok((
+                role,
+                kept.map(|known| known.teams.clone()).unwrap_or_default(),
+            ));
+        }
+        // The catalog takes any text for a team; of somebody who may come in it says what they may do.
+        let mut violations = Vec::new();
+        check_teams("/team", &user.team, &mut violations);
+        if violations.is_empty() {
+            return Ok((role, user.team.clone()));
+        }
+        Err(AccessError::Invalid {
+            subject: subject(PrincipalKind::User, user.identifier.as_str()),
+            violations,
+        })
     }
 }
 
@@ -414,7 +431,7 @@ fn follow(
         (Some(mut credential), false) => {
             let before = credential.principal.clone();
             let principal = &mut credential.principal;
-            (principal.role, principal.teams) = said.settle(user, Some(&before));
+            (principal.role, principal.teams) = said.settle(user, Some(&before))?;
             store(tx, actor, &before, principal)?;
             follow.now = Some(credential);
         }
@@ -427,7 +444,7 @@ fn follow(
         (None, false) if said.login == Login::Always || written.created => {
             if let Some((mut credential, secret)) = fresh {
                 let principal = &mut credential.principal;
-                (principal.role, principal.teams) = said.settle(user, None);
+                (principal.role, principal.teams) = said.settle(user, None)?;
                 tx.insert_credential(&credential)?;
                 audit(tx, actor, None, Some(&credential.principal))?;
                 follow.now = Some(credential);
@@ -436,8 +453,12 @@ fn follow(
         }
         (None, _) => {}
     }
+    let said = |now: &Principal| {
+        let role = user.properties.get("port_role");
+        role.and_then(Value::as_str) == Some(now.role.as_str()) && now.teams == user.team
+    };
     if let Some(now) = &follow.now
-        && (now.principal.role != role_of(user) || now.principal.teams != user.team)
+        && !said(&now.principal)
     {
         written.entity = catalog.put_user_in(tx, actor, &now.principal)?.entity;
     }
