@@ -205,6 +205,10 @@ impl Entity {
     }
 
     /// Points a relation at one entity.
+    ///
+    /// A query may stand in the place of the target, as its JSON text: the portal looks for what it finds, for which the
+    /// plugin needs `read` on that blueprint. The same goes for [`identifier`](Self::identifier). The fake finds nothing
+    /// by a query.
     #[must_use]
     pub fn relation(mut self, name: impl Into<String>, target: impl Into<String>) -> Self {
         self.relations

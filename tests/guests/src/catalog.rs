@@ -1,6 +1,8 @@
 //! Reaches for more of the catalog than it was granted.
 
+use goldenpath_sdk::catalog::Error;
 use goldenpath_sdk::prelude::*;
+use goldenpath_sdk::serde_json::json;
 
 use crate::{Came, Nothing, came};
 
@@ -24,5 +26,32 @@ pub fn writes_undeclared_blueprint(_: Nothing, ctx: &Context) -> Result<Came, Fa
 pub fn writes_undeclared_property(_: Nothing, ctx: &Context) -> Result<Came, Failure> {
     ctx.catalog()
         .create(&Entity::new("Thing", "mine").property("owner", "me"))?;
+    came("written")
+}
+
+/// Names the entity and where it points by what they have.
+#[action]
+pub fn writes_by_a_query(_: Nothing, ctx: &Context) -> Result<Came, Failure> {
+    let query = |colour: &str| {
+        let rule = json!({ "property": "colour", "operator": "=", "value": colour });
+        json!({ "combinator": "and", "rules": [rule] }).to_string()
+    };
+    let catalog = ctx.catalog();
+    for (name, colour) in [("one", "red"), ("two", "blue")] {
+        catalog.merge(&Entity::new("Thing", name).property("colour", colour))?;
+    }
+    let asked = Entity::new("Thing", query("blue")).relation("next", query("red"));
+    let found = catalog.merge(&asked)?;
+    let missing = catalog.merge(&Entity::new("Thing", query("grey")));
+    let missing = matches!(missing, Err(Error::NotFound(_)));
+    came(json!([found.identifier, found.target("next"), missing]))
+}
+
+/// Looks by a query for what it may not read.
+#[action]
+pub fn writes_by_a_hidden_query(_: Nothing, ctx: &Context) -> Result<Came, Failure> {
+    let query = json!({ "rules": [{ "property": "colour", "operator": "=", "value": "x" }] });
+    let entity = Entity::new("Thing", "mine").relation("secret", query.to_string());
+    ctx.catalog().create(&entity)?;
     came("written")
 }

@@ -29,6 +29,8 @@ pub(crate) fn came(of: impl Into<Value>) -> Result<Came, Failure> {
 
 goldenpath_sdk::plugin!(
     catalog::floods_the_host,
+    catalog::writes_by_a_hidden_query,
+    catalog::writes_by_a_query,
     catalog::writes_undeclared_blueprint,
     catalog::writes_undeclared_property,
     crash::eats_memory,

@@ -39,6 +39,8 @@ const ENDS: &[(&str, Option<&str>)] = &[
     ("sleeps-too-long", Some("timed_out")),
     ("traps", Some("plugin_crashed")),
     ("writes-a-path", Some("invalid_path")),
+    ("writes-by-a-hidden-query", Some("denied")),
+    ("writes-by-a-query", None),
     ("writes-undeclared-blueprint", Some("denied")),
     ("writes-undeclared-property", Some("denied")),
 ];
@@ -70,13 +72,14 @@ reason = "to have something that it may do"
 /// A portal with every misbehaving guest and `hello` in it.
 fn portal() -> Arc<Portal> {
     Portal::shared(program(), |portal| {
-        for blueprint in ["Thing", "Secret"] {
+        let relations = json!({"next": {"target": "Thing"}, "secret": {"target": "Secret"}});
+        for (blueprint, relations) in [("Secret", json!({})), ("Thing", relations)] {
             let properties = json!({"colour": {"type": "string"}, "owner": {"type": "string"}});
             let blueprint = json!({
                 "identifier": blueprint,
                 "title": blueprint,
                 "schema": {"properties": properties, "required": []},
-                "relations": {},
+                "relations": relations,
             });
             portal
                 .admin()

@@ -41,6 +41,15 @@ fn a_property_that_the_line_does_not_list_is_not_written() {
 }
 
 #[test]
+fn entities_are_named_by_a_query_only_where_they_may_be_read() {
+    let portal = portal();
+    let run = misbehave(&portal, "writes-by-a-query", &json!({}));
+    assert_eq!(run["output"]["of"], json!(["two", "one", true]), "{run}");
+    let run = misbehave(&portal, "writes-by-a-hidden-query", &json!({}));
+    assert_names(&run, "catalog read Secret");
+}
+
+#[test]
 fn a_denial_is_audited_with_run_digest_and_missing_line() {
     let portal = portal();
     let run = misbehave(&portal, "writes-undeclared-blueprint", &json!({}));

@@ -1,7 +1,7 @@
 //! The catalog, within the granted blueprints, accesses and properties.
 
 use indexmap::IndexMap;
-use serde_json::Map;
+use serde_json::{Map, Value, json};
 
 use super::CatalogAccess;
 use crate::catalog::{Dependents, Error, WriteOptions};
@@ -47,8 +47,8 @@ impl catalog::Host for Guest {
             Ok(blueprint) => blueprint,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        let draft = match draft(entity, mode) {
-            Ok(draft) => draft,
+        let (mut draft, queries) = match draft(entity, mode) {
+            Ok(read) => read,
             Err(violations) => return Ok(Err(catalog::Error::Invalid(plain(violations)))),
         };
         if let Some(refusal) = self.refuse_properties(&blueprint, &draft, mode).await {
@@ -56,6 +56,19 @@ impl catalog::Host for Guest {
         }
         if let Some(refusal) = self.refuse_hidden_targets(&blueprint, &draft).await? {
             return Ok(Err(refusal));
+        }
+        let actor = self.catalog_actor();
+        if !queries.is_empty() {
+            if let Some(refusal) = self.refuse_queries(&blueprint, &queries).await? {
+                return Ok(Err(refusal));
+            }
+            let found = backend
+                .catalog
+                .read_draft(&actor, &blueprint, queries.body());
+            match found.await {
+                Ok(found) => Queries::fill_in(&mut draft, found),
+                Err(error) => return Ok(Err(refusal(error))),
+            }
         }
         // Who may not read the blueprint gets back only what it wrote.
         let reads = self
@@ -68,7 +81,6 @@ impl catalog::Host for Guest {
             catalog::WriteMode::Replace => WriteMode::Replace,
             catalog::WriteMode::Merge => WriteMode::Merge,
         };
-        let actor = self.catalog_actor();
         let written = backend
             .catalog
             .write_entity(&actor, &blueprint, draft, mode, WriteOptions::default())
@@ -200,14 +212,95 @@ impl Guest {
         }
         Ok(None)
     }
+
+    /// Refuses queries over entities that the plugin may not read: what is found tells what they have.
+    async fn refuse_queries(
+        &mut self,
+        blueprint: &BlueprintId,
+        queries: &Queries,
+    ) -> wasmtime::Result<Option<catalog::Error>> {
+        let definition = match self.backend()?.catalog.find_blueprint(blueprint).await {
+            Ok(found) => found.value,
+            Err(error) => return Ok(Some(refusal(error))),
+        };
+        let own = queries.identifier.iter().map(|_| blueprint);
+        let targets = queries.relations.keys().filter_map(|name| {
+            let relation = definition.relations.get(name)?;
+            Some(&relation.target)
+        });
+        for searched in own.chain(targets) {
+            if let Err(refusal) = self.may(CatalogAccess::Read, searched.as_str()).await {
+                return Ok(Some(refusal));
+            }
+        }
+        Ok(None)
+    }
 }
 
-/// Reads an entity of the contract. What a `merge` does not name stays as it is; elsewhere it is cleared.
-fn draft(entity: catalog::Entity, mode: catalog::WriteMode) -> Result<EntityDraft, Vec<Violation>> {
+/// What stands in an entity of the contract by a query instead of by name.
+#[derive(Debug, Default)]
+struct Queries {
+    identifier: Option<Value>,
+    relations: Map<String, Value>,
+}
+
+impl Queries {
+    /// The query that a text is; no identifier begins so.
+    fn read(text: &str, place: &str, violations: &mut Vec<Violation>) -> Option<Value> {
+        if !text.starts_with('{') {
+            return None;
+        }
+        match json::parse_object(text) {
+            Ok(query) if query.contains_key("rules") => Some(Value::Object(query)),
+            Ok(_) => {
+                let message = "is neither an identifier nor a query with `rules`";
+                violations.push(Violation::new(place, "query", message));
+                Some(Value::Null)
+            }
+            Err(error) => {
+                let message = format!("the query is not a JSON object: {error}");
+                violations.push(Violation::new(place, "json", message));
+                Some(Value::Null)
+            }
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.identifier.is_none() && self.relations.is_empty()
+    }
+
+    /// As a client of the API would ask.
+    fn body(&self) -> Value {
+        json!({ "identifier": self.identifier, "relations": self.relations })
+    }
+
+    /// Puts what was found into the draft.
+    fn fill_in(draft: &mut EntityDraft, found: EntityDraft) {
+        if let Some(identifier) = found.identifier {
+            draft.identifier = Some(identifier);
+        }
+        let relations = found.relations.unwrap_or_default();
+        draft.relations.get_or_insert_default().extend(relations);
+    }
+}
+
+/// Reads an entity of the contract, and what of it is still to be found. What a `merge` does not name stays as it is;
+/// elsewhere it is cleared.
+fn draft(
+    entity: catalog::Entity,
+    mode: catalog::WriteMode,
+) -> Result<(EntityDraft, Queries), Vec<Violation>> {
     let mut violations = Vec::new();
-    let identifier = EntityId::parse(entity.identifier)
-        .map_err(|e| violations.push(odd("/identifier", &e)))
-        .ok();
+    let mut queries = Queries {
+        identifier: Queries::read(&entity.identifier, "/identifier", &mut violations),
+        ..Queries::default()
+    };
+    let identifier = match queries.identifier {
+        Some(_) => None,
+        None => EntityId::parse(entity.identifier)
+            .map_err(|e| violations.push(odd("/identifier", &e)))
+            .ok(),
+    };
     let properties = json::parse_object(&entity.properties)
         .map_err(|e| {
             violations.push(Violation::new(
@@ -219,11 +312,19 @@ fn draft(entity: catalog::Entity, mode: catalog::WriteMode) -> Result<EntityDraf
         .ok();
     let mut relations = IndexMap::new();
     for relation in entity.relations {
+        let name = relation.name.replace('~', "~0").replace('/', "~1");
+        let place = format!("/relations/{name}");
+        if let catalog::Target::One(text) = &relation.target
+            && let Some(query) = Queries::read(text, &place, &mut violations)
+        {
+            if relations.contains_key(&relation.name)
+                || queries.relations.insert(relation.name, query).is_some()
+            {
+                violations.push(named_twice());
+            }
+            continue;
+        }
         let mut target = |text: String| {
-            let place = format!(
-                "/relations/{}",
-                relation.name.replace('~', "~0").replace('/', "~1")
-            );
             EntityId::parse(text)
                 .map_err(|e| violations.push(odd(&place, &e)))
                 .ok()
@@ -237,26 +338,29 @@ fn draft(entity: catalog::Entity, mode: catalog::WriteMode) -> Result<EntityDraf
                 RelationValue::Many(texts.into_iter().filter_map(target).collect())
             }
         };
-        if let Some(_twice) = relations.insert(relation.name, value) {
-            violations.push(Violation::new(
-                "/relations",
-                "unique",
-                "a relation is named twice",
-            ));
+        if queries.relations.contains_key(&relation.name)
+            || relations.insert(relation.name, value).is_some()
+        {
+            violations.push(named_twice());
         }
     }
     if !violations.is_empty() {
         return Err(violations);
     }
     let merge = matches!(mode, catalog::WriteMode::Merge);
-    Ok(EntityDraft {
+    let draft = EntityDraft {
         identifier,
         title: entity.title.map(Some),
         icon: entity.icon.map(Some),
         team: Some(entity.team).filter(|team| !(merge && team.is_empty())),
         properties,
         relations: Some(relations),
-    })
+    };
+    Ok((draft, queries))
+}
+
+fn named_twice() -> Violation {
+    Violation::new("/relations", "unique", "a relation is named twice")
 }
 
 /// An entity in the words of the contract; only what a draft names where one is given.
