@@ -359,7 +359,7 @@ fn insert(tx: &WriteTx<'_>, actor: &Actor, action: &Action) -> Result<Stamped<Ac
     Ok(saved)
 }
 
-fn update(
+pub(super) fn update(
     tx: &WriteTx<'_>,
     actor: &Actor,
     before: &Stamped<Action>,

@@ -5,6 +5,7 @@ mod definition;
 mod error;
 mod event;
 mod input;
+mod rename;
 mod render;
 mod rule;
 mod run;
@@ -19,6 +20,7 @@ use tokio::sync::{Mutex, Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
 
 pub use error::Error;
+pub use rename::{Forms, Renaming};
 pub use rule::parse_action;
 
 use crate::catalog::Catalog;

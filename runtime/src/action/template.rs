@@ -43,6 +43,28 @@ pub(super) fn split(text: &str) -> Result<Vec<Part<'_>>, Unclosed> {
     Ok(parts)
 }
 
+/// A string with other expressions in its templates. One that has no end stays as it is.
+pub(super) fn map_expressions<E>(
+    text: &str,
+    mut map: impl FnMut(&str) -> Result<String, E>,
+) -> Result<String, E> {
+    let mut mapped = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("{{") {
+        let Some((expression, behind)) = close(after) else {
+            break;
+        };
+        let trimmed = expression.trim();
+        let (left, right) = expression.split_once(trimmed).unwrap_or_default();
+        for piece in [before, "{{", left, &map(trimmed)?, right, "}}"] {
+            mapped.push_str(piece);
+        }
+        rest = behind;
+    }
+    mapped.push_str(rest);
+    Ok(mapped)
+}
+
 /// Calls back for every templated string below a value, with its JSON pointer, until the callback refuses.
 pub(super) fn for_each_string<E>(
     value: &Value,
@@ -235,6 +257,19 @@ mod tests {
                 expression(".b")
             ]
         );
+    }
+
+    #[test]
+    fn only_expressions_are_mapped_and_all_else_stays_as_it_is() {
+        for (text, mapped) in [
+            ("plain", "plain"),
+            ("{{.a}}", "{{<.a>}}"),
+            ("x {{ .a }}-{{  .b}} }}", "x {{ <.a> }}-{{  <.b>}} }}"),
+            ("{{ .a }} {{ .b", "{{ <.a> }} {{ .b"),
+        ] {
+            let map = |expression: &str| Ok::<_, ()>(format!("<{expression}>"));
+            assert_eq!(map_expressions(text, map).as_deref(), Ok(mapped));
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod apply;
 mod backup;
 mod export;
 mod prune;
+mod rename;
 
 pub use access::{
     Access, AccessError, AccessToken, LoginQuota, NewPrincipal, PrincipalChange, Team, TeamChange,

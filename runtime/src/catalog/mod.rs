@@ -213,22 +213,6 @@ impl Catalog {
             .await
     }
 
-    /// Gives a part of a blueprint another name; values and references follow.
-    pub async fn rename_in_blueprint(
-        &self,
-        actor: &Actor,
-        id: &BlueprintId,
-        what: Renamed,
-        from: &str,
-        to: &str,
-    ) -> Result<Stamped<Blueprint>, Error> {
-        let (actor, id) = (actor.clone(), id.clone());
-        let (from, to) = (from.to_owned(), to.to_owned());
-        self.store
-            .write(move |tx| blueprint::rename(tx, &actor, &id, what, &from, &to))
-            .await
-    }
-
     /// The base shape of a blueprint that is part of the portal.
     pub fn find_structure(&self, id: &BlueprintId) -> Result<Blueprint, Error> {
         blueprint::structure(id).ok_or_else(|| Error::NotFound(format!("system blueprint `{id}`")))
@@ -377,6 +361,23 @@ impl Catalog {
         let time = self.limits.time;
         let found = permission::list_visible(tx, &kind, actor, after, limit, Values::Own, time)?;
         Ok(found.into_iter().map(|entity| entity.value).collect())
+    }
+
+    /// Gives a part of a blueprint another name within a caller's transaction: values follow, and so does whatever of the
+    /// catalog refers to it. An `Err` must undo it.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] where something may refer to it in a way that cannot be followed.
+    pub fn rename_in(
+        &self,
+        tx: &WriteTx<'_>,
+        actor: &Actor,
+        id: &BlueprintId,
+        what: Renamed,
+        names: [&str; 2],
+    ) -> Result<Stamped<Blueprint>, Error> {
+        let [from, to] = names;
+        blueprint::rename(tx, actor, id, what, from, to)
     }
 
     /// As [`Self::find_read_scope`], on a caller's snapshot.

@@ -6,6 +6,7 @@
 //! batch takes too long.
 
 mod frame;
+pub mod name;
 mod path;
 mod pool;
 pub mod worker;

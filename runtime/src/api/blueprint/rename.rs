@@ -4,6 +4,7 @@ use axum::extract::State;
 use serde::Deserialize;
 
 use super::BlueprintReply;
+use crate::action;
 use crate::api::auth::Caller;
 use crate::api::error::ApiError;
 use crate::api::extract::{InPath, JsonBody};
@@ -113,7 +114,6 @@ async fn rename(
     key: &str,
 ) -> Result<Json<BlueprintReply>, ApiError> {
     let renamed = app
-        .catalog
         .rename_in_blueprint(caller, &blueprint, what, &from, to)
         .await;
     match renamed {
@@ -122,10 +122,10 @@ async fn rename(
             blueprint,
         })),
         // The catalog knows the name only; here it stands under a key of the body.
-        Err(catalog::Error::Invalid {
+        Err(action::Error::Catalog(catalog::Error::Invalid {
             subject,
             violations,
-        }) => {
+        })) => {
             let at_key = violations.into_iter().map(|violation| Violation {
                 path: format!("{key}{}", violation.path),
                 ..violation

@@ -362,3 +362,100 @@ async fn documents_may_name_entities_by_what_they_have() {
         "{message}"
     );
 }
+
+#[tokio::test]
+async fn a_rename_is_followed_by_the_templates_of_actions_or_refused() {
+    let app = TestApp::new().await;
+    let token = app.token(Role::PlatformEngineer).await;
+    let blueprint = json!({
+        "identifier": "A", "title": "A", "schema": {"properties": {"tier": {"type": "string"}}},
+        "relations": {"next": {"target": "A"}},
+    });
+    assert_eq!(
+        app.post("/v1/blueprints", &token, blueprint).await.status,
+        201
+    );
+    let action = |identifier: &str, template: &str| {
+        json!({
+            "identifier": identifier,
+            "trigger": {
+                "type": "self-service", "operation": "DAY-2", "blueprintIdentifier": "A",
+                "userInputs": {"properties": {
+                    "tier": {"type": "string"},
+                    "other": {"type": "string", "format": "entity", "blueprint": "A"},
+                }},
+            },
+            "invocationMethod": {
+                "type": "PLUGIN", "plugin": "not-there-yet", "action": "do",
+                "inputs": {"text": [template]},
+            },
+        })
+    };
+    for (name, template) in [
+        ("plain", "t-{{ .entity.properties.tier }} {{.inputs.tier}}"),
+        ("other", "{{ .inputs.other.relations.next }}"),
+    ] {
+        let made = app
+            .post("/v1/actions", &token, action(name, template))
+            .await;
+        assert_eq!(made.status, 201, "{}", made.text);
+    }
+    let rename = async |part: &str, key: &str, to: &str| {
+        let path = format!("/v1/blueprints/A/{part}/rename");
+        let body = json!({ key: to });
+        app.send(super::request(
+            axum::http::Method::PATCH,
+            &path,
+            &token,
+            Some(body),
+        ))
+        .await
+    };
+    let template = async |name: &str| {
+        let action = app.get(&format!("/v1/actions/{name}"), &token).await.json();
+        action["action"]["invocationMethod"]["inputs"]["text"][0].clone()
+    };
+    let property = "newPropertyName";
+    let renamed = rename("properties/tier", property, "level").await;
+    assert_eq!(renamed.status, 200, "{}", renamed.text);
+    let renamed = rename("relations/next", "newRelationIdentifier", "then").await;
+    assert_eq!(renamed.status, 200, "{}", renamed.text);
+    assert_eq!(
+        template("plain").await,
+        "t-{{ .entity.properties.level }} {{.inputs.tier}}"
+    );
+    assert_eq!(
+        template("other").await,
+        "{{ .inputs.other.relations.then }}"
+    );
+
+    // What nobody can tell is not guessed, and nothing is renamed at all: only the plugin knows what its inputs are.
+    let mut bare = action(
+        "bare",
+        "{{ .inputs.level }} {{ .inputs.it.properties.level }}",
+    );
+    bare["trigger"]
+        .as_object_mut()
+        .unwrap()
+        .remove("userInputs");
+    let made = app.post("/v1/actions", &token, bare).await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    let refused = rename("properties/level", property, "rank").await;
+    refused.refusal(409);
+    let message = refused.json()["message"].as_str().unwrap().to_owned();
+    assert!(
+        message.contains(
+            "the template at `/invocationMethod/inputs/text/0` of action `bare` mentions it at character 23"
+        ),
+        "{message}"
+    );
+    let kept = app.get("/v1/blueprints/A", &token).await.json();
+    assert!(kept["blueprint"]["schema"]["properties"]["level"].is_object());
+    assert!(
+        template("plain")
+            .await
+            .as_str()
+            .unwrap()
+            .contains(".level ")
+    );
+}

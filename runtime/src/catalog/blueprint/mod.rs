@@ -1,6 +1,5 @@
 //! The rules of blueprints: what one must be, how it may change, when it may go.
 
-mod jq_name;
 pub(super) mod ownership;
 pub(super) mod property;
 mod rename;

@@ -3,10 +3,11 @@
 use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
-use super::{audit, find, jq_name, property, read, refuse};
+use super::{audit, find, property, read, refuse};
 use crate::catalog::derived::Before;
 use crate::catalog::schema::shorten;
 use crate::catalog::{Error, scorecard};
+use crate::jq::name::{self, Shape};
 use crate::model::{
     Actor, AuditEntry, AuditRow, Blueprint, BlueprintId, EntityPermissions, Stamped, Verb,
     Violation,
@@ -38,6 +39,15 @@ impl Renamed {
             Self::Mirror => "mirror property",
             Self::Relation => "relation",
         }
+    }
+
+    /// What is known of an entity of the blueprint to a filter in which the part gets another name.
+    pub fn shape_of_entity(self) -> Shape {
+        let key = match self {
+            Self::Property | Self::Mirror => "properties",
+            Self::Relation => "relations",
+        };
+        Shape::field(key, Shape::Renamed)
     }
 
     /// The key that names it in the row of the audit log.
@@ -139,9 +149,16 @@ pub(in crate::catalog) fn rename(
         let blueprint = read(row)?.value;
         all.insert(blueprint.identifier.clone(), blueprint);
     }
+    let mut unfollowed = Vec::new();
     for row in &before {
         let was = read(row)?.value;
-        let is = change.follow(&all, was.clone());
+        let is = change.follow(&all, was.clone(), &mut unfollowed);
+        if let Some(why) = unfollowed.pop() {
+            return Err(Error::Conflict {
+                code: "has_dependents",
+                message: why,
+            });
+        }
         if is == was {
             continue;
         }
@@ -215,10 +232,16 @@ fn check_name(blueprint: &Blueprint, what: Renamed, to: &str) -> Vec<Violation> 
 
 impl Change<'_> {
     /// A blueprint, with the new name in the place of the old one wherever it stands for what is renamed.
-    fn follow(self, all: &IndexMap<BlueprintId, Blueprint>, mut blueprint: Blueprint) -> Blueprint {
+    /// Notes what cannot be followed.
+    fn follow(
+        self,
+        all: &IndexMap<BlueprintId, Blueprint>,
+        mut blueprint: Blueprint,
+        unfollowed: &mut Vec<String>,
+    ) -> Blueprint {
         let id = blueprint.identifier.clone();
         if id == *self.blueprint {
-            self.follow_at_home(&mut blueprint);
+            self.follow_at_home(&mut blueprint, unfollowed);
         }
         for key in ["ownership", "teamInheritance"] {
             if let Some(Value::String(path)) = blueprint
@@ -241,12 +264,11 @@ impl Change<'_> {
     }
 
     /// What stands in the blueprint itself.
-    fn follow_at_home(self, blueprint: &mut Blueprint) {
+    fn follow_at_home(self, blueprint: &mut Blueprint, unfollowed: &mut Vec<String>) {
         let Self { from, to, .. } = self;
-        let within = match self.what {
+        match self.what {
             Renamed::Relation => {
                 blueprint.relations = renamed(std::mem::take(&mut blueprint.relations), from, to);
-                "relations"
             }
             Renamed::Property => {
                 let schema = &mut blueprint.schema;
@@ -254,7 +276,6 @@ impl Change<'_> {
                 for name in schema.required.iter_mut().filter(|name| *name == from) {
                     *name = to.to_owned();
                 }
-                "properties"
             }
             Renamed::Mirror => {
                 if let Some(Value::Object(mirrors)) = blueprint.extra.get_mut("mirrorProperties") {
@@ -265,12 +286,22 @@ impl Change<'_> {
                         })
                         .collect();
                 }
-                "properties"
             }
-        };
-        for definition in entries(blueprint, "calculationProperties") {
-            if let Some(Value::String(text)) = definition.get_mut("calculation") {
-                *text = jq_name::rename(text, within, from, to);
+        }
+        let entity = self.what.shape_of_entity();
+        let calculations = blueprint.extra.get_mut("calculationProperties");
+        let calculations = calculations.and_then(Value::as_object_mut);
+        for (calculation, definition) in calculations.into_iter().flatten() {
+            let Some(Value::String(text)) = definition.get_mut("calculation") else {
+                continue;
+            };
+            match name::rename(text, &entity, from, to) {
+                Ok(renamed) => *text = renamed,
+                Err(why) => unfollowed.push(format!(
+                    "{} `{from}` is not renamed: the filter of calculation property `{calculation}` of blueprint `{}` {why}; change the filter first",
+                    self.what.in_words(),
+                    self.blueprint
+                )),
             }
         }
     }

@@ -104,11 +104,7 @@ async fn what_was_renamed_meanwhile_has_its_name_of_then() {
         (Renamed::Property, "tier", "level"),
         (Renamed::Relation, "spare", "other"),
     ] {
-        fixture
-            .catalog
-            .rename_in_blueprint(&fixture.actor, &id("Service"), what, from, to)
-            .await
-            .unwrap();
+        fixture.rename("Service", what, from, to).await.unwrap();
     }
     let renamed_at = fixture.now().await;
 
@@ -127,14 +123,7 @@ async fn what_was_renamed_meanwhile_has_its_name_of_then() {
         .await
         .unwrap();
     fixture
-        .catalog
-        .rename_in_blueprint(
-            &fixture.actor,
-            &id("Service"),
-            Renamed::Property,
-            "level",
-            "rank",
-        )
+        .rename("Service", Renamed::Property, "level", "rank")
         .await
         .unwrap();
     let back = fixture.restore("shop").await.unwrap();

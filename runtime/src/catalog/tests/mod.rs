@@ -173,6 +173,22 @@ impl Fixture {
             .await
     }
 
+    async fn rename(
+        &self,
+        blueprint: &str,
+        what: Renamed,
+        from: &str,
+        to: &str,
+    ) -> Result<Blueprint, Error> {
+        let (catalog, actor, id) = (self.catalog.clone(), self.actor.clone(), id(blueprint));
+        let (from, to) = (from.to_owned(), to.to_owned());
+        let renamed = self
+            .store
+            .write(move |tx| catalog.rename_in(tx, &actor, &id, what, [&from, &to]))
+            .await;
+        renamed.map(|blueprint| blueprint.value)
+    }
+
     async fn audit(&self) -> Vec<AuditRow> {
         self.store
             .read(|tx| tx.list_audit(None, 100_000))

@@ -310,14 +310,7 @@ async fn index_follows_a_renamed_property() {
     let fixture = Fixture::with_landscape(10).await;
     let rust = |name: &str| all(json!([{"property": name, "operator": "=", "value": "rust"}]));
     fixture
-        .catalog
-        .rename_in_blueprint(
-            &fixture.actor,
-            &id("Service"),
-            Renamed::Property,
-            "language",
-            "tongue",
-        )
+        .rename("Service", Renamed::Property, "language", "tongue")
         .await
         .unwrap();
     assert_eq!(fixture.search(&rust("tongue")).await.unwrap().len(), 5);
