@@ -1,10 +1,16 @@
 //! What a program has written: integrations ask for it to find what they no longer know of.
 
+use std::collections::HashMap;
+
 use indexmap::IndexMap;
 
+use super::kind::Kind;
 use super::{Catalog, Error, entity, permission};
 use crate::model::{Actor, BlueprintId, EntityId, RelationValue, Timestamp};
-use crate::store::EntityKey;
+use crate::store::{EntityKey, MAX_PROGRAMS};
+
+/// Entities whose edges are read at once.
+const AT_ONCE: usize = 1_000;
 
 /// Which entities are meant.
 #[derive(Clone, Debug, Default)]
@@ -38,6 +44,9 @@ pub struct DatasourceEntity {
 impl Catalog {
     /// Entities that a program wrote last and that somebody may see, in the order in which they were made, and the mark
     /// to read on from. A page may be shorter than asked for and still not be the last.
+    ///
+    /// # Errors
+    /// [`Error::TooExpensive`] where too many programs are meant.
     pub async fn list_of_datasource(
         &self,
         actor: &Actor,
@@ -55,30 +64,39 @@ impl Catalog {
                     query.from,
                     query.limit.saturating_add(1),
                 )?;
+                let Some(keys) = keys else {
+                    return Err(Error::TooExpensive(format!(
+                        "the names of more than {MAX_PROGRAMS} programs begin so; name more of the beginning"
+                    )));
+                };
                 let more = keys.len() > query.limit;
                 let page = keys.get(..query.limit).unwrap_or(&keys);
                 let mark = page.last().copied().filter(|_| more);
                 let hidden = permission::find_hidden(tx, &kinds, &actor)?;
-                let page = tx.list_shown(page.to_vec(), &hidden)?;
-                let mut of_blueprint: IndexMap<BlueprintId, Vec<EntityKey>> = IndexMap::new();
-                for (key, blueprint) in tx.list_blueprint_ids_of(&page)? {
-                    of_blueprint.entry(blueprint).or_default().push(key);
-                }
-                let mut found = Vec::with_capacity(page.len());
-                for (blueprint, keys) in of_blueprint {
-                    let kind = kinds.load(tx, &blueprint)?;
-                    found.extend(entity::find_by_key(tx, &kind, &keys)?);
-                }
-                found.sort_by_key(|(key, _)| *key);
-                let entities = found.into_iter().map(|(_, found)| {
-                    let entity = found.entity.value;
-                    DatasourceEntity {
-                        identifier: entity.identifier,
-                        blueprint: entity.blueprint,
-                        relations: entity.relations,
+                let mut page = tx.list_shown(page.to_vec(), &hidden)?;
+                page.sort_unstable();
+                // Of the entities only what is told is read: all of them may be a large part of the catalog.
+                let mut known: HashMap<BlueprintId, Kind> = HashMap::new();
+                let mut entities = Vec::with_capacity(page.len());
+                for some in page.chunks(AT_ONCE) {
+                    let mut targets = tx.list_targets(some)?;
+                    for (key, blueprint, identifier) in tx.list_names_of(some)? {
+                        let kind = match known.get(&blueprint) {
+                            Some(kind) => kind.clone(),
+                            None => {
+                                let kind = kinds.load(tx, &blueprint)?;
+                                known.insert(blueprint.clone(), kind.clone());
+                                kind
+                            }
+                        };
+                        entities.push(DatasourceEntity {
+                            identifier,
+                            blueprint,
+                            relations: entity::relations_of(&kind, key, &mut targets),
+                        });
                     }
-                });
-                Ok((entities.collect(), mark.map(EntityKey::as_number)))
+                }
+                Ok((entities, mark.map(EntityKey::as_number)))
             })
             .await
     }

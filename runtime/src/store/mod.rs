@@ -42,6 +42,7 @@ pub use audit::{AuditOrder, EntityChange};
 pub use backup::Snapshot;
 pub use blueprint::{BlueprintKey, BlueprintRow};
 pub use connection::{ReadTx, WriteTx};
+pub use datasource::MAX_PROGRAMS;
 pub use derive_queue::{NewQueued, QueueState, Queued};
 pub use derived::DerivedRow;
 pub use doctor::{Area, Checkup, check_folder};

@@ -8,6 +8,7 @@ mod write;
 
 use std::collections::HashMap;
 
+use indexmap::IndexMap;
 use serde_json::Map;
 
 use super::kind::Kind;
@@ -115,9 +116,31 @@ pub(super) fn complete(
 
 /// Puts a row and its edges together, each relation in the shape that the blueprint gives it.
 pub(super) fn assemble(kind: &Kind, row: EntityRow, targets: &mut Targets) -> Stamped<Entity> {
-    let mut targets = targets.remove(&row.key).unwrap_or_default();
-    let blueprint = kind.blueprint();
-    let relations = blueprint.relations.iter().map(|(name, definition)| {
+    let relations = relations_of(kind, row.key, targets);
+    let value = Entity {
+        identifier: row.identifier,
+        title: row.title,
+        icon: row.icon,
+        blueprint: kind.blueprint().identifier.clone(),
+        team: row.team,
+        properties: row.properties,
+        relations,
+        scorecards: Map::new(),
+    };
+    Stamped {
+        value,
+        stamp: row.stamp,
+    }
+}
+
+/// The edges of a row, each relation in the shape that the blueprint gives it.
+pub(super) fn relations_of(
+    kind: &Kind,
+    key: EntityKey,
+    targets: &mut Targets,
+) -> IndexMap<String, RelationValue> {
+    let mut targets = targets.remove(&key).unwrap_or_default();
+    let relations = kind.blueprint().relations.iter().map(|(name, definition)| {
         let mut ids = targets.remove(name).unwrap_or_default();
         let value = match (definition.many, ids.is_empty()) {
             (true, _) => RelationValue::Many(ids),
@@ -126,18 +149,5 @@ pub(super) fn assemble(kind: &Kind, row: EntityRow, targets: &mut Targets) -> St
         };
         (name.clone(), value)
     });
-    let value = Entity {
-        identifier: row.identifier,
-        title: row.title,
-        icon: row.icon,
-        blueprint: blueprint.identifier.clone(),
-        team: row.team,
-        properties: row.properties,
-        relations: relations.collect(),
-        scorecards: Map::new(),
-    };
-    Stamped {
-        value,
-        stamp: row.stamp,
-    }
+    relations.collect()
 }

@@ -6,6 +6,7 @@ mod apply;
 mod blueprint;
 mod bulk;
 mod change;
+mod datasource;
 mod derived;
 mod derived_oracle;
 mod entity;
