@@ -89,6 +89,26 @@ impl ReadTx<'_> {
         Ok(found)
     }
 
+    /// What was renamed in a blueprint after a point in time, newest first.
+    pub fn list_renames(
+        &self,
+        blueprint: &BlueprintId,
+        after: Timestamp,
+    ) -> Result<Vec<AuditRow>, Error> {
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT {COLUMNS}, hash FROM audit
+             WHERE resource <> 'entity' AND resource = '{BLUEPRINT_RENAME}' AND identifier = ?1 AND at > ?2
+             ORDER BY sequence DESC LIMIT ?3"
+        ))?;
+        let most = i64::try_from(MAX_BLUEPRINT_CHANGES).unwrap_or(i64::MAX);
+        let mut rows = statement.query(params![blueprint.as_str(), after.0, most])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(read(row)?.0);
+        }
+        Ok(found)
+    }
+
     /// What an entity was renamed to after a sequence and not after `at`, and when: the first time alone.
     pub fn find_new_name(
         &self,

@@ -37,7 +37,9 @@ pub(in crate::api) struct NewRelationName {
     new_relation_identifier: String,
 }
 
-/// Rename a property: values, `required`, mirror paths, calculations and aggregations follow.
+/// Rename a property: values, `required`, mirror paths, calculations, aggregations and templates of actions follow.
+///
+/// Refused where a filter or a template may read it in a way that cannot be followed; the message names the place.
 #[utoipa::path(
     patch, path = "/v1/blueprints/{blueprint}/properties/{property}/rename", tag = "catalog",
     security(("bearer" = ["catalog:write"])),

@@ -90,7 +90,8 @@ pub(in crate::api) async fn aggregate_entities_over_time(
 /// Read what the properties of an entity were over a range of time.
 ///
 /// The body is `{blueprintIdentifier, entityIdentifier, propertyNames, timeRange, timeInterval}`. Each point shows the
-/// values at the end of its interval; before the entity was made they are `null`.
+/// values at the end of its interval; before the entity was made they are `null`. A property that was renamed is followed
+/// by its name of now.
 #[utoipa::path(
     post, path = "/v1/entities/properties-history", tag = "catalog",
     security(("bearer" = ["catalog:read"])),
@@ -131,6 +132,8 @@ pub(in crate::api) async fn list_properties_history(
         return Err(refused.into());
     }
     let ends = intervals.starts.iter().skip(1).chain([&intervals.end]);
+    let begin = Timestamp(intervals.starts.first().copied().unwrap_or(intervals.end));
+    let called = app.history.find_property_names(&blueprint, begin).await?;
     let mut data = Vec::with_capacity(intervals.starts.len());
     for (start, end) in intervals.starts.iter().zip(ends) {
         let at = Timestamp((*end - 1).min(now.0));
@@ -150,9 +153,16 @@ pub(in crate::api) async fn list_properties_history(
             Err(error) => return Err(error.into()),
         };
         for (name, subject) in listed.into_iter().flatten().zip(&names) {
-            let value = crate::catalog::Subjects::find(&then, subject);
+            let subject = match subject {
+                Subject::Property(name) => called.name_at(name, at).map(Subject::Property),
+                other => Some(other.clone()),
+            };
+            let value = subject.as_ref().and_then(|subject| {
+                let found = crate::catalog::Subjects::find(&then, subject)?;
+                Some(found.into_owned())
+            });
             if let Some(name) = name.as_str() {
-                let value = value.map_or(Value::Null, std::borrow::Cow::into_owned);
+                let value = value.unwrap_or(Value::Null);
                 point.insert(name.to_owned(), value);
             }
         }

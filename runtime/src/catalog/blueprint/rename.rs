@@ -64,8 +64,8 @@ impl Renamed {
 #[derive(Debug)]
 pub(in crate::catalog) struct RenameTold<'a> {
     pub(in crate::catalog) what: Renamed,
-    from: &'a str,
-    to: &'a str,
+    pub(in crate::catalog) from: &'a str,
+    pub(in crate::catalog) to: &'a str,
 }
 
 impl<'a> RenameTold<'a> {

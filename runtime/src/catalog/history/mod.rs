@@ -2,10 +2,12 @@
 
 mod entity;
 mod feed;
+mod rename;
 mod sight;
 
 pub use entity::{Lost, Restored};
 pub use feed::{Changes, FeedError};
+pub use rename::PropertyNames;
 
 use super::Error;
 use super::kind::Kinds;

@@ -107,6 +107,13 @@ async fn what_was_renamed_meanwhile_has_its_name_of_then() {
         fixture.rename("Service", what, from, to).await.unwrap();
     }
     let renamed_at = fixture.now().await;
+    let history = fixture.catalog.history();
+    let names = history.find_property_names(&id("Service"), made_at).await;
+    let names = names.unwrap();
+    for (at, was) in [(made_at, "tier"), (renamed_at, "level")] {
+        assert_eq!(names.name_at("level", at).as_deref(), Some(was));
+        assert_eq!(names.name_at("other", at).as_deref(), Some("other"));
+    }
 
     let then = fixture.at("shop", made_at).await.unwrap();
     assert_eq!(then["properties"], json!({ "language": "go", "tier": 1 }));
