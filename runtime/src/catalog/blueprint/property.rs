@@ -13,7 +13,7 @@ use crate::model::Violation;
 const TYPES: &[&str] = &["string", "number", "boolean", "object", "array"];
 
 /// How a value may be shown as more than itself, and the types of property that have it.
-const SPECS: &[(&str, &[&str])] = &[
+pub(in crate::catalog) const SPECS: &[(&str, &[&str])] = &[
     ("open-api", &["string", "object"]),
     ("async-api", &["string", "object"]),
     ("embedded-url", &["string"]),

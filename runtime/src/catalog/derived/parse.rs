@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
-use super::super::blueprint::property::check_name;
+use super::super::blueprint::property::{SPECS, check_name};
 use super::super::format;
 use super::super::query::parse_conditions;
 use super::super::schema::{join, shorten};
@@ -31,9 +31,6 @@ pub(super) const MAX_STEPS: usize = 20;
 
 /// Characters of one jq filter.
 const MAX_FILTER: usize = 10_000;
-
-/// What `spec` may be.
-const SPECS: &[&str] = &["open-api", "async-api", "embedded-url"];
 
 /// Colours of the portal.
 pub(in crate::catalog) const COLORS: &[&str] = &[
@@ -244,12 +241,12 @@ impl Faults {
         };
         match fields.get("spec") {
             None | Some(Value::Null) => {}
-            Some(Value::String(spec)) if SPECS.contains(&spec.as_str()) => {}
-            Some(_) => self.push(
-                join(path, "spec"),
-                "enum",
-                format!("must be one of {}", SPECS.join(", ")),
-            ),
+            Some(Value::String(spec)) if SPECS.iter().any(|(name, _)| name == spec) => {}
+            Some(_) => {
+                let names: Vec<_> = SPECS.iter().map(|(name, _)| *name).collect();
+                let message = format!("must be one of {}", names.join(", "));
+                self.push(join(path, "spec"), "enum", message);
+            }
         }
         if !matches!(
             fields.get("colorized"),
