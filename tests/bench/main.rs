@@ -3,6 +3,7 @@
 //! Plugins are measured with the demo: its plugins are built and installed once, its data folder is then opened by a
 //! portal in a process of its own, and by the sandbox alone in this one. The catalog is measured with generated ones:
 //! `cargo bench -- catalog` is that alone, and `GOLDENPATH_BENCH_ENTITIES=10000,100000` says how large they are.
+//! `cargo bench -- jq` is what a calculation costs by the size of its batch, and is measured only then.
 
 #![expect(
     clippy::unwrap_used,
@@ -14,6 +15,7 @@ mod bare;
 mod catalog;
 mod growth;
 mod http;
+mod jq;
 mod process;
 mod sandbox;
 mod server;
@@ -35,6 +37,9 @@ const TARGET: &str = env!("CARGO_TARGET_TMPDIR");
 /// The argument that leaves out all but the catalog.
 const CATALOG: &str = "catalog";
 
+/// The argument that leaves out all but jq.
+const JQ: &str = "jq";
+
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     // The portal that is measured, each process that it starts, and the server beside it are this very program: so
@@ -50,6 +55,11 @@ fn main() -> ExitCode {
     }
     let program = std::env::current_exe().unwrap();
     let filter = arguments.get(1).filter(|argument| is_command(argument));
+    if filter.is_some_and(|filter| filter == JQ) {
+        // It is the name of no figure: nothing is left out by it.
+        jq::measure(&mut Criterion::default(), &program);
+        return ExitCode::SUCCESS;
+    }
     if filter.is_none_or(|filter| filter != CATALOG) {
         measure_plugins(&program);
     }
