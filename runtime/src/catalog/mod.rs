@@ -39,7 +39,7 @@ pub use apply::{MAX_BYTES, MAX_DOCUMENTS, Placed};
 pub use blueprint::Renamed;
 pub use canonical::{blueprint_document, entity_document};
 pub use datasource::{DatasourceEntity, DatasourceQuery};
-pub use derived::{DerivedState, Deriver};
+pub use derived::{DerivedElsewhere, DerivedState, Deriver};
 pub use difference::{Difference, find_differences};
 pub use document::{
     Converted, Document, DocumentError, DocumentKind, Lacking, convert_backstage, find_lacking,

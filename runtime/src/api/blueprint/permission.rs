@@ -9,16 +9,21 @@ use crate::api::error::ApiError;
 use crate::api::extract::{InPath, JsonBody};
 use crate::api::reply::Json;
 use crate::app::App;
-use crate::catalog::parse_permissions;
+use crate::catalog::{DerivedElsewhere, parse_permissions};
 use crate::model::{BlueprintId, EntityPermissions};
 
 /// Permissions of a blueprint.
 #[derive(Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub(in crate::api) struct PermissionsReply {
     /// Always `true`.
     ok: bool,
     /// What holds now.
     permissions: Permissions,
+    /// Derived properties of other blueprints that are made of these entities. Whoever may read those reads them,
+    /// whatever is said here: where that is too much, they have to go.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    derived_elsewhere: Vec<DerivedElsewhere>,
 }
 
 /// Permissions, by what they are about.
@@ -29,11 +34,16 @@ struct Permissions {
     entities: EntityPermissions,
 }
 
-fn reply(entities: EntityPermissions) -> Json<PermissionsReply> {
-    Json(PermissionsReply {
+async fn reply(
+    app: &App,
+    id: &BlueprintId,
+    entities: EntityPermissions,
+) -> Result<Json<PermissionsReply>, ApiError> {
+    Ok(Json(PermissionsReply {
         ok: true,
         permissions: Permissions { entities },
-    })
+        derived_elsewhere: app.catalog.list_derived_elsewhere(id).await?,
+    }))
 }
 
 /// Read who may do what with the entities of a blueprint.
@@ -49,13 +59,15 @@ pub(in crate::api) async fn find_permissions(
     State(app): State<App>,
     InPath(id): InPath<BlueprintId>,
 ) -> Result<Json<PermissionsReply>, ApiError> {
-    Ok(reply(app.catalog.find_permissions(&id).await?))
+    let permissions = app.catalog.find_permissions(&id).await?;
+    reply(&app, &id, permissions).await
 }
 
 /// Say who may do what with the entities of a blueprint.
 ///
 /// Narrows what roles allow and never adds to it; administrators may do everything. What is named replaces what was
-/// said of it before, `null` goes back to the default. Plugins act within their grant instead.
+/// said of it before, `null` goes back to the default. Plugins act within their grant instead. What other blueprints
+/// already derive from these entities stays, and is listed in the answer.
 #[utoipa::path(
     patch, path = "/v1/blueprints/{blueprint}/permissions", tag = "catalog",
     security(("bearer" = ["users:manage"])),
@@ -70,5 +82,5 @@ pub(in crate::api) async fn patch_permissions(
 ) -> Result<Json<PermissionsReply>, ApiError> {
     let patch = parse_permissions(body)?;
     let permissions = app.catalog.patch_permissions(&caller, &id, patch).await?;
-    Ok(reply(permissions))
+    reply(&app, &id, permissions).await
 }

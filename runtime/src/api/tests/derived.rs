@@ -256,3 +256,31 @@ async fn scorecards_come_with_an_apply() {
         json!(["scorecard Service/ready"])
     );
 }
+
+#[tokio::test]
+async fn who_restricts_a_blueprint_is_told_what_others_derive_from_it() {
+    let (app, _) = portal().await;
+    let admin = app.token(Role::Admin).await;
+    let restrict = async |blueprint: &str| {
+        let path = format!("/v1/blueprints/{blueprint}/permissions");
+        let body = json!({ "entities": { "read": { "ownedByTeam": true } } });
+        let request = super::request(axum::http::Method::PATCH, &path, &admin, Some(body));
+        let reply = app.send(request).await;
+        assert_eq!(reply.status, StatusCode::OK, "{}", reply.text);
+        let read = app.get(&path, &admin).await.json();
+        assert_eq!(read, reply.json());
+        read["derivedElsewhere"].clone()
+    };
+    assert_eq!(
+        restrict("Service").await,
+        json!([{ "blueprint": "Team", "property": "services" }])
+    );
+    assert_eq!(
+        restrict("Team").await,
+        json!([{ "blueprint": "Service", "property": "team" }])
+    );
+    let lonely = json!({ "identifier": "Lonely", "title": "Lonely", "schema": {} });
+    let made = app.post("/v1/blueprints", &admin, lonely).await;
+    assert_eq!(made.status, StatusCode::CREATED);
+    assert_eq!(restrict("Lonely").await, Value::Null);
+}

@@ -12,6 +12,7 @@ mod cause;
 mod check;
 mod conditions;
 mod drain;
+mod elsewhere;
 mod expand;
 mod facts;
 mod graph;
@@ -30,6 +31,7 @@ mod walk;
 mod watch;
 
 pub use drain::{DerivedState, Deriver};
+pub use elsewhere::DerivedElsewhere;
 
 pub(super) use check::Before;
 pub(super) use conditions::Conditions;
