@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
@@ -285,6 +286,8 @@ pub(super) fn connect(file: &Path, flags: OpenFlags) -> Result<Connection, rusql
         Connection::open_with_flags(file, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     query::watch(&mut connection)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    // Without it a statement is planned for the value of its `LIMIT`, and prepared anew whenever that is bound again.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
