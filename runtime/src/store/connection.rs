@@ -4,8 +4,9 @@ use std::cell::Cell;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
@@ -37,6 +38,9 @@ const READER_CACHE: i32 = 8 << 10;
 /// Pages in the write-ahead log after which they are moved into the database. A page that is written again and again
 /// is moved once.
 const CHECKPOINT_PAGES: i32 = 8_192;
+
+/// How long a glance may take on the thread of whoever asks: a look at a few rows takes some ten microseconds.
+const GLANCE: Duration = Duration::from_millis(2);
 
 /// Bytes that the log's file keeps after a write that made it larger.
 const LOG_BYTES: i32 = 64 << 20;
@@ -192,6 +196,29 @@ impl Database {
         done.await.unwrap_or_else(|_| Err(Error::Closed.into()))
     }
 
+    pub(super) async fn glance<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: Fn(&ReadTx<'_>) -> Result<T, E> + Send + 'static,
+    {
+        // To hand the work to another thread and be woken again takes longer than the look itself.
+        if let Ok(permit) = self.shared.readers.permits.try_acquire()
+            && let Some(connection) = self.shared.readers.take_idle()
+        {
+            let started = Instant::now();
+            let outcome = self
+                .shared
+                .readers
+                .on(connection, |tx| tx.within(GLANCE, || work(tx)));
+            drop(permit);
+            if outcome.is_ok() || started.elapsed() < GLANCE {
+                return outcome;
+            }
+        }
+        self.read(move |tx| work(tx)).await
+    }
+
     pub(super) async fn write<T, E, F>(&self, work: F) -> Result<T, E>
     where
         T: Send + 'static,
@@ -243,28 +270,37 @@ impl Readers {
         &self,
         work: impl FnOnce(&ReadTx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        let idle = self
-            .idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop();
-        let connection = match idle {
+        let connection = match self.take_idle() {
             Some(connection) => connection,
             None => self.connect().map_err(Error::from)?,
         };
+        self.on(connection, work)
+    }
+
+    fn take_idle(&self) -> Option<Connection> {
+        self.idle().pop()
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does the work on a snapshot of one connection, which is idle afterwards.
+    fn on<T, E: From<Error>>(
+        &self,
+        connection: Connection,
+        work: impl FnOnce(&ReadTx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
         let outcome = catch_unwind(AssertUnwindSafe(|| {
-            let snapshot = connection.unchecked_transaction().map_err(Error::from)?;
+            let snapshot = Transaction::begin(&connection).map_err(Error::from)?;
             work(&ReadTx {
-                connection: &snapshot,
+                connection: snapshot.0,
             })
         }));
         // One that did not come out of its transaction would show an old snapshot for ever; the next reader makes a
         // new one.
         if connection.is_autocommit() {
-            self.idle
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(connection);
+            self.idle().push(connection);
         }
         outcome.unwrap_or_else(|_| Err(Error::Panicked.into()))
     }
@@ -274,6 +310,26 @@ impl Readers {
         reader.pragma_update(None, "query_only", true)?;
         reader.pragma_update(None, "cache_size", -READER_CACHE)?;
         Ok(reader)
+    }
+}
+
+/// A read transaction, which ends when this is dropped. Its two statements are prepared once.
+struct Transaction<'a>(&'a Connection);
+
+impl<'a> Transaction<'a> {
+    fn begin(connection: &'a Connection) -> Result<Self, rusqlite::Error> {
+        connection.prepare_cached("BEGIN")?.execute([])?;
+        Ok(Self(connection))
+    }
+}
+
+impl Drop for Transaction<'_> {
+    fn drop(&mut self) {
+        // Whoever takes the connection back looks whether it has come out of it.
+        let _ = self
+            .0
+            .prepare_cached("COMMIT")
+            .and_then(|mut statement| statement.execute([]));
     }
 }
 

@@ -98,6 +98,17 @@ impl Store {
         self.main.read(work).await
     }
 
+    /// As [`Self::read`], for a look at a few rows that indexes lead to: on the thread of whoever asks, where a
+    /// connection is free. What takes longer than it should is broken off and read elsewhere, from the beginning.
+    pub async fn glance<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: Fn(&ReadTx<'_>) -> Result<T, E> + Send + 'static,
+    {
+        self.main.glance(work).await
+    }
+
     /// Runs a closure in a write transaction of its own. An `Err` undoes all that it wrote; an `Ok` comes back only
     /// when it is on disk.
     pub async fn write<T, E, F>(&self, work: F) -> Result<T, E>

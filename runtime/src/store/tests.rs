@@ -209,6 +209,42 @@ async fn a_read_that_panics_leaves_a_connection_that_sees_what_is_new() {
     }
 }
 
+#[tokio::test]
+async fn a_glance_that_takes_too_long_begins_anew_elsewhere() {
+    let (_folder, store) = open();
+    // Opens a connection, which is then idle.
+    assert!(noted(&store).await.is_empty());
+    let threads = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&threads);
+    let glance = store.glance(move |tx| {
+        let mut seen = seen.lock().unwrap();
+        seen.push(std::thread::current().id());
+        let rows = if seen.len() > 1 { "LIMIT 7" } else { "" };
+        let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n";
+        let sql = format!("{endless} {rows}) SELECT count(*) FROM n");
+        let count: i64 = tx.connection.query_row(&sql, [], |row| row.get(0))?;
+        Ok::<_, Error>(count)
+    });
+    assert_eq!(glance.await.unwrap(), 7);
+    let threads = threads.lock().unwrap();
+    let here = std::thread::current().id();
+    assert_eq!(threads.len(), 2);
+    assert!(threads[0] == here && threads[1] != here, "{threads:?}");
+}
+
+#[tokio::test]
+async fn a_glance_that_fails_or_panics_is_not_tried_again() {
+    let (_folder, store) = open();
+    assert!(noted(&store).await.is_empty());
+    let failed: Result<(), Error> = store.glance(|_| Err(Error::Closed)).await;
+    assert!(matches!(failed, Err(Error::Closed)));
+    let panicked: Result<(), Error> = store.glance(|_| panic!("a glance panics")).await;
+    assert!(matches!(panicked, Err(Error::Panicked)));
+    store.write(|tx| note(tx, "later")).await.unwrap();
+    let count = store.glance(|tx| Ok::<_, Error>(tx.list_audit(None, 9)?.len()));
+    assert_eq!(count.await.unwrap(), 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn reads_whose_callers_went_away_do_not_starve_the_others() {
     let (_folder, store) = open();
