@@ -1,7 +1,7 @@
 //! Where walks along relations lead to, worked out from the entities that they name.
 
-use std::cell::RefCell;
-use std::collections::HashSet;
+use std::cell::{OnceCell, RefCell};
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use crate::catalog::Error;
@@ -21,8 +21,38 @@ pub(super) struct Walks<'a, 'tx> {
     kinds: &'a Kinds,
     /// What whoever asks may not see. An edge belongs to the entity that points: it is followed where that may be seen.
     hidden: Rc<Hidden>,
-    /// A walk over any relations leads to the same entities whatever blueprint is looked at.
-    related: RefCell<Vec<(Related, Rc<Vec<EntityKey>>)>>,
+    related: RefCell<Vec<KnownWalk>>,
+    /// Every relation of the catalog, once it was asked for.
+    relations: OnceCell<Vec<Leg>>,
+}
+
+/// A walk over any relations, and where it leads to.
+struct KnownWalk {
+    related: Related,
+    /// The one blueprint whose entities were looked for; absent: those of every blueprint are known.
+    goal: Option<BlueprintKey>,
+    reached: Reached,
+}
+
+/// Entities by their blueprint, in order.
+type Reached = HashMap<BlueprintKey, Rc<Vec<EntityKey>>>;
+
+/// A relation as a part of walks.
+struct Leg {
+    source: BlueprintKey,
+    relation: String,
+    target: BlueprintKey,
+    required: bool,
+}
+
+impl Leg {
+    /// The blueprints where a walk in a direction begins and ends to follow it.
+    fn ends(&self, direction: Direction) -> (BlueprintKey, BlueprintKey) {
+        match direction {
+            Direction::Upstream => (self.source, self.target),
+            Direction::Downstream => (self.target, self.source),
+        }
+    }
 }
 
 impl<'a, 'tx> Walks<'a, 'tx> {
@@ -32,89 +62,138 @@ impl<'a, 'tx> Walks<'a, 'tx> {
             kinds,
             hidden,
             related: RefCell::default(),
+            relations: OnceCell::new(),
         }
     }
 
-    /// The entities that a walk leads to, in order: at least all of those of the given blueprint.
+    /// The entities of a blueprint that a walk leads to, in order.
     pub(super) fn reached(&self, walk: &Walk, kind: &Kind) -> Result<Rc<Vec<EntityKey>>, Error> {
         match walk {
             Walk::Path(path) => self.path(path, kind).map(Rc::new),
             Walk::Related(related) => {
-                let known = self.related.borrow();
-                if let Some((_, reached)) = known.iter().find(|(known, _)| known == related) {
-                    return Ok(Rc::clone(reached));
+                // What leads elsewhere is left out of a walk to one blueprint. Where a second one is asked for, more are
+                // likely to follow: one walk leads to all of them.
+                let mut goal = Some(kind.key);
+                for known in self.related.borrow().iter() {
+                    if known.related != *related {
+                        continue;
+                    }
+                    if known.goal.is_none_or(|known| known == kind.key) {
+                        return Ok(known.reached.get(&kind.key).cloned().unwrap_or_default());
+                    }
+                    goal = None;
                 }
-                drop(known);
-                let reached = Rc::new(self.related(related)?);
-                self.related
-                    .borrow_mut()
-                    .push((related.clone(), Rc::clone(&reached)));
-                Ok(reached)
+                let reached = self.related(related, goal)?;
+                let found = reached.get(&kind.key).cloned().unwrap_or_default();
+                self.related.borrow_mut().push(KnownWalk {
+                    related: related.clone(),
+                    goal,
+                    reached,
+                });
+                Ok(found)
             }
         }
     }
 
-    fn related(&self, related: &Related) -> Result<Vec<EntityKey>, Error> {
+    fn related(&self, related: &Related, goal: Option<BlueprintKey>) -> Result<Reached, Error> {
         let kind = self.kinds.load(self.tx, &related.blueprint)?;
         let start = self.named(&kind, &related.start)?;
-        let edges = match related.required {
-            None => None,
-            Some(required) => Some(self.edges(required)?),
-        };
-        let mut reached = Vec::new();
+        let mut all: HashMap<BlueprintKey, Vec<EntityKey>> = HashMap::new();
         for direction in [Direction::Upstream, Direction::Downstream] {
             if related.direction.is_none_or(|wanted| wanted == direction) {
-                reached.extend(self.closure(&start, direction, edges.as_deref())?);
+                let legs = useful(self.relations()?, related.required, direction, goal);
+                let start = HashMap::from([(kind.key, start.clone())]);
+                for (blueprint, keys) in self.closure(start, direction, &legs)? {
+                    all.entry(blueprint).or_default().extend(keys);
+                }
             }
         }
-        reached.sort_unstable();
-        reached.dedup();
-        Ok(reached)
+        let in_order = all.into_iter().map(|(blueprint, mut keys)| {
+            keys.sort_unstable();
+            keys.dedup();
+            (blueprint, Rc::new(keys))
+        });
+        Ok(in_order.collect())
     }
 
-    /// Every relation of the catalog that is required, or every one that is not.
-    fn edges(&self, required: bool) -> Result<Vec<(BlueprintKey, String)>, Error> {
-        let mut edges = Vec::new();
-        for row in self.tx.list_blueprints()? {
-            let kind = self.kinds.ready(&row)?;
-            let relations = kind.blueprint().relations.iter();
-            let named = relations.filter(|(_, definition)| definition.required == required);
-            edges.extend(named.map(|(name, _)| (kind.key, name.clone())));
+    fn relations(&self) -> Result<&[Leg], Error> {
+        if let Some(known) = self.relations.get() {
+            return Ok(known);
         }
-        Ok(edges)
+        let kinds: Result<Vec<Kind>, Error> = self
+            .tx
+            .list_blueprints()?
+            .iter()
+            .map(|row| self.kinds.ready(row))
+            .collect();
+        let kinds = kinds?;
+        let key_of: HashMap<&BlueprintId, BlueprintKey> = kinds
+            .iter()
+            .map(|kind| (&kind.blueprint().identifier, kind.key))
+            .collect();
+        let mut legs = Vec::new();
+        for kind in &kinds {
+            for (name, definition) in &kind.blueprint().relations {
+                if let Some(target) = key_of.get(&definition.target) {
+                    legs.push(Leg {
+                        source: kind.key,
+                        relation: name.clone(),
+                        target: *target,
+                        required: definition.required,
+                    });
+                }
+            }
+        }
+        Ok(self.relations.get_or_init(|| legs))
     }
 
     /// Everything that is reached in at least one step.
     fn closure(
         &self,
-        start: &[EntityKey],
+        start: HashMap<BlueprintKey, Vec<EntityKey>>,
         direction: Direction,
-        edges: Option<&[(BlueprintKey, String)]>,
-    ) -> Result<HashSet<EntityKey>, Error> {
-        let mut reached = HashSet::new();
-        let mut front = start.to_vec();
+        legs: &[&Leg],
+    ) -> Result<HashMap<BlueprintKey, Vec<EntityKey>>, Error> {
+        let mut reached: HashMap<BlueprintKey, HashSet<EntityKey>> = HashMap::new();
+        let mut total = 0;
+        let mut front = start;
         for _ in 0..MAX_DEPTH {
-            if front.is_empty() {
+            if direction == Direction::Upstream {
+                for keys in front.values_mut() {
+                    *keys = self.tx.list_shown(std::mem::take(keys), &self.hidden)?;
+                }
+            }
+            let mut next: HashMap<BlueprintKey, Vec<EntityKey>> = HashMap::new();
+            for leg in legs {
+                let (begin, end) = leg.ends(direction);
+                let Some(from) = front.get(&begin).filter(|keys| !keys.is_empty()) else {
+                    continue;
+                };
+                let to = match direction {
+                    Direction::Upstream => self.tx.step_forward(&leg.relation, from)?,
+                    Direction::Downstream => {
+                        let to = self.tx.step_back(leg.source, &leg.relation, from)?;
+                        self.tx.list_shown(to, &self.hidden)?
+                    }
+                };
+                // A circle leads to where one has been.
+                let known = reached.entry(end).or_default();
+                let new = to.into_iter().filter(|key| known.insert(*key));
+                let before = next.entry(end).or_default();
+                let length = before.len();
+                before.extend(new);
+                total += before.len() - length;
+            }
+            bounded(total)?;
+            if next.values().all(Vec::is_empty) {
                 break;
             }
-            let next = match direction {
-                Direction::Upstream => {
-                    let front = self.tx.list_shown(front, &self.hidden)?;
-                    self.tx.step_out(&front, edges)?
-                }
-                Direction::Downstream => {
-                    let next = self.tx.step_in(&front, edges)?;
-                    self.tx.list_shown(next, &self.hidden)?
-                }
-            };
-            // A circle leads to where one has been.
-            front = next
-                .into_iter()
-                .filter(|key| reached.insert(*key))
-                .collect();
-            bounded(reached.len())?;
+            front = next;
         }
-        Ok(reached)
+        let listed = reached.into_iter();
+        Ok(listed
+            .map(|(blueprint, keys)| (blueprint, keys.into_iter().collect()))
+            .collect())
     }
 
     fn path(&self, path: &PathMatch, kind: &Kind) -> Result<Vec<EntityKey>, Error> {
@@ -177,6 +256,36 @@ impl<'a, 'tx> Walks<'a, 'tx> {
         keys.dedup();
         Ok(keys)
     }
+}
+
+/// The relations that a walk in a direction has to follow: those that are required, or are not, where that is asked for,
+/// and after which it can still come to an entity of the goal.
+fn useful(
+    relations: &[Leg],
+    required: Option<bool>,
+    direction: Direction,
+    goal: Option<BlueprintKey>,
+) -> Vec<&Leg> {
+    let wanted = relations
+        .iter()
+        .filter(|leg| required.is_none_or(|required| leg.required == required));
+    let mut legs: Vec<&Leg> = wanted.collect();
+    let Some(goal) = goal else { return legs };
+    let mut leading = HashSet::from([goal]);
+    loop {
+        let before = leading.len();
+        for leg in &legs {
+            let (begin, end) = leg.ends(direction);
+            if leading.contains(&end) {
+                leading.insert(begin);
+            }
+        }
+        if leading.len() == before {
+            break;
+        }
+    }
+    legs.retain(|leg| leading.contains(&leg.ends(direction).1));
+    legs
 }
 
 /// The blueprint that a step leads to. One that may be taken several times has to lead back to its own.

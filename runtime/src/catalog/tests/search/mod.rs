@@ -112,6 +112,25 @@ async fn walks_reach_what_depends_and_what_is_depended_on() {
     assert_eq!(down.len(), 7);
     let both = fixture.search(&related(json!({}))).await.unwrap();
     assert_eq!(both.len(), 8);
+    // Asked for one blueprint, a walk leaves out what does not lead there, and nothing else.
+    for extra in [
+        json!({}),
+        json!({"direction": "upstream"}),
+        json!({"direction": "downstream"}),
+        json!({"required": true}),
+        json!({"required": false}),
+    ] {
+        let whole = fixture.search(&related(extra.clone())).await.unwrap();
+        for blueprint in ["Domain", "System", "Service"] {
+            let mut query = related(extra.clone());
+            let only = json!({"property": "$blueprint", "operator": "=", "value": blueprint});
+            query["rules"].as_array_mut().unwrap().push(only);
+            let mut of_blueprint = whole.clone();
+            of_blueprint.retain(|name| name.starts_with(blueprint));
+            let found = fixture.search(&query).await.unwrap();
+            assert_eq!(found, of_blueprint, "{blueprint} {extra}");
+        }
+    }
     let path = |path: Value, value: &str| {
         all(json!([{"operator": "matchAny", "property": path, "value": value}]))
     };
