@@ -118,11 +118,16 @@ fn choose(
     };
     let mut best: Option<(usize, usize)> = None;
     let alone = parts.len() == 1;
-    for (index, part) in parts.iter().enumerate() {
+    // Lists that are here already come first: nothing else is counted further than the shortest of them.
+    let mut order: Vec<usize> = (0..parts.len()).collect();
+    order.sort_by_key(|index| !matches!(parts.get(*index), Some(Condition::Keys(_))));
+    for index in order {
+        let probe = best.map_or(PROBE, |(_, least)| PROBE.min(least.saturating_add(1)));
         // What has no rival need not be counted.
-        let size = match part {
-            Condition::Value(..) if alone => Some(0),
-            part => estimate(tx, part)?,
+        let size = match parts.get(index) {
+            Some(Condition::Value(..)) if alone => Some(0),
+            Some(part) => estimate(tx, part, probe)?,
+            None => None,
         };
         if let Some(size) = size
             && best.is_none_or(|(_, least)| size < least)
@@ -165,25 +170,25 @@ fn rest(mut parts: Vec<Condition>) -> Condition {
     }
 }
 
-/// How many entities a condition leaves; `None` where only a look at each can tell.
-fn estimate(tx: &ReadTx<'_>, condition: &Condition) -> Result<Option<usize>, Error> {
+/// How many entities a condition leaves, counted no further than `probe`; `None` where only a look at each can tell.
+fn estimate(tx: &ReadTx<'_>, condition: &Condition, probe: usize) -> Result<Option<usize>, Error> {
     /// More than what is counted, so that a list of known length comes first.
     const BROAD: usize = usize::MAX / 1_000_000;
-    let counted = |count: usize| if count >= PROBE { BROAD } else { count };
+    let counted = |count: usize| if count >= probe { BROAD } else { count };
     Ok(match condition {
         Condition::Value(property, value) => Some(counted(tx.count_span(
             *property,
             &Span::Point(value.clone()),
-            PROBE,
+            probe,
         )?)),
         Condition::Span(property, span) => Some(tx.count_span(*property, span, MAX_SPAN)?),
-        Condition::Target(name, keys) => Some(counted(tx.count_sources(name, keys, PROBE)?)),
+        Condition::Target(name, keys) => Some(counted(tx.count_sources(name, keys, probe)?)),
         Condition::Keys(keys) => Some(keys.len()),
         Condition::Column(Column::Identifier, ColumnTest::In(texts)) => Some(texts.len()),
         Condition::Any(parts) => {
             let mut sum = 0_usize;
             for part in parts {
-                let Some(size) = estimate(tx, part)? else {
+                let Some(size) = estimate(tx, part, probe)? else {
                     return Ok(None);
                 };
                 sum = sum.saturating_add(size);
