@@ -98,6 +98,25 @@ pub fn bind_range(
     }
 }
 
+/// Whether it matters to a query who asks. Where it does not, nobody need be looked up.
+pub(super) fn depends_on_asker(query: &Query) -> bool {
+    let of_test = |test: &Test| match &test.operand {
+        Operand::Context(_) => true,
+        Operand::Value(Value::String(text)) => text == MY_EMAIL,
+        Operand::Value(Value::Array(list)) => list.iter().any(is_teams),
+        Operand::Value(_) | Operand::Range { .. } | Operand::Period(_) | Operand::None => false,
+    };
+    query.rules.iter().any(|rule| match rule {
+        Rule::Group(query) => depends_on_asker(query),
+        Rule::Compare(compare) => {
+            matches!(compare.subject, Subject::Context(_)) || of_test(&compare.test)
+        }
+        Rule::Schema(schema) => of_test(&schema.test),
+        Rule::Walk(Walk::Related(related)) => matches!(related.start, Identifiers::Context(_)),
+        Rule::Walk(Walk::Path(path)) => matches!(path.ends, Identifiers::Context(_)),
+    })
+}
+
 fn bind_query(query: &Query, asker: &Asker) -> Query {
     Query {
         combinator: query.combinator,
@@ -180,9 +199,13 @@ fn fit(operator: Operator, value: Value) -> Value {
     }
 }
 
+/// Whether it is a word for the teams of whoever asks.
+fn is_teams(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| MY_TEAMS.contains(&text))
+}
+
 /// A value with the words of saved queries replaced.
 fn words(value: &Value, asker: &Asker) -> Value {
-    let is_teams = |value: &Value| value.as_str().is_some_and(|text| MY_TEAMS.contains(&text));
     let teams = || {
         asker.value(&ContextValue {
             holder: Holder::UserTeams,
@@ -315,6 +338,39 @@ mod tests {
         let mine = json!(["z", "myTeamsDynamicFilter"]);
         assert_eq!(value(mine, "in"), Operand::Value(json!(["z", "x", "y"])));
         assert_eq!(value(json!(MY_EMAIL), "="), Operand::Value(json!("a@b.c")));
+    }
+
+    #[test]
+    fn whoever_asks_is_looked_up_only_where_that_matters() {
+        let depends = |rule: Value| {
+            let group = json!({"combinator": "or", "rules": [rule]});
+            let query = json!({"combinator": "and", "rules": [group]});
+            depends_on_asker(&parse_query(&query, "").unwrap())
+        };
+        let user = json!({"context": "user", "property": "role"});
+        let value = |value: Value| json!({"property": "p", "operator": "=", "value": value});
+        let listed = |value: Value| json!({"property": "p", "operator": "in", "value": [value]});
+        let related =
+            |value: Value| json!({"operator": "relatedTo", "blueprint": "B", "value": value});
+        for rule in [
+            value(user.clone()),
+            value(json!(MY_EMAIL)),
+            listed(json!(MY_TEAMS[0])),
+            related(user.clone()),
+            json!({"property": user, "operator": "=", "value": 1}),
+        ] {
+            assert!(depends(rule.clone()), "{rule}");
+        }
+        for rule in [
+            value(json!("a")),
+            value(Value::Null),
+            listed(json!("a")),
+            related(json!("a")),
+            json!({"property": "p", "operator": "isEmpty"}),
+            json!({"property": "p", "operator": "between", "value": {"preset": "today"}}),
+        ] {
+            assert!(!depends(rule.clone()), "{rule}");
+        }
     }
 
     #[test]
