@@ -5,6 +5,7 @@ mod audit;
 mod blueprint;
 mod derived;
 mod entity;
+mod entity_json;
 mod ident;
 mod migration;
 mod network;
@@ -26,6 +27,7 @@ pub use derived::{
     Pace, PropertyType, RelationPath, Span,
 };
 pub use entity::{Entity, EntityDraft, RelationValue, WriteMode};
+pub use entity_json::EntityJson;
 pub use ident::{ActionId, BlueprintId, EntityId, IdentError, PluginName, RunId, SourceName};
 pub use migration::{Migration, MigrationStatus};
 pub use network::network;

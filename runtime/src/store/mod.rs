@@ -32,6 +32,7 @@ mod source;
 mod tests;
 mod text;
 mod value;
+mod whole;
 mod writer;
 
 use std::path::Path;
@@ -62,6 +63,7 @@ pub use scorecard::{ScorecardKey, ScorecardRow};
 pub use source::{Owned, SourceKey};
 pub use text::{TextRow, Word};
 pub use value::{IndexValue, PropertyKey, Span, scorecard_name};
+pub use whole::{Edges, WholeRow};
 
 use connection::{Database, Durability};
 

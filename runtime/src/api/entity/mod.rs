@@ -7,6 +7,7 @@ pub(super) mod list;
 
 use axum::extract::State;
 use serde::Serialize;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::auth::Caller;
@@ -15,11 +16,11 @@ use super::extract::{InPath, JsonBody, Params};
 use super::reply::{Created, Done, Json};
 use super::search::query_parameter;
 use super::search::shape::Shape;
-use crate::app::{AccessError, App};
+use crate::app::{AccessError, App, StoreError};
 use crate::catalog::{Dependents, Extent, Values, WriteOptions, Written, is_user_blueprint};
 use crate::model::{
-    Actor, BlueprintId, Entity, EntityDraft, EntityId, Permission, PrincipalKind, RunId, Stamped,
-    Timestamp, WriteMode,
+    Actor, BlueprintId, Entity, EntityDraft, EntityId, EntityJson, Permission, PrincipalKind,
+    RunId, Stamped, Timestamp, WriteMode,
 };
 
 /// One entity.
@@ -51,23 +52,15 @@ pub(super) struct ShownReply {
     ok: bool,
     /// The entity, with what `include` and `exclude` leave of it.
     #[schema(value_type = Object)]
-    entity: Value,
+    entity: Box<RawValue>,
 }
 
 impl ShownReply {
-    async fn new(
-        app: &App,
-        caller: &Caller,
-        shape: &Shape,
-        entity: Stamped<Entity>,
-    ) -> Result<Self, ApiError> {
-        let mut shown = shape
-            .apply(app, caller, std::slice::from_ref(&entity))
-            .await?;
-        Ok(Self {
+    fn new(mut shown: Vec<Box<RawValue>>) -> Self {
+        Self {
             ok: true,
             entity: shown.pop().unwrap_or_default(),
-        })
+        }
     }
 }
 
@@ -139,13 +132,16 @@ pub(super) async fn find_entity(
             .history
             .find_entity_at(&caller, &blueprint, &id, at)
             .await?;
-        return Ok(Json(ShownReply::new(&app, &caller, &shape, entity).await?));
+        let entity = EntityJson::write(&entity).map_err(|e| StoreError::corrupt("entity", e))?;
+        let shown = shape.apply_to_json(&app, &caller, vec![entity]).await?;
+        return Ok(Json(ShownReply::new(shown)));
     }
     let entity = app
         .catalog
-        .find_entity_for(&caller, &blueprint, &id, values(&params))
+        .show_entity_for(&caller, &blueprint, &id, values(&params))
         .await?;
-    Ok(Json(ShownReply::new(&app, &caller, &shape, entity).await?))
+    let shown = shape.apply_to_json(&app, &caller, vec![entity]).await?;
+    Ok(Json(ShownReply::new(shown)))
 }
 
 /// Count the entities of a blueprint.

@@ -8,6 +8,7 @@ pub(super) mod text;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::auth::Caller;
@@ -33,7 +34,7 @@ pub(super) struct SearchReply {
     ok: bool,
     /// By blueprint, then in the order in which they were made. With what `include` and `exclude` leave of them.
     #[schema(value_type = Vec<Object>)]
-    entities: Vec<Value>,
+    entities: Vec<Box<RawValue>>,
     /// Blueprints of the entities.
     matching_blueprints: Vec<String>,
     /// Blueprints that could not be searched, with `allow_partial_results`.
@@ -160,17 +161,10 @@ async fn page(
 ) -> Result<Response, ApiError> {
     let explain = search.explain;
     let found = app.catalog.search(caller, search, Timestamp::now()).await?;
-    let mut matching: Vec<String> = Vec::new();
-    for entity in &found.entities {
-        let blueprint = entity.value.blueprint.as_str();
-        if matching.last().is_none_or(|last| last != blueprint) {
-            matching.push(blueprint.to_owned());
-        }
-    }
     let reply = SearchReply {
         ok: true,
-        entities: shape.apply(app, caller, &found.entities).await?,
-        matching_blueprints: matching,
+        entities: shape.apply_to_json(app, caller, found.entities).await?,
+        matching_blueprints: found.matching.into_iter().map(String::from).collect(),
         failed_blueprints: found.failed.into_iter().map(String::from).collect(),
         next: found.next.map(|cursor| cursor.to_string()),
         explain: explain.then_some(found.plans),

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
 
 use crate::api::auth::Caller;
@@ -9,7 +10,7 @@ use crate::api::error::ApiError;
 use crate::api::extract::Params;
 use crate::app::{App, StoreError};
 use crate::catalog::Error;
-use crate::model::{BlueprintId, Entity, Stamped, Violation};
+use crate::model::{BlueprintId, Entity, EntityJson, Stamped, Violation};
 
 /// Parts that one request may name.
 const MAX_PARTS: usize = 1_000;
@@ -69,6 +70,23 @@ impl Shape {
             && self.derived.is_empty()
             && !self.titles
             && !self.mirrors
+    }
+
+    /// Entities that are JSON already, as the answer shows them.
+    pub(in crate::api) async fn apply_to_json(
+        &self,
+        app: &App,
+        caller: &Caller,
+        entities: Vec<EntityJson>,
+    ) -> Result<Vec<Box<RawValue>>, Error> {
+        if self.is_plain() {
+            return Ok(entities.into_iter().map(Box::from).collect());
+        }
+        let corrupt = |e| Error::from(StoreError::corrupt("entity", e));
+        let read: Result<Vec<_>, _> = entities.iter().map(EntityJson::read).collect();
+        let shown = self.apply(app, caller, &read.map_err(corrupt)?).await?;
+        let written: Result<Vec<_>, _> = shown.iter().map(to_raw_value).collect();
+        written.map_err(corrupt)
     }
 
     /// Entities as the answer shows them.

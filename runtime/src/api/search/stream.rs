@@ -9,7 +9,7 @@ use super::shape::Shape;
 use super::{MOST, ending};
 use crate::api::auth::Caller;
 use crate::api::error::ApiError;
-use crate::app::{App, StoreError};
+use crate::app::App;
 use crate::catalog::{Error, Found, Search};
 use crate::model::Timestamp;
 
@@ -83,31 +83,24 @@ async fn next(mut place: Place) -> Result<Option<(Bytes, Place)>, Error> {
         bytes.extend_from_slice(b"{\"ok\":true,\"entities\":[");
         place.is_first = false;
     }
-    for entity in &found.entities {
-        let blueprint = entity.value.blueprint.as_str();
-        if place.matching.last().is_none_or(|last| last != blueprint) {
-            place.matching.push(blueprint.to_owned());
+    for blueprint in found.matching {
+        if place
+            .matching
+            .last()
+            .is_none_or(|last| last != blueprint.as_str())
+        {
+            place.matching.push(blueprint.into());
         }
     }
-    let corrupt = |error| Error::from(StoreError::corrupt("entity", error));
-    if place.shape.is_plain() {
-        for entity in &found.entities {
-            if std::mem::replace(&mut comma, true) {
-                bytes.push(b',');
-            }
-            serde_json::to_writer(&mut bytes, entity).map_err(corrupt)?;
+    let shown = place
+        .shape
+        .apply_to_json(&place.app, &place.caller, found.entities)
+        .await?;
+    for entity in shown {
+        if std::mem::replace(&mut comma, true) {
+            bytes.push(b',');
         }
-    } else {
-        let shown = place
-            .shape
-            .apply(&place.app, &place.caller, &found.entities)
-            .await?;
-        for entity in shown {
-            if std::mem::replace(&mut comma, true) {
-                bytes.push(b',');
-            }
-            serde_json::to_writer(&mut bytes, &entity).map_err(corrupt)?;
-        }
+        bytes.extend_from_slice(entity.get().as_bytes());
     }
     for blueprint in found.failed {
         if !place.failed.iter().any(|known| known == blueprint.as_str()) {

@@ -2,7 +2,8 @@
 
 use axum::extract::State;
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Map;
+use serde_json::value::RawValue;
 
 use super::shape::Shape;
 use super::{MOST, PAGE};
@@ -38,7 +39,7 @@ pub(in crate::api) struct TextReply {
 pub(in crate::api) struct TextResult {
     /// The entity, with what `include` and `exclude` leave of it.
     #[schema(value_type = Object)]
-    entity: Value,
+    entity: Box<RawValue>,
     /// The parts of it in which the words stand: `title`, `identifier`, `properties.x`.
     matched: Vec<String>,
 }
@@ -77,12 +78,9 @@ pub(in crate::api) async fn search_text(
     let shape = Shape::read(&app, &params, &Map::new()).await?;
     let behind = search.offset.saturating_add(search.limit);
     let found = app.catalog.search_text(&caller, search).await?;
-    let (mut entities, mut matched) = (Vec::new(), Vec::new());
-    for hit in found.hits {
-        entities.push(hit.entity);
-        matched.push(hit.matched);
-    }
-    let shown = shape.apply(&app, &caller, &entities).await?;
+    let hits = found.hits.into_iter();
+    let (entities, matched): (Vec<_>, Vec<_>) = hits.map(|hit| (hit.entity, hit.matched)).unzip();
+    let shown = shape.apply_to_json(&app, &caller, entities).await?;
     let results = shown.into_iter().zip(matched);
     let note = found.cut.then(|| {
         format!(

@@ -204,6 +204,13 @@ impl Plan {
         self.blueprint.relations.contains_key(name)
     }
 
+    /// Whether its entities are judged by a scorecard.
+    pub(in crate::catalog) fn has_scorecard(&self, identifier: &str) -> bool {
+        self.cards
+            .iter()
+            .any(|one| one.card.identifier == identifier)
+    }
+
     /// Whether some of them take longer than the write of an entity may.
     pub(super) fn is_slow(&self) -> bool {
         !self.aggregations.is_empty()

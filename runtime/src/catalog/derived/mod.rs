@@ -35,7 +35,7 @@ pub use elsewhere::DerivedElsewhere;
 
 pub(super) use check::Before;
 pub(super) use conditions::Conditions;
-pub(super) use graph::Graph;
+pub(super) use graph::{Graph, Plan};
 pub(super) use mirror::identify;
 pub(super) use own::record;
 pub(super) use parse::{COLORS, filters, is_derived};

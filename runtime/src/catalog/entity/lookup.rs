@@ -256,8 +256,11 @@ impl<'a, 'tx> Lookup<'a, 'tx> {
             );
             return Err(refused(vec![Violation::new(path, "maxItems", message)]));
         }
-        let found = page.entities.into_iter();
-        let found: Vec<_> = found.map(|entity| entity.value.identifier).collect();
+        let found = page.entities.iter();
+        let found: Result<Vec<_>, _> = found
+            .map(|entity| Ok(entity.read()?.value.identifier))
+            .collect();
+        let found = found.map_err(|e: serde_json::Error| store::Error::corrupt("entity", e))?;
         self.known.insert(key, found.clone());
         Ok(found)
     }

@@ -2,6 +2,7 @@
 
 mod bulk;
 mod delete;
+mod json;
 mod lookup;
 mod plan;
 mod write;
@@ -20,6 +21,7 @@ pub(super) use bulk::{prepare, write_all};
 pub(super) use delete::{
     Emptied, MAX_DEPENDENTS, delete, delete_all_of, delete_many, delete_person, in_sight,
 };
+pub(super) use json::{Shown, show_all, visit};
 pub(super) use lookup::{Lookup, asks};
 pub(super) use plan::{People, Plan, Request};
 pub(super) use write::{Write, bare, insert_bare};

@@ -15,8 +15,8 @@ use super::kind::{Kind, Kinds};
 use super::schema::{join, shorten};
 use super::{Catalog, Error, Values, blueprint, entity};
 use crate::model::{
-    Actor, AuditEntry, Blueprint, BlueprintId, Entity, EntityId, EntityPermissions, EntityRight,
-    Origin, PermissionPatch, Role, Stamped, Verb, Violation, WriteMode,
+    Actor, AuditEntry, Blueprint, BlueprintId, Entity, EntityId, EntityJson, EntityPermissions,
+    EntityRight, Origin, PermissionPatch, Role, Stamped, Verb, Violation, WriteMode,
 };
 use crate::store::{self, Hidden, ReadTx};
 
@@ -115,6 +115,37 @@ impl Catalog {
                     .ok_or_else(|| Error::NotFound(entity::name(&blueprint, &id)))?;
                 check_read(&actor, &kind, &found.entity.value)?;
                 entity::complete(tx, &kind, found, values)
+            })
+            .await
+    }
+
+    /// As [`Self::find_entity_for`], ready to be sent.
+    pub async fn show_entity_for(
+        &self,
+        actor: &Actor,
+        blueprint: &BlueprintId,
+        id: &EntityId,
+        values: Values,
+    ) -> Result<EntityJson, Error> {
+        let (kinds, actor) = (self.kinds.clone(), actor.clone());
+        let (blueprint, id) = (blueprint.clone(), id.clone());
+        self.store
+            .glance(move |tx| {
+                let kind = kinds.load(tx, &blueprint)?;
+                let scope = ReadScope::of(&actor, &kind);
+                if scope == ReadScope::Nothing {
+                    return Err(refuse_all(&blueprint));
+                }
+                let missing = || Error::NotFound(entity::name(&blueprint, &id));
+                let key = tx.find_entity_key(kind.key, &id)?.ok_or_else(missing)?;
+                let mut shown = None;
+                entity::visit(tx, &kind, &[key], values, |_, entity| {
+                    if scope == ReadScope::All || scope.includes(&actor, &entity.owners()?) {
+                        shown = Some(entity.write()?);
+                    }
+                    Ok(())
+                })?;
+                shown.ok_or_else(missing)
             })
             .await
     }

@@ -14,8 +14,8 @@ use super::text;
 use crate::catalog::kind::{Kind, Kinds};
 use crate::catalog::{Error, Values, context, entity, permission};
 use crate::model::{
-    Actor, BlueprintId, Combinator, Compare, Entity, Meta, Operand, Operator, Query, RelationValue,
-    Rule, Stamped, Subject, Test, Timestamp, Walk,
+    Actor, BlueprintId, Combinator, Compare, Entity, EntityJson, Meta, Operand, Operator, Query,
+    RelationValue, Rule, Stamped, Subject, Test, Timestamp, Walk,
 };
 use crate::store::{self, Cursor, EntityKey, EntityRow, Hidden, ReadTx};
 
@@ -60,7 +60,9 @@ pub struct Search {
 #[derive(Clone, Debug, Default)]
 pub struct Found {
     /// The entities, by blueprint and then in the order in which they were made.
-    pub entities: Vec<Stamped<Entity>>,
+    pub entities: Vec<EntityJson>,
+    /// The blueprints of the entities, in order.
+    pub matching: Vec<BlueprintId>,
     /// Where the next page begins; absent on the last.
     pub next: Option<Cursor>,
     /// How each blueprint was searched, where that was asked for.
@@ -71,7 +73,10 @@ pub struct Found {
 
 /// What was found in one blueprint.
 struct PageOf {
-    entities: Vec<(EntityKey, Stamped<Entity>)>,
+    /// In order, at most one more than there is room for.
+    keys: Vec<EntityKey>,
+    /// Those that there is room for.
+    entities: Vec<EntityJson>,
     plan: Option<Value>,
 }
 
@@ -180,7 +185,7 @@ impl<'a, 'tx> Searcher<'a, 'tx> {
                 Some(cursor) if kind.key == cursor.blueprint => Some(cursor.entity),
                 _ => None,
             };
-            let room = search.limit + 1 - found.entities.len();
+            let room = search.limit - found.entities.len();
             let page = match self.page_of(&kind, after, room, search.explain) {
                 Err(Error::TooExpensive(_) | Error::Store(store::Error::TooLong))
                     if search.partial =>
@@ -191,17 +196,15 @@ impl<'a, 'tx> Searcher<'a, 'tx> {
                 page => page?,
             };
             found.plans.extend(page.plan);
-            for (key, entity) in page.entities {
-                if found.entities.len() == search.limit {
-                    found.next = last;
-                    return Ok(found);
-                }
-                last = Some(Cursor {
-                    blueprint: kind.key,
-                    entity: key,
-                });
-                found.entities.push(entity);
+            if !page.entities.is_empty() {
+                found.matching.push(kind.blueprint().identifier.clone());
             }
+            found.entities.extend(page.entities);
+            if page.keys.len() > room {
+                found.next = last_of(&kind, page.keys.get(..room)).or(last);
+                return Ok(found);
+            }
+            last = last_of(&kind, Some(&page.keys)).or(last);
         }
         Ok(found)
     }
@@ -215,42 +218,41 @@ impl<'a, 'tx> Searcher<'a, 'tx> {
     ) -> Result<PageOf, Error> {
         let plan = self.plan(kind)?;
         let explained = explain.then(|| plan.explain(self.tx)).transpose()?;
+        let keys = self.page(&plan, after, room + 1)?;
+        let shown = keys.get(..room).unwrap_or(&keys);
         Ok(PageOf {
-            entities: self.page(&plan, after, room)?,
+            entities: entity::show_all(self.tx, kind, shown, Values::All)?,
+            keys,
             plan: explained,
         })
     }
 
     /// The next entities of one blueprint, at most `limit`.
-    pub(super) fn page(
+    fn page(
         &self,
         plan: &Plan,
         mut after: Option<EntityKey>,
         limit: usize,
-    ) -> Result<Vec<(EntityKey, Stamped<Entity>)>, Error> {
-        let mut found = Vec::new();
+    ) -> Result<Vec<EntityKey>, Error> {
         if plan.is_empty() {
-            return Ok(found);
+            return Ok(Vec::new());
         }
+        if plan.exact {
+            return Ok(self.tx.list_matching_keys(plan.matching(), after, limit)?);
+        }
+        let mut found = Vec::new();
         while found.len() < limit {
-            let missing = limit - found.len();
-            let size = if plan.exact {
-                missing
-            } else {
-                (missing * 2).clamp(64, 512)
-            };
+            let size = ((limit - found.len()) * 2).clamp(64, 512);
             let rows = self.tx.list_matching(plan.matching(), after, size)?;
             let is_last = rows.len() < size;
             after = rows.last().map(|row| row.key).or(after);
-            if !plan.exact {
-                self.spend(rows.len())?;
-            }
+            self.spend(rows.len())?;
             self.keep(plan, rows, limit, &mut found)?;
-            if is_last || found.len() >= limit {
+            if is_last {
                 break;
             }
         }
-        Ok(found)
+        Ok(found.into_iter().map(|(key, _)| key).collect())
     }
 
     /// Completes rows and keeps those for which the query holds.
@@ -358,6 +360,15 @@ impl<'a, 'tx> Searcher<'a, 'tx> {
             }
         }
     }
+}
+
+/// The place behind the last of some entities of a blueprint.
+fn last_of(kind: &Kind, keys: Option<&[EntityKey]>) -> Option<Cursor> {
+    let entity = keys?.last().copied()?;
+    Some(Cursor {
+        blueprint: kind.key,
+        entity,
+    })
 }
 
 /// Does the reading of a search within its time, and says what to do where that was not enough.

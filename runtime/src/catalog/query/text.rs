@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use super::words::{self, Correction, MAX_QUERY};
 use crate::catalog::kind::Kinds;
 use crate::catalog::{Error, Values, entity, permission};
-use crate::model::{Actor, BlueprintId, Entity, Stamped, Violation};
-use crate::store::{Condition, Driver, EntityKey, Hidden, Matching, ReadTx, Word};
+use crate::model::{Actor, BlueprintId, EntityJson, Violation};
+use crate::store::{EntityKey, Hidden, ReadTx, Word};
 
 /// Entities that are put in order; more hits than that say that the words are too common.
 const MAX_RANKED: usize = 2_000;
@@ -18,7 +18,7 @@ const MAX_FILTER: usize = 50_000;
 #[derive(Clone, Debug)]
 pub struct TextHit {
     /// The entity.
-    pub entity: Stamped<Entity>,
+    pub entity: EntityJson,
     /// The parts of it in which the words stand: `title`, `identifier`, `properties.x`.
     pub matched: Vec<String>,
 }
@@ -140,24 +140,14 @@ fn load(
         };
         keys.sort_unstable();
         let kind = kinds.ready(&row)?;
-        let matching = Matching {
-            blueprint: kind.key,
-            driver: &Driver::Keys(keys),
-            condition: &Condition::Always,
-        };
-        let rows = tx.list_matching(matching, None, page.len())?;
-        let keys: Vec<_> = rows.iter().map(|row| row.key).collect();
-        found.extend(
-            keys.into_iter()
-                .zip(entity::complete_all(tx, &kind, rows, Values::All)?),
-        );
+        entity::visit(tx, &kind, &keys, Values::All, |key, entity| {
+            let hit = TextHit {
+                entity: entity.write()?,
+                matched: words::matched(entity, words)?,
+            };
+            found.insert(key, hit);
+            Ok(())
+        })?;
     }
-    Ok(page
-        .iter()
-        .filter_map(|key| found.remove(key))
-        .map(|entity| TextHit {
-            matched: words::matched(&entity.value, words),
-            entity,
-        })
-        .collect())
+    Ok(page.iter().filter_map(|key| found.remove(key)).collect())
 }

@@ -1,12 +1,14 @@
 //! Words: how texts are cut into them, and which one was meant where a word is misspelt.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 
 use serde_json::Value;
 
 use crate::catalog::Error;
+use crate::catalog::entity::Shown;
 use crate::model::Entity;
-use crate::store::{Hidden, ReadTx, TextRow, Word};
+use crate::store::{self, Hidden, ReadTx, TextRow, Word};
 
 /// Characters of what somebody may search for.
 pub(super) const MAX_QUERY: usize = 200;
@@ -62,22 +64,27 @@ fn add_value(to: &mut String, value: &Value) {
     }
 }
 
-/// Adds the words of a text, and the parts of those that are joined by capitals.
+/// Adds the words of a text.
 fn add(to: &mut String, text: &str) {
-    for word in runs(text) {
-        if to.len() + word.len() > MAX_TEXT {
-            return;
-        }
+    let room = MAX_TEXT.saturating_sub(to.len());
+    for word in words_of(text, room) {
         to.push_str(word);
         to.push(' ');
-        let parts = humps(word);
-        if parts.len() > 1 {
-            for part in parts {
-                to.push_str(part);
-                to.push(' ');
-            }
-        }
     }
+}
+
+/// The words of a text, and the parts of those that are joined by capitals, as far as there is room for them.
+fn words_of(text: &str, room: usize) -> impl Iterator<Item = &str> {
+    let mut taken = 0;
+    let mut fits = move |word: &str, parts: &[&str]| {
+        let fits = taken + word.len() <= room;
+        taken += word.len() + 1 + parts.iter().map(|part| part.len() + 1).sum::<usize>();
+        fits
+    };
+    runs(text)
+        .map(|word| (word, humps(word)))
+        .take_while(move |(word, parts)| fits(word, parts))
+        .flat_map(|(word, parts)| std::iter::once(word).chain(parts))
 }
 
 /// The runs of letters and digits that are short enough to be words.
@@ -86,7 +93,7 @@ fn runs(text: &str) -> impl Iterator<Item = &str> {
         .filter(|word| !word.is_empty() && word.chars().take(MAX_WORD + 1).count() <= MAX_WORD)
 }
 
-/// `CartService` is `Cart` and `Service`.
+/// `CartService` is `Cart` and `Service`; nothing where a word has one part only.
 fn humps(word: &str) -> Vec<&str> {
     let mut parts = Vec::new();
     let (mut start, mut was_lower) = (0, false);
@@ -97,7 +104,9 @@ fn humps(word: &str) -> Vec<&str> {
         }
         was_lower = c.is_lowercase() || c.is_ascii_digit();
     }
-    parts.extend(word.get(start..));
+    if start > 0 {
+        parts.extend(word.get(start..));
+    }
     parts
 }
 
@@ -221,37 +230,53 @@ fn distance(a: &str, b: &str, most: usize) -> Option<usize> {
 }
 
 /// The parts of an entity in which one of the words stands.
-pub(super) fn matched(entity: &Entity, words: &[Word]) -> Vec<String> {
+pub(super) fn matched(entity: &Shown<'_>, words: &[Word]) -> Result<Vec<String>, Error> {
     let has = |text: &str| {
-        let mut row = String::new();
-        add(&mut row, text);
-        let text = row.to_lowercase();
-        text.split(' ').any(|found| {
-            words.iter().any(|word| {
-                word.spellings.iter().any(|wanted| {
-                    found == wanted || (word.beginning && found.starts_with(wanted.as_str()))
-                })
-            })
-        })
+        words_of(text, MAX_TEXT).any(|found| words.iter().any(|one| fit(found, one) > 0))
     };
     let mut parts = Vec::new();
-    if entity.title.as_deref().is_some_and(has) {
+    if entity.title.is_some_and(has) {
         parts.push("title".to_owned());
     }
-    if has(entity.identifier.as_str()) {
+    if has(entity.identifier) {
         parts.push("identifier".to_owned());
     }
-    for (name, value) in &entity.properties {
-        let found = match value {
-            Value::String(text) => has(text),
-            Value::Array(list) => list.iter().filter_map(Value::as_str).any(has),
+    let corrupt = |e| store::Error::corrupt("entity", e);
+    for (name, value) in entity.properties.iter() {
+        let json = value.get();
+        let found = match json.as_bytes().first() {
+            // What is not escaped is read as it stands.
+            Some(b'"') if !json.contains('\\') => has(json.trim_matches('"')),
+            Some(b'"') => has(&serde_json::from_str::<String>(json).map_err(corrupt)?),
+            Some(b'[') => {
+                let list: Vec<Value> = serde_json::from_str(json).map_err(corrupt)?;
+                list.iter().filter_map(Value::as_str).any(has)
+            }
             _ => false,
         };
         if found {
             parts.push(format!("properties.{name}"));
         }
     }
-    parts
+    Ok(parts)
+}
+
+/// How well a word of an entity fits one that is asked for: 2 where it is the same, 1 where it only begins so.
+fn fit(found: &str, word: &Word) -> u32 {
+    let lower = match found.is_ascii() {
+        true => Cow::Borrowed(found),
+        false => Cow::Owned(found.to_lowercase()),
+    };
+    let of_spelling = |wanted: &String| {
+        let beginning = lower.as_bytes().get(..wanted.len());
+        let begins = beginning.is_some_and(|it| it.eq_ignore_ascii_case(wanted.as_bytes()));
+        match (begins, lower.len() == wanted.len()) {
+            (true, true) => 2,
+            (true, false) => u32::from(word.beginning),
+            (false, _) => 0,
+        }
+    };
+    word.spellings.iter().map(of_spelling).max().unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ mod rename;
 mod scope;
 mod scorecard;
 mod search;
+mod shown;
 
 use super::*;
 use crate::model::WriteMode;

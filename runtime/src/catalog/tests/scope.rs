@@ -74,7 +74,7 @@ async fn found(fixture: &Fixture, actor: &Actor, query: &Value) -> Vec<String> {
     let page = fixture.catalog.search(actor, search, now()).await.unwrap();
     let names = page.entities.iter();
     names
-        .map(|entity| entity.value.identifier.to_string())
+        .map(|entity| entity.read().unwrap().value.identifier.to_string())
         .collect()
 }
 

@@ -45,6 +45,27 @@ pub struct Matching<'a> {
 /// Keys that one statement is given.
 const BATCH: usize = 256;
 
+/// What is read of the entities that match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    /// Whole rows.
+    Row,
+    /// Their keys, which indexes know.
+    Key,
+    /// How many there are.
+    Count,
+}
+
+impl Wanted {
+    fn columns(self) -> &'static str {
+        match self {
+            Self::Row => JOINED_COLUMNS,
+            Self::Key => "e.id",
+            Self::Count => "count(*)",
+        }
+    }
+}
+
 impl ReadTx<'_> {
     /// The matching entities behind `after`, in the order of their keys, at most `limit`.
     pub fn list_matching(
@@ -58,7 +79,7 @@ impl ReadTx<'_> {
             found.push(read_row(row)?);
             Ok(found.len() < limit)
         };
-        self.visit(matching, JOINED_COLUMNS, after, limit, &mut read)?;
+        self.visit(matching, Wanted::Row, after, limit, &mut read)?;
         Ok(found)
     }
 
@@ -74,7 +95,7 @@ impl ReadTx<'_> {
             found.push(EntityKey(row.get(0)?));
             Ok(found.len() < limit)
         };
-        self.visit(matching, "e.id", after, limit, &mut read)?;
+        self.visit(matching, Wanted::Key, after, limit, &mut read)?;
         Ok(found)
     }
 
@@ -96,7 +117,7 @@ impl ReadTx<'_> {
             total += row.get::<_, i64>(0)?;
             Ok(true)
         };
-        self.visit(matching, "count(*)", None, usize::MAX, &mut read)?;
+        self.visit(matching, Wanted::Count, None, usize::MAX, &mut read)?;
         Ok(total.unsigned_abs())
     }
 
@@ -200,7 +221,7 @@ impl ReadTx<'_> {
     fn visit(
         &self,
         matching: Matching<'_>,
-        columns: &str,
+        wanted: Wanted,
         after: Option<EntityKey>,
         limit: usize,
         read: &mut dyn FnMut(&rusqlite::Row<'_>) -> Result<bool, Error>,
@@ -211,6 +232,8 @@ impl ReadTx<'_> {
         if *matching.condition == Condition::Never {
             return Ok(());
         }
+        let columns = wanted.columns();
+        let needs_row = wanted == Wanted::Row || matching.condition.needs_row();
         match matching.driver {
             Driver::All => {
                 let mut statement = Statement::new("SELECT ");
@@ -231,8 +254,19 @@ impl ReadTx<'_> {
             }
             Driver::Value(property, value) => {
                 let mut statement = Statement::new("SELECT ");
-                statement.text(columns);
-                statement.text(" FROM value AS d CROSS JOIN entity AS e ON e.id = d.entity WHERE d.property = ");
+                // A property belongs to one blueprint: the index alone knows whose values these are.
+                if needs_row {
+                    statement.text(columns);
+                    statement.text(" FROM value AS d CROSS JOIN entity AS e ON e.id = d.entity");
+                } else {
+                    statement.text(if wanted == Wanted::Key {
+                        "d.entity"
+                    } else {
+                        columns
+                    });
+                    statement.text(" FROM value AS d");
+                }
+                statement.text(" WHERE d.property = ");
                 statement.bind(Sql::Integer(property.0));
                 statement.text(" AND d.value = ");
                 statement.bind(value.0.clone());
@@ -255,9 +289,11 @@ impl ReadTx<'_> {
                     statement.text(columns);
                     statement.text(" FROM json_each(");
                     statement.bind(list_of_keys(batch));
-                    statement.text(
-                        ") AS d CROSS JOIN entity AS e ON e.id = d.value WHERE e.blueprint_id = ",
-                    );
+                    statement.text(") AS d CROSS JOIN entity AS e");
+                    if !needs_row {
+                        statement.text(" INDEXED BY entity_by_blueprint");
+                    }
+                    statement.text(" ON e.id = d.value WHERE e.blueprint_id = ");
                     statement.bind(Sql::Integer(matching.blueprint.0));
                     statement.text(" AND ");
                     statement.condition(matching.condition, "d.value");

@@ -6,7 +6,7 @@ mod random;
 use std::time::Duration;
 
 use super::*;
-use crate::model::Timestamp;
+use crate::model::{EntityJson, Timestamp};
 
 /// 2026-02-03T04:05:06.789Z.
 const NOW: Timestamp = Timestamp(1_770_091_506_789);
@@ -76,8 +76,9 @@ impl Fixture {
 }
 
 fn names(found: &Found) -> Vec<String> {
-    let name = |entity: &Stamped<Entity>| {
-        format!("{}/{}", entity.value.blueprint, entity.value.identifier)
+    let name = |entity: &EntityJson| {
+        let entity = entity.read().unwrap().value;
+        format!("{}/{}", entity.blueprint, entity.identifier)
     };
     found.entities.iter().map(name).collect()
 }
