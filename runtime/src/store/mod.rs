@@ -61,7 +61,7 @@ pub use query::{Column, ColumnTest, Condition, Cursor, Driver, Matching};
 pub use relation::{Dependent, Targets};
 pub use scorecard::{ScorecardKey, ScorecardRow};
 pub use source::{Owned, SourceKey};
-pub use text::{TextRow, Word};
+pub use text::{Place, TextRow, Word};
 pub use value::{IndexValue, PropertyKey, Span, scorecard_name};
 pub use whole::{Edges, WholeRow};
 

@@ -32,20 +32,37 @@ pub struct Word {
     pub beginning: bool,
 }
 
+impl Word {
+    /// The same word, from its beginning to its end.
+    #[must_use]
+    pub fn whole(&self) -> Self {
+        Self {
+            spellings: self.spellings.clone(),
+            beginning: false,
+        }
+    }
+}
+
+/// Where in an entity words have to stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In its title or its identifier.
+    Name,
+    /// In any part of it.
+    Anywhere,
+}
+
 impl ReadTx<'_> {
-    /// Entities with all of the words that are not hidden, with how far each is from a perfect match, at most `limit`. In
-    /// no order.
+    /// Entities with all of the words that are not hidden, in the order of their keys, at most `limit`.
     pub fn list_texts(
         &self,
         words: &[Word],
+        place: Place,
         blueprint: Option<BlueprintKey>,
         hidden: &Hidden,
         limit: usize,
-    ) -> Result<Vec<(EntityKey, f64)>, Error> {
-        // A word in a title says most of what an entity is, then one in its identifier.
-        let mut statement = Statement::new(
-            "SELECT entity_text.rowid, bm25(entity_text, 10.0, 8.0, 1.0) FROM entity_text",
-        );
+    ) -> Result<Vec<EntityKey>, Error> {
+        let mut statement = Statement::new("SELECT entity_text.rowid FROM entity_text");
         if blueprint.is_some() || !hidden.is_nothing() {
             statement.text(" CROSS JOIN entity AS e ON e.id = entity_text.rowid AND ");
             statement.shown(hidden);
@@ -55,22 +72,22 @@ impl ReadTx<'_> {
             statement.bind(Sql::Integer(blueprint.0));
         }
         statement.text(" WHERE entity_text MATCH ");
-        statement.bind(Sql::Text(expression(words)));
+        let mut expression = expression(words);
+        if place == Place::Name {
+            expression = format!("{{title identifier}} : ({expression})");
+        }
+        statement.bind(Sql::Text(expression));
         statement.text(" LIMIT ");
         statement.bind(Sql::Integer(i64::try_from(limit).unwrap_or(i64::MAX)));
-        let mut found = Vec::new();
-        self.rows(statement, &mut |row| {
-            found.push((EntityKey(row.get(0)?), row.get(1)?));
-            Ok(true)
-        })?;
-        Ok(found)
+        self.keys(statement)
     }
 
     /// Whether some entity that is not hidden has a word.
     pub fn has_text(&self, word: &Word, hidden: &Hidden) -> Result<bool, Error> {
         if !hidden.is_nothing() {
             let words = std::slice::from_ref(word);
-            return Ok(!self.list_texts(words, None, hidden, 1)?.is_empty());
+            let found = self.list_texts(words, Place::Anywhere, None, hidden, 1)?;
+            return Ok(!found.is_empty());
         }
         let mut statement = self.connection.prepare_cached(
             "SELECT EXISTS (SELECT 1 FROM entity_text WHERE entity_text MATCH ?1)",

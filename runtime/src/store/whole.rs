@@ -92,6 +92,24 @@ impl ReadTx<'_> {
         Ok(())
     }
 
+    /// Shows a reader the titles and identifiers of some entities, in the order in which they are named.
+    pub fn visit_names(
+        &self,
+        keys: &[EntityKey],
+        mut read: impl FnMut(EntityKey, &str, &str),
+    ) -> Result<(), Error> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT coalesce(title, ''), identifier FROM entity WHERE id = ?1")?;
+        for key in keys {
+            let mut rows = statement.query([key.0])?;
+            if let Some(row) = rows.next()? {
+                read(*key, text(row, 0)?, text(row, 1)?);
+            }
+        }
+        Ok(())
+    }
+
     /// Where some entities point, given in order.
     pub fn list_edges(&self, sources: &[EntityKey]) -> Result<Edges, Error> {
         let mut found = Edges::default();

@@ -1,12 +1,13 @@
 //! Finds entities by the words in them, the best first.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
 
 use super::words::{self, Correction, MAX_QUERY};
 use crate::catalog::kind::Kinds;
 use crate::catalog::{Error, Values, entity, permission};
 use crate::model::{Actor, BlueprintId, EntityJson, Violation};
-use crate::store::{EntityKey, Hidden, ReadTx, Word};
+use crate::store::{BlueprintKey, EntityKey, Hidden, Place, ReadTx, Word};
 
 /// Entities that are put in order; more hits than that say that the words are too common.
 const MAX_RANKED: usize = 2_000;
@@ -68,16 +69,15 @@ pub(in crate::catalog) fn find(
     }
     let mut words = asked(&search.text, "/q")?;
     let corrections = words::correct(tx, &mut words, &hidden)?;
-    let mut ranked = tx.list_texts(&words, only, &hidden, MAX_RANKED + 1)?;
-    let cut = ranked.len() > MAX_RANKED;
-    ranked.truncate(MAX_RANKED);
-    // The smaller the better; equals in the order in which they were made.
-    ranked.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
+    let mut found = candidates(tx, &words, only, &hidden)?;
+    let cut = found.len() > MAX_RANKED;
+    found.truncate(MAX_RANKED);
+    let ranked = rank(tx, &words, &found)?;
     let page: Vec<EntityKey> = ranked
         .iter()
         .skip(search.offset)
         .take(search.limit)
-        .map(|(key, _)| *key)
+        .copied()
         .collect();
     Ok(TextFound {
         hits: load(tx, kinds, &page, &words)?,
@@ -87,18 +87,57 @@ pub(in crate::catalog) fn find(
     })
 }
 
+/// The entities that are put in order, and one more where there are too many: those first that are called so.
+fn candidates(
+    tx: &ReadTx<'_>,
+    words: &[Word],
+    only: Option<BlueprintKey>,
+    hidden: &Hidden,
+) -> Result<Vec<EntityKey>, Error> {
+    // Words that are only begun are many, and the index reads all of them before it gives the first entity. They are
+    // asked for only where the words as they are leave room.
+    let whole: Vec<Word> = words.iter().map(Word::whole).collect();
+    let mut found: Vec<EntityKey> = Vec::new();
+    let mut known = HashSet::new();
+    for place in [Place::Name, Place::Anywhere] {
+        let more = tx.list_texts(&whole, place, only, hidden, MAX_RANKED + 1)?;
+        found.extend(more.into_iter().filter(|key| known.insert(*key)));
+        if found.len() > MAX_RANKED {
+            return Ok(found);
+        }
+    }
+    if words.iter().any(|word| word.beginning) {
+        let more = tx.list_texts(words, Place::Anywhere, only, hidden, MAX_RANKED + 1)?;
+        found.extend(more.into_iter().filter(|key| known.insert(*key)));
+    }
+    Ok(found)
+}
+
+/// Puts entities in order, the best first: those whose titles and identifiers have most of the words, of these the
+/// ones with the shortest titles, and equals as they were made.
+fn rank(tx: &ReadTx<'_>, words: &[Word], found: &[EntityKey]) -> Result<Vec<EntityKey>, Error> {
+    let mut keys = found.to_vec();
+    // Rows that stand together are read together.
+    keys.sort_unstable();
+    let mut ranked = Vec::with_capacity(keys.len());
+    tx.visit_names(&keys, |key, title, identifier| {
+        let score = words::score(title, identifier, words);
+        ranked.push((Reverse(score), words::count(title), key));
+    })?;
+    ranked.sort_unstable();
+    Ok(ranked.into_iter().map(|(_, _, key)| key).collect())
+}
+
 /// The entities with all of some words, by key.
 pub(super) fn keys(tx: &ReadTx<'_>, text: &str, hidden: &Hidden) -> Result<Vec<EntityKey>, Error> {
     let mut words = asked(text, "/text")?;
     words::correct(tx, &mut words, hidden)?;
-    let found = tx.list_texts(&words, None, hidden, MAX_FILTER + 1)?;
-    if found.len() > MAX_FILTER {
+    let keys = tx.list_texts(&words, Place::Anywhere, None, hidden, MAX_FILTER + 1)?;
+    if keys.len() > MAX_FILTER {
         return Err(Error::TooExpensive(format!(
             "more than {MAX_FILTER} entities have these words; search for rarer ones"
         )));
     }
-    let mut keys: Vec<_> = found.into_iter().map(|(key, _)| key).collect();
-    keys.sort_unstable();
     Ok(keys)
 }
 

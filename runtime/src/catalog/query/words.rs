@@ -136,7 +136,8 @@ pub(super) fn correct(
 ) -> Result<Vec<Correction>, Error> {
     let mut corrections = Vec::new();
     for word in words {
-        if tx.has_text(word, hidden)? {
+        // As it is it is found at once; to find what only begins so takes as long as there is much of it.
+        if tx.has_text(&word.whole(), hidden)? || (word.beginning && tx.has_text(word, hidden)?) {
             continue;
         }
         let Some(from) = word.spellings.first().cloned() else {
@@ -277,6 +278,22 @@ fn fit(found: &str, word: &Word) -> u32 {
         }
     };
     word.spellings.iter().map(of_spelling).max().unwrap_or(0)
+}
+
+/// How well the title and the identifier of an entity answer to words. A word in a title says most of what an entity
+/// is, then one in its identifier; a word that only begins so says half as much.
+pub(super) fn score(title: &str, identifier: &str, words: &[Word]) -> u32 {
+    let best = |text: &str, word: &Word| {
+        let fits = words_of(text, MAX_TEXT).map(|found| fit(found, word));
+        fits.max().unwrap_or(0)
+    };
+    let of = |word: &Word| 5 * best(title, word) + 4 * best(identifier, word);
+    words.iter().map(of).sum()
+}
+
+/// How many words a text has.
+pub(super) fn count(text: &str) -> usize {
+    runs(text).count()
 }
 
 #[cfg(test)]

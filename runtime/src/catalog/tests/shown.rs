@@ -79,3 +79,45 @@ async fn what_is_shown_is_what_the_entity_serializes_to() {
         }
     }
 }
+
+#[tokio::test]
+async fn whoever_bears_the_words_in_the_name_comes_first() {
+    let fixture = Fixture::with_services().await;
+    let named = |identifier: &str, title: &str, site: &str| {
+        json!({
+            "identifier": identifier, "title": title, "properties": {"language": "rust", "site": site},
+            "relations": {"system": "Cart"},
+        })
+    };
+    for entity in [
+        named("a", "Something", "https://example.com/cart/ledger"),
+        named("b", "Cartography ledgers", "https://example.com"),
+        named("cart-ledger", "Something", "https://example.com"),
+        named("d", "A large cart with its ledger", "https://example.com"),
+        named("e", "Cart ledger", "https://example.com"),
+        named("f", "Ledger", "https://example.com/cart"),
+        named("g", "CartLedger", "https://example.com"),
+    ] {
+        fixture.put("Service", entity).await.unwrap();
+    }
+    let find = async |text: &str, offset: usize, limit: usize| {
+        let search = TextSearch {
+            text: text.to_owned(),
+            blueprint: Some(id("Service")),
+            offset,
+            limit,
+        };
+        let actor = &fixture.actor;
+        let found = fixture.catalog.search_text(actor, search).await.unwrap();
+        let hits = found.hits.iter();
+        let names = hits.map(|hit| hit.entity.read().unwrap().value.identifier.to_string());
+        (names.collect::<Vec<_>>(), found.total)
+    };
+    let (found, total) = find("cart ledger", 0, 100).await;
+    assert_eq!(found, ["g", "e", "d", "cart-ledger", "f", "a"]);
+    assert_eq!(total, 6);
+    assert_eq!(find("cart ledger", 1, 2).await.0, ["e", "d"]);
+    // What only begins so says less than what is the same.
+    let (found, _) = find("cart", 0, 100).await;
+    assert_eq!(found, ["g", "e", "d", "cart-ledger", "b", "a", "f"]);
+}
