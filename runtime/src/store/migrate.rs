@@ -22,6 +22,7 @@ pub(super) const MAIN: &[&str] = &[
     include_str!("../../migrations/main/0008_search.sql"),
     include_str!("../../migrations/main/0009_write.sql"),
     include_str!("../../migrations/main/0010_walk.sql"),
+    include_str!("../../migrations/main/0011_term.sql"),
 ];
 
 /// The formats of `logs.db`, oldest first.

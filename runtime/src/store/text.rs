@@ -3,6 +3,7 @@
 //! What is asked for comes as words that the floor above has cut out of the text of whoever asks: letters and digits
 //! only, so that nothing of it can be taken for syntax.
 
+use rusqlite::OptionalExtension as _;
 use rusqlite::types::Value as Sql;
 
 use super::Error;
@@ -108,6 +109,25 @@ impl ReadTx<'_> {
             Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs()))
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Words of the index that begin so, at most `limit`. Takes a look at the index for each, and none at who has them.
+    pub fn list_beginnings(&self, beginning: &str, limit: usize) -> Result<Vec<String>, Error> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT term FROM entity_term WHERE term >= ?1 LIMIT 1")?;
+        let mut found = Vec::new();
+        let mut from = beginning.to_owned();
+        while found.len() < limit {
+            let next = statement.query_row([&from], |row| row.get::<_, String>(0));
+            let Some(term) = next.optional()?.filter(|term| term.starts_with(beginning)) else {
+                break;
+            };
+            // No word has a character before this one: what comes behind it is the next word.
+            from = format!("{term}\u{1}");
+            found.push(term);
+        }
+        Ok(found)
     }
 
     /// The blueprints of some entities.

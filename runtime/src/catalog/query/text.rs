@@ -107,10 +107,18 @@ fn candidates(
         }
     }
     if words.iter().any(|word| word.beginning) {
-        let more = tx.list_texts(words, Place::Anywhere, only, hidden, MAX_RANKED + 1)?;
+        let words = spell_out(tx, words)?;
+        let more = tx.list_texts(&words, Place::Anywhere, only, hidden, MAX_RANKED + 1)?;
         found.extend(more.into_iter().filter(|key| known.insert(*key)));
     }
     Ok(found)
+}
+
+fn spell_out(tx: &ReadTx<'_>, words: &[Word]) -> Result<Vec<Word>, Error> {
+    words
+        .iter()
+        .map(|word| words::spell_out(tx, word))
+        .collect()
 }
 
 /// Puts entities in order, the best first: those whose titles and identifiers have most of the words, of these the
@@ -132,6 +140,7 @@ fn rank(tx: &ReadTx<'_>, words: &[Word], found: &[EntityKey]) -> Result<Vec<Enti
 pub(super) fn keys(tx: &ReadTx<'_>, text: &str, hidden: &Hidden) -> Result<Vec<EntityKey>, Error> {
     let mut words = asked(text, "/text")?;
     words::correct(tx, &mut words, hidden)?;
+    let words = spell_out(tx, &words)?;
     let keys = tx.list_texts(&words, Place::Anywhere, None, hidden, MAX_FILTER + 1)?;
     if keys.len() > MAX_FILTER {
         return Err(Error::TooExpensive(format!(

@@ -28,6 +28,9 @@ const MAX_SIMILAR: usize = 50_000;
 /// Spellings that are tried for one misspelt word.
 const MAX_SPELLINGS: usize = 3;
 
+/// Words of the index that are looked for one by one in place of their common beginning.
+const MAX_BEGINNINGS: usize = 32;
+
 /// A word that nobody uses, and what was searched for instead.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct Correction {
@@ -124,6 +127,26 @@ pub(super) fn asked(text: &str) -> Vec<Word> {
         last.beginning = true;
     }
     words
+}
+
+/// Puts all words of the index that begin like one that may be only begun in its place, where they are few: whole words
+/// need not be read to their end to be found together with rarer ones.
+pub(super) fn spell_out(tx: &ReadTx<'_>, word: &Word) -> Result<Word, Error> {
+    let mut spellings = Vec::new();
+    for beginning in &word.spellings {
+        // The index has letters without their accents.
+        if word.beginning && beginning.is_ascii() {
+            spellings.extend(tx.list_beginnings(beginning, MAX_BEGINNINGS + 1)?);
+        }
+    }
+    let is_plain = |spelling: &String| spelling.chars().all(char::is_alphanumeric);
+    if spellings.is_empty() || spellings.len() > MAX_BEGINNINGS || !spellings.iter().all(is_plain) {
+        return Ok(word.clone());
+    }
+    Ok(Word {
+        spellings,
+        beginning: false,
+    })
 }
 
 /// Puts what was meant in place of words that no entity has.
