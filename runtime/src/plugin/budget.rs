@@ -1,5 +1,6 @@
 //! The budgets of a call: their keys in `plugin.toml`, units, defaults and ceilings.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// What a number of a budget counts.
@@ -66,6 +67,11 @@ impl Budget {
             Self::HttpBytes => "http-bytes",
             Self::HostCalls => "host-calls",
         }
+    }
+
+    /// The budget of a key.
+    pub(crate) fn find(key: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|budget| budget.key() == key)
     }
 
     /// What its number counts.
@@ -197,6 +203,12 @@ impl Limits {
             lower.set(budget, self.get(budget).min(other.get(budget)));
         }
         lower
+    }
+
+    /// All values, by the budgets' keys.
+    pub(crate) fn by_key(&self) -> BTreeMap<String, u64> {
+        let keyed = Budget::ALL.map(|budget| (budget.key().to_owned(), self.get(budget)));
+        keyed.into_iter().collect()
     }
 
     /// One canonical line each, for example `limit memory 64MiB`, sorted.

@@ -71,10 +71,7 @@ impl catalog::Host for Guest {
             }
         }
         // Who may not read the blueprint gets back only what it wrote.
-        let reads = self
-            .power
-            .catalog(CatalogAccess::Read, &blueprint)
-            .is_some();
+        let reads = self.power.touches(CatalogAccess::Read, &blueprint);
         let named = (!reads).then(|| draft.clone());
         let mode = match mode {
             catalog::WriteMode::Create => WriteMode::Create,
@@ -134,7 +131,7 @@ impl Guest {
                 )])));
             }
         };
-        if self.power.catalog(access, &id).is_some() {
+        if self.power.touches(access, &id) {
             return Ok(id);
         }
         let missing = format!("catalog {} {id}", access.as_str());
@@ -150,21 +147,23 @@ impl Guest {
         draft: &EntityDraft,
         mode: catalog::WriteMode,
     ) -> Option<catalog::Error> {
-        let allowed = self
-            .power
-            .catalog(CatalogAccess::Upsert, blueprint)
-            .flatten()?;
-        let mut wanted = allowed.to_vec();
-        let named = draft.properties.iter().flat_map(Map::keys);
-        wanted.extend(named.filter(|name| !allowed.contains(name)).cloned());
-        let missing = if matches!(mode, catalog::WriteMode::Replace) {
-            // What a replacement leaves out is cleared: that is a write of every property.
-            format!("catalog upsert {blueprint}")
-        } else if wanted.len() > allowed.len() {
-            wanted.sort_unstable();
-            format!("catalog upsert {blueprint} properties {}", wanted.join(","))
-        } else {
+        let named: Vec<&str> = draft
+            .properties
+            .iter()
+            .flat_map(Map::keys)
+            .map(String::as_str)
+            .collect();
+        let replaces = matches!(mode, catalog::WriteMode::Replace);
+        if self.power.may_write(blueprint, &named, replaces) {
             return None;
+        }
+        let missing = if replaces {
+            format!("catalog upsert {blueprint}")
+        } else {
+            let mut wanted = self.power.writable(blueprint);
+            wanted.extend(named.into_iter().map(str::to_owned));
+            let wanted = Vec::from_iter(wanted).join(",");
+            format!("catalog upsert {blueprint} properties {wanted}")
         };
         Some(catalog::Error::Denied(
             self.deny(missing, "[[capabilities.catalog]]").await,
@@ -202,7 +201,7 @@ impl Guest {
             let seen = [CatalogAccess::Read, CatalogAccess::Upsert];
             if !seen
                 .iter()
-                .any(|access| self.power.catalog(*access, &target).is_some())
+                .any(|access| self.power.touches(*access, &target))
             {
                 let denial = self
                     .deny(format!("catalog read {target}"), "[[capabilities.catalog]]")

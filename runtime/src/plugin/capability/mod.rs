@@ -3,13 +3,16 @@
 pub(super) mod catalog;
 pub(super) mod files;
 pub(super) mod http;
+pub(super) mod line;
 pub(super) mod log;
 pub(super) mod state;
+pub(super) mod within;
 
 use std::fmt;
 
+use self::http::Origin;
 use super::budget::render_size;
-use crate::model::BlueprintId;
+use crate::model::{ActionId, BlueprintId};
 
 /// What may be done with the entities of a blueprint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize)]
@@ -59,19 +62,44 @@ pub(crate) enum Capability {
         /// Files and folders in it.
         max_files: u64,
     },
-    /// Requests of one method to one form of path of an endpoint.
+    /// Requests of one method to one form of path.
     Http {
         /// The method, in upper case.
         method: String,
-        /// The endpoint's name in the manifest.
-        endpoint: String,
-        /// Which paths.
+        /// Where to.
+        to: Place,
+        /// Which paths there.
         path: http::PathPattern,
+        /// Only these keys in the query, sorted; none: no query; absent: any.
+        query: Option<Vec<String>>,
+        /// Which secret the host attaches.
+        secret: Option<String>,
+        /// Whether the place may have an inside address.
+        private: bool,
     },
     /// Real randomness.
     Random,
+    /// Start runs of one action.
+    RunAction {
+        /// Which.
+        action: ActionId,
+    },
+    /// The text of one secret itself.
+    Secret {
+        /// Its name in the manifest.
+        name: String,
+    },
     /// The plugin's own small store.
     State,
+}
+
+/// Where requests go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// An endpoint, by its name in the manifest: what an author asks for.
+    Endpoint(String),
+    /// Scheme, host and port: what a reviewer grants.
+    Origin(Origin),
 }
 
 /// An interface, or a part of one, that is linked only where the grant holds a line for it.
@@ -87,6 +115,10 @@ pub(crate) enum Power {
     Http,
     /// Live `wasi:random/random`.
     Random,
+    /// Starting runs. Nothing is linked for it yet: a manifest that asks for it is refused.
+    RunAction,
+    /// Reading secrets. Nothing is linked for it yet: a manifest that asks for it is refused.
+    Secret,
     /// `goldenpath:plugin/state`.
     State,
 }
@@ -100,7 +132,37 @@ impl Capability {
             Self::Files { .. } => Power::Files,
             Self::Http { .. } => Power::Http,
             Self::Random => Power::Random,
+            Self::RunAction { .. } => Power::RunAction,
+            Self::Secret { .. } => Power::Secret,
             Self::State => Power::State,
+        }
+    }
+}
+
+impl Power {
+    /// Every power.
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Catalog,
+        Self::Clock,
+        Self::Files,
+        Self::Http,
+        Self::Random,
+        Self::RunAction,
+        Self::Secret,
+        Self::State,
+    ];
+
+    /// The word that its lines begin with.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Catalog => "catalog",
+            Self::Clock => "clock",
+            Self::Files => "files",
+            Self::Http => "http",
+            Self::Random => "random",
+            Self::RunAction => "run-action",
+            Self::Secret => "secret",
+            Self::State => "state",
         }
     }
 }
@@ -155,13 +217,54 @@ impl fmt::Display for Capability {
             }
             Self::Http {
                 method,
-                endpoint,
+                to,
                 path,
-            } => write!(f, "http {method} {endpoint} {path}"),
+                query,
+                secret,
+                private,
+            } => {
+                write!(f, "http {method} {to}{path}")?;
+                match query.as_deref() {
+                    None => {}
+                    Some([]) => f.write_str(" no-query")?,
+                    Some(keys) => write!(f, " query {}", keys.join(","))?,
+                }
+                if let Some(secret) = secret {
+                    write!(f, " using {secret}")?;
+                }
+                f.write_str(if *private { " allow-private" } else { "" })
+            }
             Self::Random => f.write_str("random"),
+            Self::RunAction { action } => write!(f, "run-action {action}"),
+            Self::Secret { name } => write!(f, "secret {name}"),
             Self::State => f.write_str("state"),
         }
     }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // A path follows, which begins with a slash: behind a name it is a word of its own.
+            Self::Endpoint(name) => write!(f, "{name} "),
+            Self::Origin(origin) => write!(f, "{origin}"),
+        }
+    }
+}
+
+/// Whether a text can name a folder, an endpoint, a secret or a function.
+pub(crate) fn is_name(text: &str) -> bool {
+    let first = text.bytes().next().is_some_and(|c| c.is_ascii_lowercase());
+    let rest = text
+        .bytes()
+        .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-');
+    first && rest && text.len() <= 63
+}
+
+/// Whether a text can name a property of a blueprint in a line.
+pub(crate) fn is_property(text: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "@_.+:=-".contains(c);
+    !text.is_empty() && text.len() <= 100 && text.chars().all(allowed)
 }
 
 /// The lines of some capabilities, sorted.

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::budget::{Budget, Limits};
 use super::capability::http::{BaseUrl, HttpRule};
-use super::capability::{Capability, CatalogAccess, FilesAccess, Power};
+use super::capability::line::Line;
+use super::capability::{Capability, CatalogAccess, FilesAccess, Place, Power};
 use super::manifest::Manifest;
 use crate::model::{Approval, Binding, BlueprintId, Violation};
 
@@ -100,13 +101,7 @@ impl Grant {
     /// endpoint, the grant shows its URL.
     pub(crate) fn lines(&self, manifest: &Manifest) -> Vec<String> {
         let power = Effective::of(manifest, self);
-        let unbound = power
-            .capabilities
-            .iter()
-            .filter(|c| c.power() != Power::Http);
-        let mut lines: Vec<_> = unbound.map(ToString::to_string).collect();
-        lines.extend(power.http.iter().map(ToString::to_string));
-        lines.extend(power.limits.lines());
+        let mut lines: Vec<_> = power.lines().iter().map(ToString::to_string).collect();
         lines.sort_unstable();
         lines
     }
@@ -146,7 +141,10 @@ fn bound(
     }
     for (name, default) in &manifest.endpoints {
         let used = manifest.request.iter().any(|capability| {
-            let named = matches!(capability, Capability::Http { endpoint, .. } if endpoint == name);
+            let named = matches!(
+                capability,
+                Capability::Http { to: Place::Endpoint(endpoint), .. } if endpoint == name
+            );
             named && granted.contains(&capability.to_string())
         });
         let default = default.as_ref().map(|url| Binding {
@@ -224,13 +222,16 @@ fn pointer(key: &str, name: &str) -> String {
 fn rules(capability: &Capability, grant: &Grant) -> Vec<HttpRule> {
     let Capability::Http {
         method,
-        endpoint,
+        to: Place::Endpoint(endpoint),
         path,
+        query,
+        secret: None,
+        private: false,
     } = capability
     else {
         return Vec::new();
     };
-    let Some(binding) = grant.bindings.get(endpoint) else {
+    let Some(binding) = grant.bindings.get(endpoint.as_str()) else {
         return Vec::new();
     };
     let bases = binding
@@ -244,6 +245,7 @@ fn rules(capability: &Capability, grant: &Grant) -> Vec<HttpRule> {
             endpoint: endpoint.clone(),
             base,
             path: path.clone(),
+            query: query.clone(),
             private: binding.allow_private,
         })
         .collect()
@@ -280,15 +282,49 @@ impl Effective {
         self.capabilities.iter().map(Capability::power).collect()
     }
 
-    /// Whether an access to a blueprint's entities was granted; for `upsert` with which properties (`None`: all).
-    pub(crate) fn catalog(
-        &self,
+    /// All of it as lines, endpoints as the URLs that they are bound to.
+    pub(crate) fn lines(&self) -> Vec<Line> {
+        let unbound = self.capabilities.iter();
+        let unbound = unbound.filter(|capability| capability.power() != Power::Http);
+        let bound = self.http.iter().map(HttpRule::line);
+        let limits = Budget::ALL.map(|budget| Line::Limit(budget, self.limits.get(budget)));
+        let capabilities = unbound.cloned().chain(bound).map(Line::Capability);
+        capabilities.chain(limits).collect()
+    }
+
+    /// Whether an access to a blueprint's entities was granted at all.
+    pub(crate) fn touches(&self, wanted: CatalogAccess, on: &BlueprintId) -> bool {
+        self.catalog(wanted, on).next().is_some()
+    }
+
+    /// Whether entities of a blueprint may be written with these properties; where `replaces` is set all others are
+    /// cleared, which is a write of them as well.
+    pub(crate) fn may_write(&self, on: &BlueprintId, properties: &[&str], replaces: bool) -> bool {
+        let listed = |listed: &[String]| {
+            !replaces
+                && properties
+                    .iter()
+                    .all(|name| listed.iter().any(|listed| listed == name))
+        };
+        self.catalog(CatalogAccess::Upsert, on)
+            .any(|line| line.is_none_or(listed))
+    }
+
+    /// Properties that may be written of a blueprint's entities, as far as lines list them.
+    pub(crate) fn writable(&self, on: &BlueprintId) -> BTreeSet<String> {
+        let lines = self.catalog(CatalogAccess::Upsert, on).flatten();
+        lines.flatten().cloned().collect()
+    }
+
+    /// The lines for an access to a blueprint's entities: with which properties (`None`: all).
+    fn catalog<'a>(
+        &'a self,
         wanted: CatalogAccess,
-        on: &BlueprintId,
-    ) -> Option<Option<&[String]>> {
+        on: &'a BlueprintId,
+    ) -> impl Iterator<Item = Option<&'a [String]>> {
         self.capabilities
             .iter()
-            .find_map(|capability| match capability {
+            .filter_map(move |capability| match capability {
                 Capability::Catalog {
                     access,
                     blueprint,

@@ -54,17 +54,12 @@ fn power_is_what_is_both_requested_and_granted() {
         BTreeSet::from([Power::Catalog, Power::Files])
     );
     assert_eq!(power.limits.get(Budget::Memory), 16 << 20);
-    assert!(power.catalog(CatalogAccess::Read, &component).is_some());
-    assert_eq!(
-        power.catalog(CatalogAccess::Upsert, &component),
-        Some(Some(&["url".to_owned()][..]))
-    );
-    assert!(power.catalog(CatalogAccess::Delete, &component).is_none());
-    assert!(
-        power
-            .catalog(CatalogAccess::Read, &BlueprintId::parse("System").unwrap())
-            .is_none()
-    );
+    assert!(power.touches(CatalogAccess::Read, &component));
+    assert!(power.may_write(&component, &["url"], false));
+    assert!(!power.may_write(&component, &["url"], true));
+    assert!(!power.may_write(&component, &["url", "owner"], false));
+    assert!(!power.touches(CatalogAccess::Delete, &component));
+    assert!(!power.touches(CatalogAccess::Read, &BlueprintId::parse("System").unwrap()));
     assert_eq!(
         power.folder("out").map(|(access, ..)| access),
         Some(FilesAccess::Read)

@@ -11,8 +11,8 @@ use toml::Spanned;
 
 use self::raw::{Catalog, Document, Files};
 use super::budget::{Budget, Limits, parse_size};
-use super::capability::http::{BaseUrl, METHODS, PathPattern};
-use super::capability::{Capability, CatalogAccess};
+use super::capability::http::{BaseUrl, METHODS, PathPattern, QUERY_KEYS, is_query_key};
+use super::capability::{Capability, CatalogAccess, Place, is_name, is_property};
 use crate::model::{BlueprintId, PluginName};
 
 /// A manifest is written by a person; a longer one is an attack on whoever has to read it.
@@ -20,6 +20,10 @@ pub(crate) const MAX_BYTES: usize = 64 << 10;
 
 /// Lines that one reviewer can still read.
 const MAX_LINES: usize = 500;
+
+/// A path that a reviewer still reads, and that fits behind the URL of an endpoint.
+const MAX_PATH_BYTES: usize = 1 << 10;
+const MAX_PATH_SEGMENTS: usize = 64;
 
 /// Actions of one plugin.
 const MAX_ACTIONS: usize = 100;
@@ -277,11 +281,7 @@ fn property_names(listed: &Spanned<Vec<String>>) -> Result<Vec<String>, Problem>
             "name each property once; leave the key out to allow all of them".to_owned(),
         ));
     }
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "@_.+:=-".contains(c);
-    match names
-        .iter()
-        .find(|name| name.is_empty() || name.len() > 100 || !name.chars().all(allowed))
-    {
+    match names.iter().find(|name| !is_property(name)) {
         Some(odd) => Err((
             listed.span(),
             format!("`{}` cannot be the name of a property", shown(odd)),
@@ -381,6 +381,7 @@ fn http(
             "name at least one path; `/**` stands for all of them".to_owned(),
         ));
     }
+    let query = entry.query.as_ref().map(query_keys).transpose()?;
     for method in entry.methods.as_ref() {
         if !METHODS.contains(&method.as_str()) {
             let message = format!("`{}` is none of {}", shown(method), METHODS.join(", "));
@@ -389,19 +390,46 @@ fn http(
         for text in entry.paths.as_ref() {
             let path =
                 PathPattern::parse(text.as_ref()).map_err(|message| (text.span(), message))?;
-            let (method, endpoint) = (method.clone(), endpoint.clone());
-            lines.add(
-                Capability::Http {
-                    method,
-                    endpoint,
-                    path,
-                },
-                &entry.reason,
-                text.span(),
-            )?;
+            if text.as_ref().len() > MAX_PATH_BYTES || path.segments().len() > MAX_PATH_SEGMENTS {
+                let message = format!(
+                    "a path has at most {MAX_PATH_BYTES} bytes and {MAX_PATH_SEGMENTS} segments"
+                );
+                return Err((text.span(), message));
+            }
+            let capability = Capability::Http {
+                method: method.clone(),
+                to: Place::Endpoint(endpoint.clone()),
+                path,
+                query: query.clone(),
+                secret: None,
+                private: false,
+            };
+            lines.add(capability, &entry.reason, text.span())?;
         }
     }
     Ok(())
+}
+
+fn query_keys(listed: &Spanned<Vec<String>>) -> Result<Vec<String>, Problem> {
+    let mut keys = listed.as_ref().clone();
+    keys.sort_unstable();
+    keys.dedup();
+    if keys.len() != listed.as_ref().len() || keys.len() > QUERY_KEYS {
+        let message = format!(
+            "name each key once, at most {QUERY_KEYS}; leave `query` out to allow any of them"
+        );
+        return Err((listed.span(), message));
+    }
+    match keys.iter().find(|key| !is_query_key(key)) {
+        Some(odd) => Err((
+            listed.span(),
+            format!(
+                "`{}` cannot be a key: use 1 to 64 letters, digits and - . _ ~",
+                shown(odd)
+            ),
+        )),
+        None => Ok(keys),
+    }
 }
 
 fn actions(entries: &[raw::Action]) -> Result<Vec<ActionDeclaration>, Problem> {
@@ -476,11 +504,7 @@ impl raw::Limits {
 /// A short name of a folder, an endpoint or an action.
 fn word(text: &Spanned<String>, what: &str) -> Result<String, Problem> {
     let name = text.as_ref();
-    let first = name.bytes().next().is_some_and(|c| c.is_ascii_lowercase());
-    let rest = name
-        .bytes()
-        .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-');
-    if first && rest && name.len() <= 63 {
+    if is_name(name) {
         return Ok(name.clone());
     }
     let rule = "1 to 63 lower-case letters, digits and -, a letter first";

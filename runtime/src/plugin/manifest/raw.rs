@@ -81,6 +81,7 @@ pub(super) struct Http {
     pub(super) endpoint: Spanned<String>,
     pub(super) methods: Spanned<Vec<String>>,
     pub(super) paths: Spanned<Vec<Spanned<String>>>,
+    pub(super) query: Option<Spanned<Vec<String>>>,
     secret: Option<Spanned<toml::Table>>,
     pub(super) reason: Spanned<String>,
 }

@@ -98,6 +98,17 @@ fn requests_are_one_line_for_each_method_and_path() {
 }
 
 #[test]
+fn keys_of_queries_are_part_of_the_line() {
+    let lines = |query: &str| {
+        let text = HTTP.replacen("paths = [", &format!("query = {query}\npaths = ["), 1);
+        parse(&text).unwrap().lines()
+    };
+    let line = "http GET github /orgs/*/repos query page,per_page";
+    assert!(lines("[\"per_page\", \"page\"]").contains(&line.to_owned()));
+    assert!(lines("[]").contains(&"http GET github /orgs/*/repos no-query".to_owned()));
+}
+
+#[test]
 fn http_that_says_too_little_or_too_much_is_refused() {
     for (from, to) in [
         ("endpoint = \"github\"", "endpoint = \"gitlab\""),
@@ -108,6 +119,8 @@ fn http_that_says_too_little_or_too_much_is_refused() {
         ("/orgs/*/repos", "/orgs/*x"),
         ("/orgs/*/repos", "/**/repos"),
         ("/orgs/*/repos", "orgs"),
+        ("paths = [", "query = [\"a\", \"a\"]\npaths = ["),
+        ("paths = [", "query = [\"a&b\"]\npaths = ["),
         ("https://api.github.com", "https://*.github.com"),
         ("https://api.github.com", "https://user@api.github.com"),
         (

@@ -52,12 +52,12 @@ impl std::fmt::Debug for TlsSettings {
 
 /// A request that the grant allows, in the form in which it is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Allowed {
+pub(crate) struct Allowed {
     pub(super) origin: Origin,
-    /// Canonical path, and the query as it came.
+    /// Canonical path, and the query as it came, or canonical too where its keys were looked at.
     pub(super) target: String,
     /// Whether the reviewer allowed inside addresses.
-    pub(super) private: bool,
+    pub(crate) private: bool,
 }
 
 /// Why there is no response.

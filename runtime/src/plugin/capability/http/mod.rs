@@ -2,10 +2,12 @@
 
 mod address;
 mod client;
+mod query;
 #[cfg(test)]
 mod tests;
 mod url;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,9 +22,13 @@ use wasmtime_wasi_http::{
 
 pub(crate) use self::client::HttpClient;
 use self::client::{Allowed, Answer, Prohibited, Unsent};
-pub(crate) use self::url::{BaseUrl, PathPattern};
-use self::url::{Origin, segments};
+
+use self::query::keyed;
+pub(crate) use self::query::{QUERY_KEYS, is_query_key};
+use self::url::segments;
+pub(crate) use self::url::{BaseUrl, Origin, PathPattern};
 use super::log::LogBook;
+use super::{Capability, Place};
 use crate::model::LogLevel;
 use crate::plugin::denial::Denials;
 use crate::plugin::limits::Meter;
@@ -54,13 +60,23 @@ pub(crate) struct HttpRule {
     pub(crate) base: BaseUrl,
     /// Which paths below it.
     pub(crate) path: PathPattern,
+    /// Which keys its query may have; absent: any.
+    pub(crate) query: Option<Vec<String>>,
     /// Whether the reviewer allowed inside addresses.
     pub(crate) private: bool,
 }
 
-impl std::fmt::Display for HttpRule {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "http {} {}{}", self.method, self.base, self.path)
+impl HttpRule {
+    /// The line that a reviewer reads.
+    pub(crate) fn line(&self) -> Capability {
+        Capability::Http {
+            method: self.method.clone(),
+            to: Place::Origin(self.base.origin.clone()),
+            path: self.path.below(&self.base.prefix),
+            query: self.query.clone(),
+            secret: None,
+            private: self.private,
+        }
     }
 }
 
@@ -76,7 +92,7 @@ pub(crate) struct Egress {
 
 /// Why a request is not sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Refusal {
+pub(crate) enum Refusal {
     /// No line allows it; the line that would.
     Denied(String),
     /// It is not a request that two readers understand alike; the text says why.
@@ -102,8 +118,8 @@ impl Egress {
     }
 }
 
-/// Holds a request against the granted lines.
-fn judge(rules: &[HttpRule], method: &Method, uri: &Uri) -> Result<Allowed, Refusal> {
+/// Holds a request against the granted lines: one of them has to allow all of it.
+pub(crate) fn judge(rules: &[HttpRule], method: &Method, uri: &Uri) -> Result<Allowed, Refusal> {
     let malformed = |why: &str| Refusal::Malformed(why.to_owned());
     let scheme = uri
         .scheme_str()
@@ -111,40 +127,70 @@ fn judge(rules: &[HttpRule], method: &Method, uri: &Uri) -> Result<Allowed, Refu
     let authority = uri.authority().ok_or_else(|| malformed("it has no host"))?;
     let origin = Origin::parse(scheme, authority.as_str()).map_err(Refusal::Malformed)?;
     let path = segments(uri.path()).map_err(malformed)?;
-    let query = match uri.query() {
-        Some(query) if !query.bytes().all(|b| b.is_ascii_graphic() && b != b'#') => {
-            return Err(malformed(
-                "its query has a character that has to be encoded",
-            ));
-        }
-        Some(query) => format!("?{query}"),
-        None => String::new(),
-    };
+    if let Some(query) = uri.query()
+        && !query.bytes().all(|b| b.is_ascii_graphic() && b != b'#')
+    {
+        return Err(malformed(
+            "its query has a character that has to be encoded",
+        ));
+    }
     let here = || {
         rules
             .iter()
             .filter(|rule| rule.base.origin == origin && path.starts_with(&rule.base.prefix))
     };
-    let below = |rule: &HttpRule| {
-        path.get(rule.base.prefix.len()..)
-            .unwrap_or_default()
-            .to_vec()
-    };
-    let matching =
-        here().find(|rule| rule.method == method.as_str() && rule.path.matches(&below(rule)));
-    let target = format!("/{}", path.join("/"));
-    match matching {
-        Some(rule) => Ok(Allowed {
-            target: format!("{target}{query}"),
-            private: rule.private,
-            origin,
-        }),
-        // Without the query: it is no part of a line, and may hold what must not be kept.
-        None => Err(Refusal::Denied(match here().next() {
-            Some(rule) => format!("http {method} {} /{}", rule.endpoint, below(rule).join("/")),
-            None => format!("http {method} {origin}{target}"),
-        })),
+    fn below<'a>(rule: &HttpRule, path: &'a [String]) -> &'a [String] {
+        path.get(rule.base.prefix.len()..).unwrap_or_default()
     }
+    let matching: Vec<&HttpRule> = here()
+        .filter(|rule| rule.method == method.as_str() && rule.path.matches(below(rule, &path)))
+        .collect();
+    let target = format!("/{}", path.join("/"));
+    let Some(first) = matching.first() else {
+        // Without the query: it may hold what must not be kept.
+        return Err(Refusal::Denied(match here().next() {
+            Some(rule) => {
+                let below = below(rule, &path).join("/");
+                format!("http {method} {} /{below}", rule.endpoint)
+            }
+            None => format!("http {method} {origin}{target}"),
+        }));
+    };
+    let listing = matching.iter().any(|rule| rule.query.is_some());
+    let keyed = uri.query().filter(|_| listing).map(keyed);
+    let chosen: Vec<&HttpRule> = matching
+        .iter()
+        .copied()
+        .filter(|rule| match (&rule.query, &keyed) {
+            (None, _) | (_, None) => true,
+            (Some(listed), Some(Ok(keyed))) => keyed.keys.iter().all(|key| listed.contains(key)),
+            (Some(_), Some(Err(_))) => false,
+        })
+        .collect();
+    let query = match (uri.query(), keyed) {
+        (_, Some(Err(why))) if chosen.is_empty() => return Err(malformed(why)),
+        (_, Some(Ok(keyed))) if chosen.is_empty() => {
+            let listed = first.query.iter().flatten().cloned();
+            let wanted: BTreeSet<String> = keyed.keys.into_iter().chain(listed).collect();
+            let keys = Vec::from_iter(wanted).join(",");
+            let line = format!(
+                "http {method} {} {} query {keys}",
+                first.endpoint, first.path
+            );
+            return Err(Refusal::Denied(line));
+        }
+        // What was matched is what is sent.
+        (Some(_), Some(Ok(keyed))) if chosen.iter().any(|rule| rule.query.is_some()) => {
+            format!("?{}", keyed.text)
+        }
+        (Some(query), _) => format!("?{query}"),
+        (None, _) => String::new(),
+    };
+    Ok(Allowed {
+        target: format!("{target}{query}"),
+        private: chosen.iter().any(|rule| rule.private),
+        origin,
+    })
 }
 
 /// Why the stream of a body failed, as the guest is told.

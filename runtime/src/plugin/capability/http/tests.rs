@@ -20,6 +20,7 @@ fn rule(method: &str, base: &str, path: &str, private: bool) -> HttpRule {
         endpoint: "git".to_owned(),
         base: BaseUrl::parse(base).unwrap(),
         path: PathPattern::parse(path).unwrap(),
+        query: None,
         private,
     }
 }
@@ -115,6 +116,56 @@ fn requests_that_two_readers_could_take_differently_are_refused() {
             "{uri}"
         );
     }
+}
+
+#[test]
+fn listed_keys_are_the_only_ones_that_a_query_may_have() {
+    let listing = |path, keys: &[&str]| HttpRule {
+        query: Some(keys.iter().map(|key| (*key).to_owned()).collect()),
+        ..rule("GET", "https://git.example.com", path, false)
+    };
+    let rules = [
+        listing("/list", &["page", "size"]),
+        listing("/one", &[]),
+        rule("GET", "https://git.example.com", "/free", false),
+    ];
+    let uri = |rest: &str| format!("https://git.example.com{rest}");
+    for (asked, sent) in [
+        ("/list?p%61ge=2&size=9", "/list?page=2&size=9"),
+        ("/list", "/list"),
+        ("/one", "/one"),
+        ("/free?a;b=[]", "/free?a;b=[]"),
+    ] {
+        assert_eq!(verdict(&rules, "GET", &uri(asked)).as_deref(), Ok(sent));
+    }
+    for (asked, missing) in [
+        (
+            "/list?page=2&sudo=root",
+            "http GET git /list query page,size,sudo",
+        ),
+        ("/one?page=2", "http GET git /one query page"),
+    ] {
+        let refused = Err(Refusal::Denied(missing.to_owned()));
+        assert_eq!(verdict(&rules, "GET", &uri(asked)), refused);
+    }
+    for odd in ["/list?page=1;sudo=1", "/list?page=1&", "/list?", "/one?"] {
+        let refused = verdict(&rules, "GET", &uri(odd));
+        assert!(matches!(refused, Err(Refusal::Malformed(_))), "{odd}");
+    }
+}
+
+#[test]
+fn the_line_that_allows_an_inside_address_counts_whatever_stands_before_it() {
+    let rules = [
+        rule("GET", "https://git.example.com", "/**", false),
+        rule("GET", "https://git.example.com", "/api/**", true),
+    ];
+    let allowed = |path: &str| {
+        let uri = format!("https://git.example.com{path}").parse().unwrap();
+        judge(&rules, &Method::GET, &uri).unwrap().private
+    };
+    assert!(allowed("/api/x"));
+    assert!(!allowed("/x"));
 }
 
 #[derive(Default)]

@@ -6,6 +6,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// Longer paths are no interface of anybody.
 const PATH_BYTES: usize = 4 << 10;
 
+/// Patterns are so much shorter than paths that there is always a path of a pattern's form.
+const PATTERN_BYTES: usize = 2 << 10;
+const PATTERN_SEGMENTS: usize = 96;
+
+/// Of an endpoint's URL, so that a path of a manifest fits behind it.
+const BASE_BYTES: usize = 1 << 10;
+const BASE_SEGMENTS: usize = 32;
+
 /// Scheme, host and port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Origin {
@@ -164,7 +172,7 @@ pub(crate) fn segments(path: &str) -> Result<Vec<String>, &'static str> {
 }
 
 /// Decodes what needs no encoding, writes the rest in upper case, refuses what is not allowed in a path at all.
-fn canonical(segment: &str) -> Result<String, &'static str> {
+pub(super) fn canonical(segment: &str) -> Result<String, &'static str> {
     let mut text = String::with_capacity(segment.len());
     let mut bytes = segment.bytes();
     while let Some(byte) = bytes.next() {
@@ -210,6 +218,11 @@ impl PathPattern {
             None => (text, false),
         };
         let mut segments = segments(fixed)?;
+        if fixed.len() > PATTERN_BYTES || segments.len() > PATTERN_SEGMENTS {
+            let message =
+                format!("a path has at most {PATTERN_BYTES} bytes and {PATTERN_SEGMENTS} segments");
+            return Err(message);
+        }
         if open {
             segments.pop();
         }
@@ -221,6 +234,24 @@ impl PathPattern {
             Some(odd) => Err(format!("`{odd}`: a `*` stands for one whole segment")),
             None => Ok(Self { segments, open }),
         }
+    }
+
+    /// The same pattern below a path that all begin with.
+    pub(crate) fn below(&self, prefix: &[String]) -> Self {
+        Self {
+            segments: prefix.iter().chain(&self.segments).cloned().collect(),
+            open: self.open,
+        }
+    }
+
+    /// Its segments, a `*` for each that may be any.
+    pub(crate) fn segments(&self) -> &[String] {
+        &self.segments
+    }
+
+    /// Whether any number of segments may follow.
+    pub(crate) fn is_open(&self) -> bool {
+        self.open
     }
 
     /// Whether a path has this form.
@@ -266,8 +297,8 @@ pub(crate) struct BaseUrl {
 impl BaseUrl {
     /// Reads `https://host[:port][/path]`.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        if text.len() > 2_048 {
-            return Err("the URL is longer than 2,048 bytes".to_owned());
+        if text.len() > BASE_BYTES {
+            return Err(format!("the URL is longer than {BASE_BYTES} bytes"));
         }
         let (scheme, rest) = text.split_once("://").ok_or("write `https://host`")?;
         let (authority, path) = match rest.find('/') {
@@ -285,6 +316,10 @@ impl BaseUrl {
         }
         if prefix.iter().any(|segment| segment.contains('*')) {
             return Err("the URL of an endpoint has no `*` in it".to_owned());
+        }
+        if prefix.len() > BASE_SEGMENTS {
+            let message = format!("the URL has more than {BASE_SEGMENTS} segments");
+            return Err(message);
         }
         Ok(Self { origin, prefix })
     }
