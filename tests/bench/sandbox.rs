@@ -28,6 +28,8 @@ pub(crate) fn measure(criterion: &mut Criterion, table: &mut Table, data: &Path,
         let settings = PluginSettings {
             data_dir: data.to_owned(),
             allow_private: false,
+            ceiling: Vec::new(),
+            upgrades: goldenpath::model::UpgradePolicy::Activate,
             own_listener: None,
             compiler: None,
         };

@@ -45,6 +45,14 @@ impl Guest {
             .expect("the component describes itself")
     }
 
+    /// The same as another version.
+    #[must_use]
+    pub fn with_version(mut self, version: &str) -> Self {
+        let (old, new) = ("version = \"1.0.0\"", format!("version = \"{version}\""));
+        self.manifest = self.manifest.replacen(old, &new, 1);
+        self
+    }
+
     /// Adds TOML to its manifest.
     #[must_use]
     pub fn with_manifest(mut self, toml: &str) -> Self {

@@ -159,8 +159,17 @@ impl Portal {
         self.install_bound(guest, &json!({}));
     }
 
+    /// As [`Portal::install`], but for some lines.
+    pub fn install_denying(&self, guest: &Guest, lines: &[&str]) {
+        self.install_with(guest, json!({ "deny": lines }));
+    }
+
     /// As [`Portal::install`], with its endpoints bound.
     pub fn install_bound(&self, guest: &Guest, bindings: &Value) {
+        self.install_with(guest, json!({ "bindings": bindings }));
+    }
+
+    fn install_with(&self, guest: &Guest, mut approval: Value) {
         let headers = [("content-type", "application/wasm")];
         let installed = self
             .admin
@@ -182,12 +191,9 @@ impl Portal {
             .get(&format!("{path}/capabilities"))
             .with_status(200)
             .json();
-        let approval = json!({
-            "digest": plugin["digest"],
-            "manifestHash": plugin["manifestHash"],
-            "policyRevision": report["policyRevision"],
-            "bindings": bindings,
-        });
+        for key in ["digest", "manifestHash", "policyRevision"] {
+            approval[key] = report[key].clone();
+        }
         self.admin
             .post(&format!("{path}/approve"), &approval)
             .with_status(200);

@@ -150,6 +150,8 @@ fn open(folder: &tempfile::TempDir) -> Actions {
     let settings = PluginSettings {
         data_dir: folder.path().to_owned(),
         allow_private: false,
+        ceiling: Vec::new(),
+        upgrades: crate::model::UpgradePolicy::Activate,
         own_listener: None,
         compiler: None,
     };

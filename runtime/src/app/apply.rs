@@ -157,6 +157,30 @@ impl App {
         Ok(approved)
     }
 
+    /// Lets an earlier version of a plugin serve again, and puts the documents that it ships in place again.
+    pub async fn roll_back_plugin(
+        &self,
+        actor: &Actor,
+        name: &PluginName,
+        version: Option<&semver::Version>,
+        reason: &str,
+    ) -> Result<PluginVersion, ApproveError> {
+        let target = self.plugins.find_roll_back(name, version).await?.version;
+        let documents = self.shipped_documents(name, &target).await?;
+        self.put(actor, documents.clone(), ApplyMode::DryRun)
+            .await
+            .map_err(ApproveError::Documents)?;
+        // By name: had another decision come between, then this one is refused or is what was looked at.
+        let active = self
+            .plugins
+            .roll_back(actor, name, Some(&target), reason)
+            .await?;
+        self.apply(actor, documents, ApplyMode::Commit)
+            .await
+            .map_err(ApproveError::Documents)?;
+        Ok(active)
+    }
+
     async fn shipped_documents(
         &self,
         name: &PluginName,

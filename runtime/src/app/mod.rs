@@ -89,6 +89,8 @@ impl App {
         let settings = PluginSettings {
             data_dir: config.data.clone(),
             allow_private: config.allow_private,
+            ceiling: config.plugin_ceiling.clone(),
+            upgrades: config.plugin_upgrades,
             own_listener: listener,
             compiler: Some(CompilerProgram::new(config.program.clone())),
         };

@@ -198,7 +198,12 @@ async fn install(app: &App, plugin: Built, output: &Output) -> Result<(), Failur
     for line in super::plugin::reasoned(&plugin.inspection) {
         output.note(&format!("  {line}"));
     }
-    app.approve_plugin(&actor, &name, &version.version, Approval::of(&version))
+    let read = app
+        .plugins
+        .find_report(&name, &version.version)
+        .await
+        .map_err(|error| failed(&error))?;
+    app.approve_plugin(&actor, &name, &version.version, Approval::of(&read))
         .await
         .map_err(|error| failed(&error))?;
     output.note(&format!(

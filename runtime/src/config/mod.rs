@@ -20,6 +20,8 @@ pub use connection::{Connection, ConnectionError, Credentials, Endpoint};
 pub(crate) use connection::{read_private, write_private};
 pub use value::{ByteSize, PublicUrl, Secret, ValueError};
 
+use crate::model::UpgradePolicy;
+
 /// A config file is a page of text; more is a mistake in the path.
 const MAX_CONFIG_BYTES: u64 = 1024 * 1024;
 
@@ -99,6 +101,21 @@ pub struct Settings {
           default_missing_value = "true", value_parser = BoolishValueParser::new())]
     pub egress_allow_private: Option<bool>,
 
+    /// What no grant goes beyond, as a canonical line such as `http GET https://api.github.com/**` or `limit memory
+    /// 128MiB`, or `no state`; may be repeated. Kinds and budgets without a line are not limited
+    #[arg(
+        long,
+        env = "GOLDENPATH_PLUGIN_CEILING",
+        value_name = "LINE",
+        value_delimiter = '\n'
+    )]
+    pub plugin_ceiling: Vec<String>,
+
+    /// What becomes of a new version of a plugin that asks for nothing new: `activate` it with what the active one was
+    /// granted, or let it wait for `review` [default: activate]
+    #[arg(long, env = "GOLDENPATH_PLUGIN_UPGRADES", value_name = "POLICY")]
+    pub plugin_upgrades: Option<UpgradePolicy>,
+
     /// Client id of the bootstrap administrator, in force at every start
     #[arg(long, env = "GOLDENPATH_CLIENT_ID", value_name = "ID")]
     pub client_id: Option<String>,
@@ -162,6 +179,10 @@ pub struct Config {
     pub request_limit: Option<u64>,
     /// Whether a grant may allow private addresses.
     pub allow_private: bool,
+    /// What no grant goes beyond.
+    pub plugin_ceiling: Vec<String>,
+    /// What becomes of versions of plugins that ask for nothing new.
+    pub plugin_upgrades: UpgradePolicy,
     /// The administrator that the operator brings along.
     pub bootstrap: Option<Bootstrap>,
     /// This program, which starts itself to evaluate jq and to compile: never a setting, but a test that embeds the
@@ -260,6 +281,8 @@ impl Config {
             plugin_limit: settings.plugin_limit.map_or(32 << 20, ByteSize::bytes),
             request_limit: settings.request_limit,
             allow_private: settings.egress_allow_private.unwrap_or(false),
+            plugin_ceiling: settings.plugin_ceiling,
+            plugin_upgrades: settings.plugin_upgrades.unwrap_or_default(),
             bootstrap,
             program: own_program(),
         })
@@ -317,6 +340,12 @@ impl Settings {
             plugin_limit: self.plugin_limit.or(other.plugin_limit),
             request_limit: self.request_limit.or(other.request_limit),
             egress_allow_private: self.egress_allow_private.or(other.egress_allow_private),
+            plugin_ceiling: if self.plugin_ceiling.is_empty() {
+                other.plugin_ceiling
+            } else {
+                self.plugin_ceiling
+            },
+            plugin_upgrades: self.plugin_upgrades.or(other.plugin_upgrades),
             client_id,
             client_secret,
         }

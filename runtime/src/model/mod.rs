@@ -11,6 +11,7 @@ mod migration;
 mod network;
 mod permission;
 mod plugin;
+mod plugin_diff;
 mod principal;
 mod query;
 mod run;
@@ -33,8 +34,10 @@ pub use migration::{Migration, MigrationStatus};
 pub use network::network;
 pub use permission::{EntityPermissions, EntityRight, Grant, PermissionPatch};
 pub use plugin::{
-    Approval, Binding, CapabilityReport, Digest, Finding, PluginState, PluginVersion,
+    Approval, Binding, CapabilityReport, Digest, Finding, PluginState, PluginVersion, UnderWay,
+    UpgradePolicy,
 };
+pub use plugin_diff::{Change, LineRisk, Risk, VersionDiff, VersionMark};
 pub use principal::{Actor, Origin, Permission, Principal, PrincipalKind, Role};
 pub use query::{
     Combinator, Compare, ContextValue, Direction, Holder, Identifiers, Meta, Operand, Operator,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::{PluginName, Timestamp};
+use super::{LineRisk, PluginName, Timestamp};
 
 /// SHA-256 of some bytes, written `sha256:` and 64 hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -73,6 +73,49 @@ pub enum PluginState {
     Revoked,
 }
 
+/// What becomes of a new version that asks for nothing that the active one does not ask for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UpgradePolicy {
+    /// It becomes active at once, with what the active one was granted.
+    #[default]
+    Activate,
+    /// It waits for a reviewer, as one that asks for more.
+    Review,
+}
+
+impl UpgradePolicy {
+    /// The word in settings.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Activate => "activate",
+            Self::Review => "review",
+        }
+    }
+}
+
+impl std::str::FromStr for UpgradePolicy {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        [Self::Activate, Self::Review]
+            .into_iter()
+            .find(|policy| policy.as_str() == text)
+            .ok_or("write `activate` or `review`")
+    }
+}
+
+/// What becomes of the calls that are under way when their version is revoked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum UnderWay {
+    /// They may finish.
+    #[default]
+    Finish,
+    /// They are ended.
+    Cancel,
+}
+
 /// One installed version of a plugin, as lists show it.
 #[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -122,7 +165,8 @@ pub struct CapabilityReport {
     /// Hash of the manifest alone; an approval has to repeat it.
     #[schema(value_type = String)]
     pub manifest_hash: Digest,
-    /// Changes with every decision about any version of the plugin; an approval may repeat it.
+    /// Changes with every decision about any version of the plugin, and with the host's own policy; an approval has to
+    /// repeat it.
     #[schema(value_type = String)]
     pub policy_revision: Digest,
     /// Where the version stands.
@@ -133,8 +177,15 @@ pub struct CapabilityReport {
     pub granted: Vec<String>,
     /// Why the author asks, by line.
     pub reasons: BTreeMap<String, String>,
+    /// How much harm each line could do that is asked for or granted, budgets aside.
+    pub risks: Vec<LineRisk>,
+    /// Endpoint name to the URL where it is unless an approval binds it; absent where one has to.
+    #[schema(value_type = Object)]
+    pub endpoints: BTreeMap<String, Option<String>>,
     /// Interfaces that the component imports, by name.
     pub imports: Vec<String>,
+    /// Interfaces that it exports, by name.
+    pub exports: Vec<String>,
     /// What a reviewer should look at.
     pub findings: Vec<Finding>,
 }
@@ -163,10 +214,9 @@ pub struct Approval {
     /// The manifest hash that the reviewer read.
     #[schema(value_type = String)]
     pub manifest_hash: Digest,
-    /// The policy revision that the reviewer read; absent: not checked.
-    #[serde(default)]
-    #[schema(value_type = Option<String>)]
-    pub policy_revision: Option<Digest>,
+    /// The policy revision that the reviewer read: after any decision about the plugin in between, nothing is allowed.
+    #[schema(value_type = String)]
+    pub policy_revision: Digest,
     /// Endpoint name to where it is; absent ones take the manifest's default.
     #[serde(default)]
     pub bindings: BTreeMap<String, Binding>,
@@ -185,12 +235,12 @@ pub struct Approval {
 }
 
 impl Approval {
-    /// Grants all that was requested, each folder and endpoint at its default.
-    pub fn of(version: &PluginVersion) -> Self {
+    /// Grants all that was requested as it was read, each folder and endpoint at its default.
+    pub fn of(read: &CapabilityReport) -> Self {
         Self {
-            digest: version.digest,
-            manifest_hash: version.manifest_hash,
-            policy_revision: None,
+            digest: read.digest,
+            manifest_hash: read.manifest_hash,
+            policy_revision: read.policy_revision,
             bindings: BTreeMap::new(),
             folders: BTreeMap::new(),
             secrets: BTreeMap::new(),

@@ -12,6 +12,7 @@ use super::error::CallError;
 use super::grant::{Effective, Grant};
 use super::instance::{self, Caller, Guest, Provision};
 use super::loaded::Loaded;
+use super::running::{Halt, halt};
 use super::{ActionCall, PluginHost, json, schema};
 use crate::model::{PluginName, PluginState, Violation};
 use crate::store::{self, StoredPlugin};
@@ -22,13 +23,17 @@ const VIOLATIONS: usize = 100;
 /// Missing lines that a failure names; the log and the audit have them all.
 const LINES: usize = 5;
 
-/// A version of a plugin with its power as of the moment when it was prepared: good for one call, at once. What is
-/// revoked later it does not know.
+/// A version of a plugin with its power as of the moment when it was prepared: good for one call, at once.
+///
+/// A grant that changes later it does not know; that its version was revoked is found out when the call begins.
 pub struct Prepared {
     plugin: PluginName,
     loaded: Arc<Loaded>,
     power: Arc<Effective>,
     pre: ActionPluginPre<Guest>,
+    version: semver::Version,
+    /// How many versions had been revoked when the grant was read.
+    revocations: u64,
 }
 
 impl PluginHost {
@@ -66,26 +71,40 @@ impl PluginHost {
     /// The version that a call means, in memory, with what it is granted now.
     ///
     /// # Errors
-    /// There is no such version, it may not run, or it cannot be loaded.
+    /// There is no such version, it may not run, its grant is for something else, or it cannot be loaded.
     pub async fn prepare(
         &self,
         plugin: &PluginName,
         version: Option<&semver::Version>,
     ) -> Result<Prepared, CallError> {
+        let revocations = self.calls.revocations();
         let stored = self.stored(plugin, version).await?;
         let grant = permitted(&stored)?;
         let digest = stored.version.digest;
         let loaded = self.load(digest).await.map_err(CallError::Host)?;
-        let power = Arc::new(Effective::of(&loaded.package.manifest, &grant));
+        let package = &loaded.package;
+        if !grant.is_for(digest, package.manifest_hash) {
+            return Err(CallError::NotActive(format!(
+                "what was approved as plugin `{}` {} is not what is stored under that name; approve it again",
+                stored.version.name, stored.version.version
+            )));
+        }
+        let power = Arc::new(Effective::of(
+            &package.manifest,
+            &grant,
+            &self.policy.ceiling,
+        ));
         // It linked at install with all that it asks for: what is missing now is what the reviewer denied.
         let pre = loaded
             .prelinked(&power.powers())
             .map_err(CallError::Denied)?;
         Ok(Prepared {
             plugin: stored.version.name,
+            version: stored.version.version,
             loaded,
             power,
             pre,
+            revocations,
         })
     }
 
@@ -100,9 +119,11 @@ impl PluginHost {
     ) -> Result<Value, CallError> {
         let Prepared {
             plugin,
+            version,
             loaded,
             power,
             pre,
+            revocations,
         } = prepared;
         let action = loaded
             .action(&call.action)
@@ -136,12 +157,20 @@ impl PluginHost {
             power: Arc::clone(power),
             backend: Some(self.backend.clone()),
         };
-        let mut stop = self.stop.subscribe();
+        let mut begun = self.calls.begin(loaded.package.digest);
+        // A revocation is on disk before it is counted, and counted before it ends calls: this one is either among those,
+        // or reads its version again.
+        if begun.revocations != *revocations {
+            permitted(&self.stored(plugin, Some(version)).await?)?;
+        }
         let _slot = tokio::select! {
             slot = self.slots.acquire() => slot.map_err(|_| CallError::Stopped)?,
-            _ = stop.wait_for(|stopped| *stopped) => return Err(CallError::Stopped),
+            told = halt(&mut begun.halted) => return Err(match told {
+                Halt::Stopped => CallError::Stopped,
+                Halt::Revoked => revoked(plugin, version),
+            }),
         };
-        let answer = instance::run(pre, provision, request, stop).await?;
+        let answer = instance::run(pre, provision, request, begun.halted.clone()).await?;
         let output = answer.map_err(|failed| failure(failed, &denials.missing()))?;
         accept(&output, power.limits.get(Budget::Output), &action.output)
     }
@@ -161,15 +190,34 @@ impl PluginHost {
             tracing::error!(error = %e, %plugin, "a plugin could not be read");
             CallError::Host("the plugin could not be read from the store".to_owned())
         })?;
-        found.ok_or_else(|| match version {
-            Some(version) => CallError::Refused(format!(
+        match (found, version) {
+            (Some(found), _) => Ok(found),
+            (None, Some(version)) => Err(CallError::Refused(format!(
                 "plugin `{plugin}` has no version {version}; install it first"
-            )),
+            ))),
+            (None, None) => Err(self.none_active(plugin).await),
+        }
+    }
+
+    /// Why a plugin has no version that serves runs.
+    async fn none_active(&self, plugin: &PluginName) -> CallError {
+        let known = self.list_versions(Some(plugin)).await.unwrap_or_default();
+        let forbidden = known
+            .iter()
+            .find(|version| version.state == PluginState::Revoked);
+        match forbidden {
+            Some(version) => revoked(plugin, &version.version),
             None => CallError::NotActive(format!(
                 "plugin `{plugin}` has no active version; install and approve one"
             )),
-        })
+        }
     }
+}
+
+fn revoked(plugin: &PluginName, version: &semver::Version) -> CallError {
+    CallError::Revoked(format!(
+        "plugin `{plugin}` {version} was revoked; approve another version, or roll back to an earlier one"
+    ))
 }
 
 /// The grant of a version that may run.
@@ -181,7 +229,7 @@ fn permitted(stored: &StoredPlugin) -> Result<Grant, CallError> {
         PluginState::Superseded => None,
         PluginState::Pending => Some("waits for a reviewer; approve it first"),
         PluginState::Rejected => Some("was rejected by a reviewer"),
-        PluginState::Revoked => Some("was revoked"),
+        PluginState::Revoked => return Err(revoked(&version.name, &version.version)),
     };
     if let Some(why) = why {
         return Err(CallError::NotActive(format!(

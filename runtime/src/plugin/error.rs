@@ -48,6 +48,9 @@ pub enum StartError {
         #[source]
         source: std::io::Error,
     },
+    /// The setting of the ceiling is not understood; the text names the line.
+    #[error("read the setting `plugin-ceiling`: {0}")]
+    Ceiling(String),
     /// This machine cannot run the sandbox.
     #[error("start the sandbox: {0}")]
     Engine(String),
@@ -62,6 +65,9 @@ pub enum CallError {
     /// The version is not, or no longer, the one that was approved.
     #[error("{0}")]
     NotActive(String),
+    /// The version was approved once and is forbidden now; the call did not begin, or was ended.
+    #[error("{0}")]
+    Revoked(String),
     /// All guests were ended, because the portal stops or a person said so.
     #[error("the call was ended from outside")]
     Stopped,
@@ -107,6 +113,7 @@ impl CallError {
         match self {
             Self::Refused(_) => "plugin_refused",
             Self::NotActive(_) => "plugin_not_active",
+            Self::Revoked(_) => "plugin_revoked",
             Self::Stopped => "stopped",
             Self::InvalidInput(_) => "invalid_input",
             Self::Failed { code, .. } => code,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use super::capability::line::Line;
 use super::capability::log::LogBook;
 use super::denial::Denials;
 use super::engine::Compiler;
@@ -14,8 +15,9 @@ use super::grant::Effective;
 use super::instance::{self, Caller, Provision};
 use super::manifest::Manifest;
 use super::package::{self, Package};
+use super::risk::mark;
 use super::{EventSink, json as strict, loaded};
-use crate::model::{Actor, Digest, EventBody, Finding, PluginName, RunId, Timestamp};
+use crate::model::{Actor, Digest, EventBody, Finding, LineRisk, PluginName, RunId, Timestamp};
 
 /// Everything that a reviewer can know from a package file alone.
 #[derive(Clone, Debug)]
@@ -36,6 +38,10 @@ pub struct Inspection {
     pub requested: Vec<String>,
     /// Why it asks, by line.
     pub reasons: BTreeMap<String, String>,
+    /// How much harm each line could do, budgets aside.
+    pub risks: Vec<LineRisk>,
+    /// Endpoint name to its default URL.
+    pub endpoints: BTreeMap<String, Option<String>>,
     /// Interfaces that the component imports.
     pub imports: Vec<String>,
     /// Interfaces that the component exports.
@@ -59,7 +65,12 @@ pub struct Inspection {
 pub fn inspect(package: &[u8]) -> Result<Inspection, InstallError> {
     let size = package.len();
     let package = Package::read(package)?;
+    let request = package.manifest.request.iter().cloned();
+    let risks = request.filter_map(|capability| mark(&Line::Capability(capability)));
+    let mut risks: Vec<LineRisk> = risks.collect();
+    risks.sort_unstable_by(|a, b| a.line.cmp(&b.line));
     Ok(Inspection {
+        risks,
         digest: package.digest,
         manifest_hash: package.manifest_hash,
         requested: package.manifest.lines(),
@@ -68,6 +79,7 @@ pub fn inspect(package: &[u8]) -> Result<Inspection, InstallError> {
         version: package.manifest.version,
         title: package.manifest.title,
         description: package.manifest.description,
+        endpoints: package.manifest.endpoints,
         imports: package.imports,
         exports: package.exports,
         findings: package.findings,
@@ -137,7 +149,7 @@ pub async fn describe(component: Vec<u8>) -> Result<Value, CallError> {
         backend: None,
     };
     // Kept until the end: without a sender the guest would count as stopped.
-    let stop = watch::Sender::new(false);
+    let stop = watch::Sender::new(None);
     let description = instance::describe(&pre, provision, stop.subscribe()).await?;
     let mut actions = Vec::new();
     for action in description.actions {

@@ -9,8 +9,9 @@ use crate::model::{Actor, AuditEntry, PluginName, PluginState, PluginVersion, Ve
 use crate::store::{self, StoredPlugin};
 
 impl PluginHost {
-    /// Checks a package, compiles it, and stores it as a version that waits for a reviewer. The same bytes again
-    /// change nothing and answer the version that is there.
+    /// Checks a package, compiles it, and stores it as a version that waits for a reviewer, or takes over at once where
+    /// it asks for nothing new and the host's policy lets it. The same bytes again change nothing and answer the
+    /// version that is there.
     ///
     /// # Errors
     /// The file is no package that this host can run, or its name and version exist with other bytes.
@@ -40,6 +41,11 @@ impl PluginHost {
             .collect();
         read.prelinked(&asked).map_err(InstallError::Unusable)?;
 
+        // A predecessor that cannot be compared is a reason to look at the new version, not one to refuse it.
+        let upgrade = self.find_upgrade(&read.package).await.unwrap_or_else(|error| {
+            tracing::error!(%error, %name, "a new version could not be compared with the active one");
+            Err(vec!["it could not be compared with the active version".to_owned()])
+        });
         let (actor, checked) = (actor.clone(), read.package.clone());
         let installed = self.backend.store.write(move |tx| {
             if let Some(found) = tx.find_plugin(&name, &version)? {
@@ -62,11 +68,17 @@ impl PluginHost {
                 resource: "plugin",
                 identifier: format!("{}@{}", installed.name, installed.version),
                 before: None,
-                after: Some(
-                    json!({ "version": &installed, "requested": checked.manifest.lines() }),
-                ),
+                after: Some(json!({
+                    "version": &installed,
+                    "requested": checked.manifest.lines(),
+                    "waitsBecause": upgrade.as_ref().err(),
+                })),
             })?;
-            Ok(installed)
+            let state = match upgrade {
+                Ok(upgrade) => upgrade.apply(tx, &actor, &installed)?,
+                Err(_) => installed.state,
+            };
+            Ok(PluginVersion { state, ..installed })
         });
         let installed: PluginVersion = installed.await?;
         self.shelf.keep(read);

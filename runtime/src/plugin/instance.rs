@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::sync::watch;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, Store as GuestStore, Trap, UpdateDeadline, WasmBacktrace};
 use wasmtime_wasi::{
@@ -27,6 +26,7 @@ use super::grant::Effective;
 use super::limits::{
     Ceiling, HANDLES, HEADER_BYTES, HOST_OBJECTS, LIFTED_BYTES, Meter, RANDOM_BYTES, Stop,
 };
+use super::running::{Halt, Halted, halt};
 use crate::catalog::Catalog;
 use crate::model::{Actor, Digest, PluginName, RunId, Timestamp};
 use crate::store::Store;
@@ -194,7 +194,7 @@ pub(super) async fn run(
     pre: &ActionPluginPre<Guest>,
     provision: Provision,
     call: Call,
-    stop: watch::Receiver<bool>,
+    stop: Halted,
 ) -> Result<Result<String, Failure>, CallError> {
     enter(pre, provision, stop, |store, instance| {
         Box::pin(async move {
@@ -211,7 +211,7 @@ pub(super) async fn run(
 pub(super) async fn describe(
     pre: &ActionPluginPre<Guest>,
     provision: Provision,
-    stop: watch::Receiver<bool>,
+    stop: Halted,
 ) -> Result<bindings::Description, CallError> {
     enter(pre, provision, stop, |store, instance| {
         Box::pin(async move {
@@ -224,13 +224,21 @@ pub(super) async fn describe(
     .await
 }
 
+/// How a call ended without an answer.
+enum Ended {
+    /// From outside.
+    Halted(Halt),
+    /// From inside, or by its budgets.
+    Broken(wasmtime::Error),
+}
+
 /// A call of an exported function.
 type Exported<'a, T> = Pin<Box<dyn Future<Output = wasmtime::Result<T>> + Send + 'a>>;
 
 async fn enter<T>(
     pre: &ActionPluginPre<Guest>,
     provision: Provision,
-    mut stop: watch::Receiver<bool>,
+    mut stop: Halted,
     call: impl for<'a> FnOnce(&'a mut GuestStore<Guest>, &'a ActionPlugin) -> Exported<'a, T> + Send,
 ) -> Result<T, CallError> {
     let limits = provision.power.limits;
@@ -247,16 +255,23 @@ async fn enter<T>(
     };
     let ended = tokio::select! {
         biased;
-        ended = work => ended.map_err(Some),
+        ended = work => ended.map_err(Ended::Broken),
         // Dropping the work drops the guest's stack where it stands.
-        () = tokio::time::sleep(limits.time(Budget::WallTime)) => Err(Some(Stop::WallTime.into())),
-        _ = stop.wait_for(|stopped| *stopped) => Err(None),
+        () = tokio::time::sleep(limits.time(Budget::WallTime)) => {
+            Err(Ended::Broken(Stop::WallTime.into()))
+        }
+        told = halt(&mut stop) => Err(Ended::Halted(told)),
     };
     book.finish();
     match ended {
         Ok(value) => Ok(value),
-        Err(None) => Err(CallError::Stopped),
-        Err(Some(error)) => {
+        Err(Ended::Halted(Halt::Stopped)) => Err(CallError::Stopped),
+        Err(Ended::Halted(Halt::Revoked)) => {
+            let plugin = &store.data().caller.plugin;
+            let message = format!("this version of plugin `{plugin}` was revoked while it ran");
+            Err(CallError::Revoked(message))
+        }
+        Err(Ended::Broken(error)) => {
             if let Some(Stop::Denied { missing }) = error.downcast_ref() {
                 let denials = Arc::clone(&store.data().denials);
                 denials.audit(missing).await;

@@ -8,7 +8,9 @@ mod bindings;
 mod budget;
 mod call;
 mod capability;
+mod ceiling;
 mod denial;
+mod diff;
 mod engine;
 mod error;
 mod grant;
@@ -22,6 +24,8 @@ mod loaded;
 mod manifest;
 mod package;
 mod review;
+mod risk;
+mod running;
 mod schema;
 
 use std::net::SocketAddr;
@@ -29,21 +33,24 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::Value;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 
 pub use call::Prepared;
+pub use diff::diff;
 pub use engine::worker::{self as compiler, CompilerProgram};
 pub use error::{CallError, InstallError, ReviewError, StartError};
 pub use inspect::{Inspection, assemble, check_manifest, describe, inspect};
 
 use self::capability::files::Folders;
 use self::capability::http::HttpClient;
+use self::ceiling::HostCeiling;
 use self::engine::Compiler;
 use self::instance::Backend;
 use self::loaded::{Loaded, Shelf};
 use self::package::Package;
+use self::running::Calls;
 use crate::catalog::Catalog;
-use crate::model::{Actor, Digest, EventBody, PluginName, RunId, Timestamp};
+use crate::model::{Actor, Digest, EventBody, PluginName, RunId, Timestamp, UpgradePolicy};
 use crate::store::{self, Store};
 
 /// Version of wasmtime, the sandbox's own; it does not say so itself.
@@ -57,8 +64,17 @@ pub struct PluginHost {
     shelf: Arc<Shelf>,
     /// One for each slot of the pool: a call waits for its slot, it is not turned away.
     slots: Arc<Semaphore>,
-    /// `true` once all guests have to end.
-    stop: Arc<watch::Sender<bool>>,
+    /// Those under way.
+    calls: Calls,
+    policy: Arc<HostPolicy>,
+}
+
+/// What the operator says about grants.
+#[derive(Debug)]
+struct HostPolicy {
+    ceiling: HostCeiling,
+    upgrades: UpgradePolicy,
+    allow_private: bool,
 }
 
 /// Where the sandbox keeps its things and what no grant can go beyond.
@@ -68,6 +84,10 @@ pub struct PluginSettings {
     pub data_dir: PathBuf,
     /// Whether a grant may allow private, loopback and link-local addresses at all.
     pub allow_private: bool,
+    /// Canonical lines, and `no KIND`: what no grant goes beyond.
+    pub ceiling: Vec<String>,
+    /// What becomes of versions that ask for nothing new.
+    pub upgrades: UpgradePolicy,
     /// Where the portal itself listens: no grant can allow that.
     pub own_listener: Option<SocketAddr>,
     /// What compiles components; absent: this very process, which a component can then hold up.
@@ -114,6 +134,7 @@ impl PluginHost {
     ) -> Result<Self, StartError> {
         let mut token = [0_u8; 8];
         getrandom::fill(&mut token).map_err(|e| StartError::Engine(e.to_string()))?;
+        let ceiling = HostCeiling::parse(&settings.ceiling).map_err(StartError::Ceiling)?;
         let folders = Folders::new(&settings.data_dir, data_encoding::HEXLOWER.encode(&token));
         Ok(Self {
             backend: Backend {
@@ -128,7 +149,12 @@ impl PluginHost {
             compiler: Compiler::open(&settings.data_dir, settings.compiler)?,
             shelf: Arc::default(),
             slots: Arc::new(Semaphore::new(engine::GUESTS as usize)),
-            stop: Arc::new(watch::Sender::new(false)),
+            calls: Calls::default(),
+            policy: Arc::new(HostPolicy {
+                ceiling,
+                upgrades: settings.upgrades,
+                allow_private: settings.allow_private,
+            }),
         })
     }
 
@@ -139,7 +165,7 @@ impl PluginHost {
 
     /// Ends all guests at once and starts none any more.
     pub fn shutdown(&self) {
-        self.stop.send_replace(true);
+        self.calls.close();
     }
 
     /// The package of a digest, compiled; from memory where it was used before.

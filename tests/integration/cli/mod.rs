@@ -8,7 +8,7 @@ mod target;
 use std::path::Path;
 
 #[expect(clippy::disallowed_methods, reason = "the tests' own files")]
-fn write(file: &Path, bytes: impl AsRef<[u8]>) {
+pub(crate) fn write(file: &Path, bytes: impl AsRef<[u8]>) {
     std::fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
     std::fs::write(file, bytes).expect("a file");
 }

@@ -1,6 +1,7 @@
 //! Plugins and their versions.
 
 pub(super) mod review;
+pub(super) mod withdraw;
 
 use axum::extract::State;
 use serde::Serialize;
@@ -94,7 +95,7 @@ impl VersionReply {
     }
 }
 
-/// Install a plugin version: it waits for a reviewer where it asks for anything new.
+/// Install a plugin version: it waits for a reviewer where it asks for anything that the active one does not.
 #[utoipa::path(
     post, path = "/v1/plugins", tag = "plugins", security(("bearer" = ["plugins:install"])),
     request_body(content = Vec<u8>, content_type = "application/wasm", description = "The package, at most 32 MiB"),

@@ -33,27 +33,6 @@ pub(in crate::api) struct Rejection {
     reason: String,
 }
 
-/// Why a version is not to run any more.
-#[derive(Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::api) struct Revocation {
-    /// One sentence for the audit log.
-    #[serde(default)]
-    reason: String,
-    /// What becomes of calls that are under way.
-    #[serde(default, rename = "running")]
-    _running: Running,
-}
-
-/// What becomes of calls that are under way.
-#[derive(Default, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "lowercase")]
-enum Running {
-    /// They may finish.
-    #[default]
-    Finish,
-}
-
 /// Read what a version asks for, what it was granted and what its component imports.
 #[utoipa::path(
     get, path = "/v1/plugins/{name}/versions/{version}/capabilities", tag = "plugins",
@@ -119,31 +98,8 @@ pub(in crate::api) async fn reject_version(
     Ok(Json(VersionReply::of(version)))
 }
 
-/// Forbid a version that was approved.
-#[utoipa::path(
-    post, path = "/v1/plugins/{name}/versions/{version}/revoke", tag = "plugins",
-    security(("bearer" = ["plugins:review"])),
-    params(
-        ("name" = String, Path, description = "Name of the plugin"),
-        ("version" = String, Path, description = "Its version"),
-    ),
-    request_body = Revocation, responses((status = 200, body = VersionReply)),
-)]
-pub(in crate::api) async fn revoke_version(
-    State(app): State<App>,
-    caller: Caller,
-    InPath((name, version)): InPath<(PluginName, semver::Version)>,
-    JsonBody(revocation): JsonBody<Revocation>,
-) -> Result<Json<VersionReply>, ApiError> {
-    let version = app
-        .plugins
-        .revoke(&caller, &name, &version, bounded(&revocation.reason)?)
-        .await?;
-    Ok(Json(VersionReply::of(version)))
-}
-
 /// A reason is for people to read, and stays in the audit log for ever.
-fn bounded(reason: &str) -> Result<&str, ApiError> {
+pub(super) fn bounded(reason: &str) -> Result<&str, ApiError> {
     if reason.len() <= LONGEST_REASON {
         return Ok(reason);
     }

@@ -204,6 +204,12 @@ const TABLE: &[(&str, &str, Option<Permission>)] = {
         ("POST", "/v1/plugins", Some(P::InstallPlugins)),
         ("GET", "/v1/plugins/{name}", Some(P::ReadPlugins)),
         (
+            "POST",
+            "/v1/plugins/{name}/rollback",
+            Some(P::ReviewPlugins),
+        ),
+        ("POST", "/v1/plugins/stop", Some(P::ReviewPlugins)),
+        (
             "GET",
             "/v1/plugins/{name}/versions/{version}",
             Some(P::ReadPlugins),

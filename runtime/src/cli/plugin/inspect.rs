@@ -9,6 +9,7 @@ use super::super::exit::{Exit, Failure};
 use super::super::output::Output;
 use super::build::unreadable;
 use crate::config;
+use crate::model::Risk;
 use crate::plugin::{self, Inspection};
 
 /// As much of a readme as fits a screen beside the rest.
@@ -50,6 +51,8 @@ fn to_json(inspection: &Inspection) -> Value {
         "size": inspection.size,
         "requested": inspection.requested,
         "reasons": inspection.reasons,
+        "risks": inspection.risks,
+        "endpoints": inspection.endpoints,
         "imports": inspection.imports,
         "exports": inspection.exports,
         "findings": inspection.findings,
@@ -71,6 +74,24 @@ fn show(inspection: &Inspection, output: &Output) {
     ));
     output.line(&format!("manifest   {}", inspection.manifest_hash));
     section(output, "asks for", &reasoned(inspection));
+    let risks = inspection.risks.iter();
+    let risks: Vec<String> = risks
+        .filter(|risk| risk.risk != Risk::Low)
+        .map(|risk| {
+            let word = if risk.risk == Risk::High {
+                "high"
+            } else {
+                "medium"
+            };
+            format!("{word:7}{}: {}", risk.line, risk.why.join("; "))
+        })
+        .collect();
+    section(output, "look twice at", &risks);
+    let endpoints = inspection.endpoints.iter().map(|(name, url)| {
+        let url = url.as_deref().unwrap_or("where the reviewer says");
+        format!("{name} at {url}")
+    });
+    section(output, "endpoints", &endpoints.collect::<Vec<_>>());
     section(output, "imports", &inspection.imports);
     section(output, "exports", &inspection.exports);
     let findings: Vec<String> = inspection

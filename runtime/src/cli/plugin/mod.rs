@@ -1,6 +1,7 @@
 //! `goldenpath plugin …`: from a name to a package on a server.
 
 mod build;
+mod decision;
 mod embedded;
 mod inspect;
 mod new;
@@ -14,6 +15,7 @@ use clap::Subcommand;
 use super::exit::{Exit, Failure};
 use super::output::Output;
 use crate::config::Connection;
+use crate::model::UnderWay;
 
 pub(super) use build::{Built, build};
 pub(super) use embedded::DEMO;
@@ -65,14 +67,35 @@ pub(super) enum PluginCommand {
     /// Let an installed version run
     Approve(remote::ApproveArguments),
     /// Refuse an installed version
-    Reject {
+    Reject(decision::DecisionArguments),
+    /// Forbid a version that was approved
+    Revoke {
+        #[command(flatten)]
+        decision: decision::DecisionArguments,
+
+        /// End the calls that are under way, too
+        #[arg(long)]
+        cancel: bool,
+    },
+    /// Let an earlier version serve again, with what it was granted then
+    Rollback {
         /// Name of the plugin
         name: String,
 
-        /// The version
-        version: semver::Version,
+        /// Which version [default: the latest before the active one that was approved and is not revoked]
+        #[arg(long, value_name = "VERSION")]
+        to: Option<semver::Version>,
 
-        /// Why, for whoever installed it
+        /// Why, for the audit log
+        #[arg(long, default_value = "")]
+        reason: String,
+
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// End every call of every plugin that is under way
+    Stop {
+        /// Why, for the audit log
         #[arg(long, default_value = "")]
         reason: String,
 
@@ -97,12 +120,22 @@ pub(super) fn run(command: PluginCommand, output: &Output) -> Result<Exit, Failu
             connection,
         } => remote::install(&file, approve, &connection, output),
         PluginCommand::Approve(arguments) => remote::approve(&arguments, output),
-        PluginCommand::Reject {
+        PluginCommand::Reject(arguments) => decision::reject(&arguments, output),
+        PluginCommand::Revoke { decision, cancel } => {
+            let running = if cancel {
+                UnderWay::Cancel
+            } else {
+                UnderWay::Finish
+            };
+            decision::revoke(&decision, running, output)
+        }
+        PluginCommand::Rollback {
             name,
-            version,
+            to,
             reason,
             connection,
-        } => remote::reject(&name, &version, &reason, &connection, output),
+        } => decision::roll_back(&name, to.as_ref(), &reason, &connection, output),
+        PluginCommand::Stop { reason, connection } => decision::stop(&reason, &connection, output),
         PluginCommand::List { connection } => remote::list_plugins(&connection, output),
     }
 }

@@ -117,10 +117,16 @@ pub(super) fn approve(arguments: &ApproveArguments, output: &Output) -> Result<E
     let digest = text(report, "/digest");
     if !output.is_json() {
         output.line(&format!("{name} {version} {digest} asks for:"));
-        let lines: Vec<String> = list(report, "requested")
-            .iter()
-            .map(|line| text(line, ""))
-            .collect();
+        let risks = list(report, "risks");
+        let marked = |line: &Value| {
+            let line = text(line, "");
+            let risk = risks.iter().find(|risk| text(risk, "/line") == line);
+            match risk.map(|risk| text(risk, "/risk")) {
+                Some(risk) => format!("{risk:7}{line}"),
+                None => format!("{:7}{line}", ""),
+            }
+        };
+        let lines: Vec<String> = list(report, "requested").iter().map(marked).collect();
         print_lines(output, &lines);
         for finding in list(report, "findings") {
             output.line(&format!("  ! {}", text(finding, "/message")));
@@ -174,22 +180,6 @@ pub(super) fn approve(arguments: &ApproveArguments, output: &Output) -> Result<E
     Ok(Exit::Done)
 }
 
-pub(super) fn reject(
-    name: &str,
-    version: &semver::Version,
-    reason: &str,
-    connection: &Connection,
-    output: &Output,
-) -> Result<Exit, Failure> {
-    let path = version_path(name, &version.to_string());
-    let answer =
-        Client::new(connection)?.post(&format!("{path}/reject"), &json!({"reason": reason}))?;
-    output.result(&answer, |output| {
-        output.line(&format!("rejected {name} {version}"))
-    });
-    Ok(Exit::Done)
-}
-
 pub(super) fn list_plugins(connection: &Connection, output: &Output) -> Result<Exit, Failure> {
     let answer = Client::new(connection)?.get("/v1/plugins")?;
     let row = |plugin| {
@@ -208,7 +198,7 @@ pub(super) fn list_plugins(connection: &Connection, output: &Output) -> Result<E
     Ok(Exit::Done)
 }
 
-fn version_path(name: &str, version: &str) -> String {
+pub(super) fn version_path(name: &str, version: &str) -> String {
     format!(
         "/v1/plugins/{}/versions/{}",
         segment(name),

@@ -10,14 +10,20 @@ use serde::{Deserialize, Serialize};
 use super::budget::{Budget, Limits};
 use super::capability::http::{BaseUrl, HttpRule};
 use super::capability::line::Line;
+use super::capability::within::beyond;
 use super::capability::{Capability, CatalogAccess, FilesAccess, Place, Power};
+use super::ceiling::HostCeiling;
 use super::manifest::Manifest;
-use crate::model::{Approval, Binding, BlueprintId, Violation};
+use super::package::Package;
+use crate::model::{Approval, Binding, BlueprintId, Digest, Violation};
 
 /// A reviewer's decision as it is stored, bound to one digest and manifest hash.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Grant {
+    /// What was read before it was allowed; absent in grants of the first form, which only their row binds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) of: Option<Reviewed>,
     /// The granted lines, without budgets.
     pub(crate) lines: BTreeSet<String>,
     /// The granted budgets, by key.
@@ -26,6 +32,16 @@ pub(crate) struct Grant {
     pub(crate) folders: BTreeMap<String, String>,
     /// Endpoint name to where it is, for every endpoint that a granted line names.
     pub(crate) bindings: BTreeMap<String, Binding>,
+}
+
+/// The one package that a grant is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Reviewed {
+    /// Hash of the whole file.
+    pub(crate) digest: Digest,
+    /// Hash of the manifest alone.
+    pub(crate) manifest_hash: Digest,
 }
 
 /// The power of one call.
@@ -43,7 +59,11 @@ pub(crate) struct Effective {
 
 impl Grant {
     /// Checks a decision against the request; every problem at once.
-    pub(crate) fn decide(manifest: &Manifest, approval: &Approval) -> Result<Self, Vec<Violation>> {
+    pub(crate) fn decide(
+        manifest: &Manifest,
+        approval: &Approval,
+        ceiling: &HostCeiling,
+    ) -> Result<Self, Vec<Violation>> {
         let mut problems = Vec::new();
         let mut lines: BTreeSet<_> = manifest.request.iter().map(ToString::to_string).collect();
         for (index, line) in approval.deny.iter().enumerate() {
@@ -85,22 +105,105 @@ impl Grant {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let limits = Budget::ALL
-            .iter()
-            .map(|b| (b.key().to_owned(), limits.get(*b)))
-            .collect();
-        Ok(Self {
+        let grant = Self {
+            of: Some(Reviewed {
+                digest: approval.digest,
+                manifest_hash: approval.manifest_hash,
+            }),
             lines,
-            limits,
+            limits: limits.by_key(),
             folders: approval.folders.clone(),
             bindings,
+        };
+        // Budgets are lowered to the ceiling in silence, since the granted lines show them. A power that is missing
+        // later would be a riddle.
+        let asked = Effective::of(manifest, &grant, &HostCeiling::default()).lines();
+        let excesses = ceiling.beyond(&asked).into_iter();
+        let problems: Vec<_> = excesses
+            .filter(|excess| matches!(excess.line, Line::Capability(_)))
+            .map(|excess| {
+                let message =
+                    format!("{excess}, which this host's ceiling does not; deny the line");
+                Violation::new("/deny", "ceiling", message)
+            })
+            .collect();
+        if problems.is_empty() {
+            Ok(grant)
+        } else {
+            Err(problems)
+        }
+    }
+
+    /// All that was asked for, with every endpoint that has a default there.
+    pub(crate) fn wholesale(manifest: &Manifest) -> Self {
+        let defaults = manifest.endpoints.iter().filter_map(|(name, default)| {
+            let binding = Binding {
+                urls: vec![default.clone()?],
+                allow_private: false,
+                allow_plaintext: true,
+            };
+            Some((name.clone(), binding))
+        });
+        Self {
+            of: None,
+            lines: manifest.request.iter().map(ToString::to_string).collect(),
+            limits: manifest.limits.by_key(),
+            folders: BTreeMap::new(),
+            bindings: defaults.collect(),
+        }
+    }
+
+    /// The same decision for another version of the plugin: of what that asks for, whatever was allowed already. It
+    /// never allows more than this grant does. `None` where this grant cannot be read.
+    pub(crate) fn carried(&self, package: &Package) -> Option<Self> {
+        let granted = self.lines.iter().map(|line| Line::parse(line).ok());
+        let granted = granted.collect::<Option<Vec<Line>>>()?;
+        let request = package.manifest.request.iter();
+        let lines: BTreeSet<String> = request
+            .filter(|capability| {
+                let line = Line::Capability((*capability).clone());
+                beyond(std::slice::from_ref(&line), &granted).is_empty()
+            })
+            .map(ToString::to_string)
+            .collect();
+        let declared = &package.manifest;
+        let keeps_folder = |folder: &&String| {
+            let is_it =
+                |c: &Capability| matches!(c, Capability::Files { folder: f, .. } if f == *folder);
+            declared.request.iter().any(is_it)
+        };
+        Some(Self {
+            of: Some(Reviewed {
+                digest: package.digest,
+                manifest_hash: package.manifest_hash,
+            }),
+            lines,
+            limits: declared.limits.min(&self.limits()).by_key(),
+            folders: self
+                .folders
+                .iter()
+                .filter(|(folder, _)| keeps_folder(folder))
+                .map(|(folder, path)| (folder.clone(), path.clone()))
+                .collect(),
+            bindings: self
+                .bindings
+                .iter()
+                .filter(|(name, _)| declared.endpoints.contains_key(*name))
+                .map(|(name, binding)| (name.clone(), binding.clone()))
+                .collect(),
         })
+    }
+
+    /// Whether it is for this very package.
+    pub(crate) fn is_for(&self, digest: Digest, manifest_hash: Digest) -> bool {
+        self.of
+            .is_none_or(|of| of.digest == digest && of.manifest_hash == manifest_hash)
     }
 
     /// The canonical lines that a reviewer granted, capabilities and budgets, sorted. Where the request names an
     /// endpoint, the grant shows its URL.
-    pub(crate) fn lines(&self, manifest: &Manifest) -> Vec<String> {
-        let power = Effective::of(manifest, self);
+    pub(crate) fn lines(&self, manifest: &Manifest, ceiling: &HostCeiling) -> Vec<String> {
+        let power = Effective::of(manifest, self, ceiling);
         let mut lines: Vec<_> = power.lines().iter().map(ToString::to_string).collect();
         lines.sort_unstable();
         lines
@@ -253,18 +356,32 @@ fn rules(capability: &Capability, grant: &Grant) -> Vec<HttpRule> {
 
 impl Effective {
     /// Request ∩ grant ∩ ceiling.
-    pub(crate) fn of(manifest: &Manifest, grant: &Grant) -> Self {
-        let granted = |capability: &&Capability| grant.lines.contains(&capability.to_string());
-        let capabilities: Vec<_> = manifest.request.iter().filter(granted).cloned().collect();
-        Self {
-            http: capabilities
-                .iter()
-                .flat_map(|capability| rules(capability, grant))
-                .collect(),
-            capabilities,
-            limits: manifest.limits.min(&grant.limits()),
+    pub(crate) fn of(manifest: &Manifest, grant: &Grant, ceiling: &HostCeiling) -> Self {
+        let mut power = Self {
+            capabilities: Vec::new(),
+            limits: ceiling.lower(manifest.limits.min(&grant.limits())),
             folders: grant.folders.clone(),
+            http: Vec::new(),
+        };
+        for capability in &manifest.request {
+            if !grant.lines.contains(&capability.to_string()) {
+                continue;
+            }
+            let below = |line: Capability| ceiling.holds(&Line::Capability(line));
+            let allowed = if capability.power() == Power::Http {
+                let mut rules = rules(capability, grant);
+                rules.retain(|rule| below(rule.line()));
+                let bound = !rules.is_empty();
+                power.http.extend(rules);
+                bound
+            } else {
+                below(capability.clone())
+            };
+            if allowed {
+                power.capabilities.push(capability.clone());
+            }
         }
+        power
     }
 
     /// Nothing but the baseline.

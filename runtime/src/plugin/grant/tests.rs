@@ -30,7 +30,7 @@ fn approval() -> Approval {
     Approval {
         digest: Digest::of(b"package"),
         manifest_hash: Digest::of(b"manifest"),
-        policy_revision: None,
+        policy_revision: Digest::of(b"policy"),
         bindings: BTreeMap::new(),
         folders: BTreeMap::new(),
         secrets: BTreeMap::new(),
@@ -45,9 +45,9 @@ fn power_is_what_is_both_requested_and_granted() {
     let mut approval = approval();
     approval.deny = vec!["clock".to_owned()];
     approval.limits = BTreeMap::from([("memory".to_owned(), "16MiB".to_owned())]);
-    let grant = Grant::decide(&manifest, &approval).unwrap();
+    let grant = Grant::decide(&manifest, &approval, &HostCeiling::default()).unwrap();
     let stored: Grant = serde_json::from_str(&serde_json::to_string(&grant).unwrap()).unwrap();
-    let power = Effective::of(&manifest, &stored);
+    let power = Effective::of(&manifest, &stored, &HostCeiling::default());
     let component = BlueprintId::parse("Component").unwrap();
     assert_eq!(
         power.powers(),
@@ -70,12 +70,13 @@ fn power_is_what_is_both_requested_and_granted() {
 #[test]
 fn grant_of_another_manifest_gives_nothing_new() {
     let grant = Grant {
+        of: None,
         lines: BTreeSet::from(["state".to_owned(), "catalog upsert Component".to_owned()]),
         limits: BTreeMap::from([("memory".to_owned(), u64::MAX)]),
         folders: BTreeMap::new(),
         bindings: BTreeMap::new(),
     };
-    let power = Effective::of(&manifest(), &grant);
+    let power = Effective::of(&manifest(), &grant, &HostCeiling::default());
     assert!(power.capabilities.is_empty());
     assert_eq!(power.limits.get(Budget::Memory), 32 << 20);
     assert_eq!(
@@ -100,7 +101,7 @@ fn decisions_that_do_not_fit_the_request_are_refused_all_at_once() {
     ]);
     approval.secrets = BTreeMap::from([("token".to_owned(), "stored".to_owned())]);
     approval.bindings = BTreeMap::from([("github".to_owned(), crate::model::Binding::default())]);
-    let problems = Grant::decide(&manifest(), &approval).unwrap_err();
+    let problems = Grant::decide(&manifest(), &approval, &HostCeiling::default()).unwrap_err();
     let mut places: Vec<_> = problems
         .iter()
         .map(|problem| problem.path.as_str())
@@ -156,7 +157,9 @@ fn bound_to(urls: &[&str]) -> Approval {
 }
 
 fn http_lines(manifest: &Manifest, approval: &Approval) -> Vec<String> {
-    let lines = Grant::decide(manifest, approval).unwrap().lines(manifest);
+    let ceiling = HostCeiling::default();
+    let grant = Grant::decide(manifest, approval, &ceiling).unwrap();
+    let lines = grant.lines(manifest, &ceiling);
     lines
         .into_iter()
         .filter(|line| line.starts_with("http"))
@@ -184,7 +187,7 @@ fn endpoints_are_shown_as_the_urls_that_they_are_bound_to() {
 fn endpoint_without_a_url_or_with_a_bad_one_is_refused() {
     let open = with_endpoint("");
     let places = |approval: &Approval| -> Vec<String> {
-        Grant::decide(&open, approval)
+        Grant::decide(&open, approval, &HostCeiling::default())
             .unwrap_err()
             .into_iter()
             .map(|problem| problem.path)
@@ -206,4 +209,46 @@ fn endpoint_without_a_url_or_with_a_bad_one_is_refused() {
         ..approval()
     };
     assert!(http_lines(&open, &denied).is_empty());
+}
+
+fn host_ceiling(lines: &[&str]) -> HostCeiling {
+    let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
+    HostCeiling::parse(&lines).unwrap()
+}
+
+#[test]
+fn approval_beyond_the_hosts_ceiling_is_refused_with_what_it_would_allow() {
+    let ceiling = host_ceiling(&["no clock", "limit memory 8MiB"]);
+    let problems = Grant::decide(&manifest(), &approval(), &ceiling).unwrap_err();
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(
+        problems[0]
+            .message
+            .contains("`clock` allows to tell the time")
+    );
+    let approval = Approval {
+        deny: vec!["clock".to_owned()],
+        ..approval()
+    };
+    let grant = Grant::decide(&manifest(), &approval, &ceiling).unwrap();
+    let lines = grant.lines(&manifest(), &ceiling);
+    assert!(lines.contains(&"limit memory 8MiB".to_owned()), "{lines:?}");
+}
+
+#[test]
+fn ceiling_that_was_lowered_later_holds_for_grants_of_before() {
+    let open = with_endpoint("default = \"https://git.example.com/api\"");
+    let grant = Grant::decide(&open, &approval(), &HostCeiling::default()).unwrap();
+    let ceiling = host_ceiling(&["http GET https://git.example.com/api/repos/public/**"]);
+    let power = Effective::of(&open, &grant, &ceiling);
+    assert!(power.http.is_empty() && power.powers().is_empty());
+}
+
+#[test]
+fn grant_is_for_one_digest_and_one_manifest() {
+    let grant = Grant::decide(&manifest(), &approval(), &HostCeiling::default()).unwrap();
+    let (digest, hash) = (Digest::of(b"package"), Digest::of(b"manifest"));
+    assert!(grant.is_for(digest, hash));
+    assert!(!grant.is_for(Digest::of(b"other"), hash));
+    assert!(!grant.is_for(digest, Digest::of(b"other")));
 }

@@ -18,6 +18,9 @@ use crate::model::{BlueprintId, PluginName};
 /// A manifest is written by a person; a longer one is an attack on whoever has to read it.
 pub(crate) const MAX_BYTES: usize = 64 << 10;
 
+/// `/v1/plugins/stop` is a route.
+const RESERVED: &str = "stop";
+
 /// Lines that one reviewer can still read.
 const MAX_LINES: usize = 500;
 
@@ -124,6 +127,10 @@ fn build(document: Document) -> Result<Manifest, Problem> {
     let plugin = &document.plugin;
     let name = PluginName::parse(plugin.name.as_ref().as_str())
         .map_err(|e| (plugin.name.span(), e.to_string()))?;
+    if name.as_str() == RESERVED {
+        let message = format!("`{RESERVED}` is a word in the portal's own URLs; take another name");
+        return Err((plugin.name.span(), message));
+    }
     let version = semver::Version::parse(plugin.version.as_ref()).map_err(|e| {
         (
             plugin.version.span(),

@@ -182,6 +182,7 @@ fn identity_is_checked() {
         ("d", "1.0.0"),
         ("demo", "1.0"),
         ("../demo", "1.0.0"),
+        ("stop", "1.0.0"),
         ("dеmo", "1.0.0"),
     ] {
         let text = format!("[plugin]\nname = \"{name}\"\nversion = \"{version}\"\n{ACTION}");

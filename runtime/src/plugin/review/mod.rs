@@ -2,18 +2,25 @@
 
 #[cfg(test)]
 mod tests;
+mod upgrade;
+mod withdraw;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::PluginHost;
+use super::capability::line::Line;
+use super::ceiling::HostCeiling;
 use super::error::ReviewError;
-use super::grant::Grant;
+use super::grant::{Effective, Grant};
+use super::manifest::Manifest;
 use super::package::Package;
+use super::risk::mark;
+use super::{HostPolicy, PluginHost};
 use crate::model::{
-    Actor, Approval, AuditEntry, CapabilityReport, Digest, PluginName, PluginState, PluginVersion,
-    Verb,
+    Actor, Approval, AuditEntry, CapabilityReport, Digest, Finding, LineRisk, PluginName,
+    PluginState, PluginVersion, Verb,
 };
 use crate::store::{self, ReadTx, StoredPlugin, WriteTx};
 
@@ -33,27 +40,39 @@ impl PluginHost {
         let stored = self.find_stored(name, version).await?;
         let package = self.find_package(&stored.version).await?;
         let plugin = name.clone();
+        let policy = Arc::clone(&self.policy);
         let policy_revision = self
             .backend
             .store
-            .read(move |tx| revision(tx, &plugin))
+            .read(move |tx| revision(tx, &plugin, &policy))
             .await?;
-        let granted = stored
-            .grant
-            .as_deref()
-            .map(read_grant)
-            .transpose()?
-            .map(|grant| grant.lines(&package.manifest));
+        let manifest = &package.manifest;
+        let ceiling = &self.policy.ceiling;
+        let grant = stored.grant.as_deref().map(read_grant).transpose()?;
+        let power = grant.map(|grant| Effective::of(manifest, &grant, ceiling));
+        let granted = power.map(|power| power.lines()).unwrap_or_default();
+        let asked = manifest.request.iter().cloned().map(Line::Capability);
+        let risks = asked
+            .chain(granted.iter().cloned())
+            .filter_map(|line| mark(&line));
+        let risks: BTreeMap<String, LineRisk> =
+            risks.map(|risk| (risk.line.clone(), risk)).collect();
+        let granted: BTreeSet<String> = granted.iter().map(ToString::to_string).collect();
+        let mut findings = package.findings;
+        findings.extend(beyond_ceiling(manifest, ceiling));
         Ok(CapabilityReport {
             digest: stored.version.digest,
             manifest_hash: stored.version.manifest_hash,
             policy_revision,
             state: stored.version.state,
-            requested: package.manifest.lines(),
-            granted: granted.unwrap_or_default(),
+            requested: manifest.lines(),
+            granted: granted.into_iter().collect(),
+            risks: risks.into_values().collect(),
+            endpoints: package.manifest.endpoints,
             reasons: package.manifest.reasons,
             imports: package.imports,
-            findings: package.findings,
+            exports: package.exports,
+            findings,
         })
     }
 
@@ -84,18 +103,18 @@ impl PluginHost {
     ) -> Result<PluginVersion, ReviewError> {
         let stored = self.find_stored(name, version).await?;
         let package = self.find_package(&stored.version).await?;
-        let grant = Grant::decide(&package.manifest, &approval).map_err(ReviewError::Invalid)?;
+        let policy = Arc::clone(&self.policy);
+        let grant = Grant::decide(&package.manifest, &approval, &policy.ceiling)
+            .map_err(ReviewError::Invalid)?;
         let text = serde_json::to_string(&grant).map_err(|e| store::Error::corrupt("grant", e))?;
-        let lines = grant.lines(&package.manifest);
+        let lines = grant.lines(&package.manifest, &policy.ceiling);
         self.decide(actor, name, version, move |tx, actor, found| {
             let version = &found.version;
             if version.digest != approval.digest || version.manifest_hash != approval.manifest_hash
             {
                 return Err(changed(version));
             }
-            if let Some(read) = approval.policy_revision
-                && read != revision(tx, &version.name)?
-            {
+            if approval.policy_revision != revision(tx, &version.name, &policy)? {
                 return Err(changed(version));
             }
             match version.state {
@@ -107,17 +126,7 @@ impl PluginHost {
             if let Some(before) = tx.find_active_plugin(&version.name)?
                 && before.version.version != version.version
             {
-                tx.update_plugin_state_of(
-                    &version.name,
-                    &before.version.version,
-                    PluginState::Superseded,
-                )?;
-                tx.insert_audit(&entry(
-                    actor,
-                    Verb::Update,
-                    &before,
-                    json!({ "state": PluginState::Superseded }),
-                ))?;
+                supersede(tx, actor, &before)?;
             }
             tx.update_plugin_grant(&version.name, &version.version, &text)?;
             let after = json!({
@@ -153,32 +162,6 @@ impl PluginHost {
             let after = json!({ "state": PluginState::Rejected, "reason": reason });
             tx.insert_audit(&entry(actor, Verb::Update, found, after))?;
             Ok(PluginState::Rejected)
-        })
-        .await
-    }
-
-    /// Forbids a version that was approved; no call of it starts any more.
-    ///
-    /// # Errors
-    /// There is no such version, or it was never approved.
-    pub async fn revoke(
-        &self,
-        actor: &Actor,
-        name: &PluginName,
-        version: &semver::Version,
-        reason: &str,
-    ) -> Result<PluginVersion, ReviewError> {
-        let reason = shortened(reason);
-        self.decide(actor, name, version, move |tx, actor, found| {
-            if !matches!(
-                found.version.state,
-                PluginState::Active | PluginState::Superseded
-            ) {
-                return Err(wrong_state(&found.version, "revoked"));
-            }
-            let after = json!({ "state": PluginState::Revoked, "reason": reason });
-            tx.insert_audit(&entry(actor, Verb::Update, found, after))?;
-            Ok(PluginState::Revoked)
         })
         .await
     }
@@ -226,8 +209,12 @@ impl PluginHost {
     }
 }
 
-/// Changes with every decision about any version of the plugin.
-fn revision(tx: &ReadTx<'_>, name: &PluginName) -> Result<Digest, store::Error> {
+/// Changes with every decision about any version of the plugin, and with what the operator says about grants.
+fn revision(
+    tx: &ReadTx<'_>,
+    name: &PluginName,
+    policy: &HostPolicy,
+) -> Result<Digest, store::Error> {
     let known: Vec<_> = tx
         .list_plugins(Some(name))?
         .into_iter()
@@ -240,7 +227,40 @@ fn revision(tx: &ReadTx<'_>, name: &PluginName) -> Result<Digest, store::Error> 
             ])
         })
         .collect();
-    Ok(Digest::of(Value::Array(known).to_string().as_bytes()))
+    let host = json!({
+        "ceiling": policy.ceiling.texts(),
+        "allowPrivate": policy.allow_private,
+        "upgrades": policy.upgrades.as_str(),
+    });
+    Ok(Digest::of(json!([host, known]).to_string().as_bytes()))
+}
+
+/// Lines that an approval would be refused for, each endpoint at its default.
+fn beyond_ceiling(manifest: &Manifest, ceiling: &HostCeiling) -> Vec<Finding> {
+    let all = Effective::of(
+        manifest,
+        &Grant::wholesale(manifest),
+        &HostCeiling::default(),
+    );
+    let excesses = ceiling.beyond(&all.lines()).into_iter();
+    excesses
+        .map(|excess| Finding {
+            code: "beyond_ceiling".to_owned(),
+            message: format!("{excess}, which this host's ceiling does not"),
+        })
+        .collect()
+}
+
+/// Another version takes over from this one; runs that have begun go on, and actions that pin it still reach it.
+fn supersede(tx: &WriteTx<'_>, actor: &Actor, before: &StoredPlugin) -> Result<(), store::Error> {
+    let (version, state) = (&before.version, PluginState::Superseded);
+    tx.update_plugin_state_of(&version.name, &version.version, state)?;
+    tx.insert_audit(&entry(
+        actor,
+        Verb::Update,
+        before,
+        json!({ "state": state }),
+    ))
 }
 
 fn read_grant(text: &str) -> Result<Grant, store::Error> {

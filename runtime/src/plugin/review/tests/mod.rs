@@ -1,6 +1,9 @@
+mod upgrade;
+mod withdraw;
+
 use super::*;
 use crate::catalog::Catalog;
-use crate::model::{RunId, Timestamp};
+use crate::model::{RunId, Timestamp, UnderWay, UpgradePolicy};
 use crate::plugin::package::tests::{TOML, build, plugin};
 use crate::plugin::{ActionCall, CallError, EventSink, InstallError, PluginSettings};
 use crate::store::Store;
@@ -20,11 +23,18 @@ impl EventSink for Nowhere {
 
 impl Place {
     fn new() -> Self {
+        Self::with(&[], UpgradePolicy::Activate)
+    }
+
+    /// A host with a policy of its own.
+    fn with(ceiling: &[&str], upgrades: UpgradePolicy) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
         let settings = PluginSettings {
             data_dir: dir.path().to_owned(),
             allow_private: false,
+            ceiling: ceiling.iter().map(|line| (*line).to_owned()).collect(),
+            upgrades,
             own_listener: None,
             compiler: None,
         };
@@ -37,13 +47,21 @@ impl Place {
         }
     }
 
-    /// Puts a version in the store as an install does. The component in it has no code, so that nothing is compiled.
-    async fn put(&self, version: &str) -> PluginVersion {
+    /// A package that keeps state, and asks for what `more` says.
+    fn package(version: &str, more: &str) -> Vec<u8> {
         let manifest = format!(
-            "{}[capabilities.state]\nreason = \"count\"\n",
+            "{}[capabilities.state]\nreason = \"count\"\n{more}",
             TOML.replace("1.0.0", version)
         );
-        let bytes = build(&plugin(&["goldenpath:plugin/state@0.1.0"]), &manifest).unwrap();
+        build(&plugin(&["goldenpath:plugin/state@0.1.0"]), &manifest).unwrap()
+    }
+
+    /// Puts a version in the store as an install does. The component in it has no code, so that nothing is compiled.
+    async fn put(&self, version: &str) -> PluginVersion {
+        self.put_package(Self::package(version, "")).await
+    }
+
+    async fn put_package(&self, bytes: Vec<u8>) -> PluginVersion {
         let package = Package::read(&bytes).unwrap();
         let version = PluginVersion {
             name: package.manifest.name,
@@ -64,6 +82,29 @@ impl Place {
         version
     }
 
+    /// What a reviewer reads.
+    async fn read(&self, version: &PluginVersion) -> CapabilityReport {
+        let read = self.host.find_report(&version.name, &version.version).await;
+        read.unwrap()
+    }
+
+    /// Allows all that a version asks for, as it is now.
+    async fn approve_all(&self, version: &PluginVersion) -> Result<PluginVersion, ReviewError> {
+        let approval = Approval::of(&self.read(version).await);
+        self.approve(version, approval).await
+    }
+
+    async fn revoke(
+        &self,
+        version: &PluginVersion,
+        under_way: UnderWay,
+    ) -> Result<PluginVersion, ReviewError> {
+        let (name, version) = (&version.name, &version.version);
+        self.host
+            .revoke(&self.actor, name, version, "leaks", under_way)
+            .await
+    }
+
     async fn approve(
         &self,
         version: &PluginVersion,
@@ -72,6 +113,16 @@ impl Place {
         self.host
             .approve(&self.actor, &version.name, &version.version, approval)
             .await
+    }
+
+    /// The code that a call of an exact version would end with.
+    async fn prepare(&self, version: &str) -> String {
+        let name = PluginName::parse("demo").unwrap();
+        let version = semver::Version::parse(version).unwrap();
+        let prepared = self.host.prepare(&name, Some(&version)).await;
+        prepared
+            .err()
+            .map_or(String::new(), |error| error.code().to_owned())
     }
 
     async fn states(&self) -> Vec<(String, PluginState)> {
@@ -102,8 +153,8 @@ impl Place {
 async fn approval_activates_one_version_and_supersedes_the_one_before() {
     let place = Place::new();
     let (one, two) = (place.put("1.0.0").await, place.put("2.0.0").await);
-    place.approve(&one, Approval::of(&one)).await.unwrap();
-    let active = place.approve(&two, Approval::of(&two)).await.unwrap();
+    place.approve_all(&one).await.unwrap();
+    let active = place.approve_all(&two).await.unwrap();
     assert_eq!(active.state, PluginState::Active);
     let states = place.states().await;
     assert_eq!(
@@ -144,7 +195,7 @@ async fn report_shows_request_and_grant_line_by_line() {
     assert_eq!(before.reasons["state"], "count");
     let approval = Approval {
         deny: vec!["state".to_owned()],
-        ..Approval::of(&one)
+        ..Approval::of(&before)
     };
     place.approve(&one, approval).await.unwrap();
     let after = place
@@ -161,20 +212,15 @@ async fn report_shows_request_and_grant_line_by_line() {
 async fn approval_of_something_else_than_what_was_read_is_a_conflict() {
     let place = Place::new();
     let (one, two) = (place.put("1.0.0").await, place.put("2.0.0").await);
-    let read = place
-        .host
-        .find_report(&one.name, &one.version)
-        .await
-        .unwrap()
-        .policy_revision;
+    let read = place.read(&one).await;
     let stale = [
         Approval {
             digest: two.digest,
-            ..Approval::of(&one)
+            ..Approval::of(&read)
         },
         Approval {
             manifest_hash: two.manifest_hash,
-            ..Approval::of(&one)
+            ..Approval::of(&read)
         },
     ];
     for approval in stale {
@@ -183,13 +229,9 @@ async fn approval_of_something_else_than_what_was_read_is_a_conflict() {
             Err(ReviewError::Conflict(_))
         ));
     }
-    place.approve(&two, Approval::of(&two)).await.unwrap();
-    let late = Approval {
-        policy_revision: Some(read),
-        ..Approval::of(&one)
-    };
+    place.approve_all(&two).await.unwrap();
     assert!(matches!(
-        place.approve(&one, late).await,
+        place.approve(&one, Approval::of(&read)).await,
         Err(ReviewError::Conflict(_))
     ));
     assert_eq!(
@@ -204,15 +246,11 @@ async fn version_that_is_not_approved_does_not_run() {
     let place = Place::new();
     let one = place.put("1.0.0").await;
     assert_eq!(place.call(&one).await.code(), "plugin_not_active");
-    place.approve(&one, Approval::of(&one)).await.unwrap();
+    place.approve_all(&one).await.unwrap();
     assert_ne!(place.call(&one).await.code(), "plugin_not_active");
-    place
-        .host
-        .revoke(&place.actor, &one.name, &one.version, "leaks")
-        .await
-        .unwrap();
-    assert_eq!(place.call(&one).await.code(), "plugin_not_active");
-    let again = place.approve(&one, Approval::of(&one)).await;
+    place.revoke(&one, UnderWay::Finish).await.unwrap();
+    assert_eq!(place.call(&one).await.code(), "plugin_revoked");
+    let again = place.approve_all(&one).await;
     assert!(
         matches!(again, Err(ReviewError::Conflict(_))),
         "revoked is for ever"
@@ -223,7 +261,7 @@ async fn version_that_is_not_approved_does_not_run() {
 async fn grant_that_cannot_be_read_stops_the_plugin() {
     let place = Place::new();
     let one = place.put("1.0.0").await;
-    place.approve(&one, Approval::of(&one)).await.unwrap();
+    place.approve_all(&one).await.unwrap();
     let (name, version) = (one.name.clone(), one.version.clone());
     let broken: Result<(), store::Error> = place
         .store
@@ -234,13 +272,66 @@ async fn grant_that_cannot_be_read_stops_the_plugin() {
 }
 
 #[tokio::test]
+async fn approval_is_consumed_once() {
+    let place = Place::new();
+    let one = place.put("1.0.0").await;
+    let approval = Approval::of(&place.read(&one).await);
+    let (first, second) = tokio::join!(
+        place.approve(&one, approval.clone()),
+        place.approve(&one, approval)
+    );
+    let won = [first.is_ok(), second.is_ok()];
+    assert_eq!(won.into_iter().filter(|won| *won).count(), 1);
+    assert_eq!(place.states().await[0].1, PluginState::Active);
+}
+
+#[tokio::test]
+async fn grant_for_other_bytes_stops_the_plugin() {
+    let place = Place::new();
+    let one = place.put("1.0.0").await;
+    place.approve_all(&one).await.unwrap();
+    let (name, version) = (one.name.clone(), one.version.clone());
+    let swapped: Result<(), store::Error> = place
+        .store
+        .write(move |tx| {
+            let found = tx.find_plugin(&name, &version)?.unwrap();
+            let other = Digest::of(b"other").to_string();
+            let grant = found
+                .grant
+                .unwrap()
+                .replace(&one.digest.to_string(), &other);
+            tx.update_plugin_grant(&name, &version, &grant)
+        })
+        .await;
+    swapped.unwrap();
+    assert_eq!(place.prepare("1.0.0").await, "plugin_not_active");
+}
+
+#[tokio::test]
+async fn another_policy_of_the_host_is_another_revision() {
+    let (free, strict) = (
+        Place::new(),
+        Place::with(&["no state"], UpgradePolicy::Activate),
+    );
+    let (one, other) = (free.put("1.0.0").await, strict.put("1.0.0").await);
+    assert_eq!(one, other);
+    let (read, held) = (free.read(&one).await, strict.read(&other).await);
+    assert_ne!(read.policy_revision, held.policy_revision);
+    let finding = &held.findings.last().unwrap();
+    assert_eq!(finding.code, "beyond_ceiling");
+    assert!(finding.message.contains("keep values between runs"));
+    let refused = strict.approve_all(&other).await;
+    assert!(
+        matches!(refused, Err(ReviewError::Invalid(_))),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test]
 async fn only_pending_versions_are_rejected_and_only_approved_ones_revoked() {
     let place = Place::new();
     let (one, two) = (place.put("1.0.0").await, place.put("2.0.0").await);
-    let revoked = place
-        .host
-        .revoke(&place.actor, &one.name, &one.version, "")
-        .await;
+    let revoked = place.revoke(&one, UnderWay::Finish).await;
     assert!(matches!(revoked, Err(ReviewError::Conflict(_))));
     place
         .host
@@ -248,10 +339,10 @@ async fn only_pending_versions_are_rejected_and_only_approved_ones_revoked() {
         .await
         .unwrap();
     assert!(matches!(
-        place.approve(&one, Approval::of(&one)).await,
+        place.approve_all(&one).await,
         Err(ReviewError::Conflict(_))
     ));
-    place.approve(&two, Approval::of(&two)).await.unwrap();
+    place.approve_all(&two).await.unwrap();
     let rejected = place
         .host
         .reject(&place.actor, &two.name, &two.version, "no")

@@ -1,0 +1,245 @@
+//! What changes from one version of a plugin to another, as far as it matters for what it may do.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::budget::Budget;
+use super::capability::line::Line;
+use super::capability::within::beyond;
+use super::error::InstallError;
+use super::manifest::{Effects, Manifest};
+use super::package::Package;
+use crate::model::{Change, VersionDiff, VersionMark};
+
+/// Compares two package files, running nothing.
+///
+/// # Errors
+/// One of them is no package that could be installed.
+pub fn diff(from: &[u8], to: &[u8]) -> Result<VersionDiff, InstallError> {
+    Ok(compare(&Package::read(from)?, &Package::read(to)?))
+}
+
+/// Compares what two packages ask for.
+pub(super) fn compare(from: &Package, to: &Package) -> VersionDiff {
+    let (old, new) = (lines(&from.manifest), lines(&to.manifest));
+    let budgets = changes(&budgets(&from.manifest), &budgets(&to.manifest));
+    let endpoints = changes(&endpoints(&from.manifest), &endpoints(&to.manifest));
+    let actions = changes(&actions(&from.manifest), &actions(&to.manifest));
+    let documents = changes(&documents(from), &documents(to));
+    let imports = |package: &Package| -> BTreeMap<String, String> {
+        let named = package.imports.iter();
+        named
+            .map(|name| (name.clone(), "imported".to_owned()))
+            .collect()
+    };
+    let mut asks_more: Vec<String> = beyond(&all(&to.manifest), &all(&from.manifest))
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    for (name, default) in &to.manifest.endpoints {
+        // A new endpoint is of use only to a new line, which is told already.
+        let before = from.manifest.endpoints.get(name);
+        if let (Some(before), Some(url)) = (before, default)
+            && before.as_ref() != Some(url)
+        {
+            asks_more.push(format!(
+                "endpoint `{name}` is at {url} unless it is bound elsewhere"
+            ));
+        }
+    }
+    for change in documents.iter().filter(|change| change.to.is_some()) {
+        let verb = if change.from.is_some() {
+            "changes"
+        } else {
+            "ships"
+        };
+        asks_more.push(format!("it {verb} `{}`", change.name));
+    }
+    for change in actions.iter().filter(|change| change.from.is_some()) {
+        if let Some(effects) = &change.to {
+            let name = &change.name;
+            asks_more.push(format!(
+                "after a crash, function `{name}` counts as `{effects}`"
+            ));
+        }
+    }
+    VersionDiff {
+        name: to.manifest.name.to_string(),
+        from: mark(from),
+        to: mark(to),
+        added: new.difference(&old).cloned().collect(),
+        removed: old.difference(&new).cloned().collect(),
+        unchanged: old.intersection(&new).cloned().collect(),
+        budgets,
+        endpoints,
+        imports: changes(&imports(from), &imports(to)),
+        actions,
+        documents,
+        asks_more,
+    }
+}
+
+fn mark(package: &Package) -> VersionMark {
+    VersionMark {
+        version: package.manifest.version.clone(),
+        digest: package.digest,
+        manifest_hash: package.manifest_hash,
+    }
+}
+
+fn lines(manifest: &Manifest) -> BTreeSet<String> {
+    manifest.request.iter().map(ToString::to_string).collect()
+}
+
+fn all(manifest: &Manifest) -> Vec<Line> {
+    let limits = Budget::ALL.map(|budget| Line::Limit(budget, manifest.limits.get(budget)));
+    let request = manifest.request.iter().cloned().map(Line::Capability);
+    request.chain(limits).collect()
+}
+
+fn budgets(manifest: &Manifest) -> BTreeMap<String, String> {
+    let shown = |budget: Budget| budget.render(manifest.limits.get(budget));
+    let budgets = Budget::ALL.map(|budget| (budget.key().to_owned(), shown(budget)));
+    budgets.into_iter().collect()
+}
+
+fn endpoints(manifest: &Manifest) -> BTreeMap<String, String> {
+    let endpoints = manifest.endpoints.iter();
+    endpoints
+        .map(|(name, default)| {
+            let url = default.clone().unwrap_or_else(|| "no default".to_owned());
+            (name.clone(), url)
+        })
+        .collect()
+}
+
+fn actions(manifest: &Manifest) -> BTreeMap<String, String> {
+    let word = |effects| match effects {
+        Effects::None => "none",
+        Effects::Idempotent => "idempotent",
+        Effects::Once => "once",
+    };
+    let actions = manifest.actions.iter();
+    actions
+        .map(|action| (action.name.clone(), word(action.effects).to_owned()))
+        .collect()
+}
+
+/// Shipped documents by a hash of what they say: they may be long.
+fn documents(package: &Package) -> BTreeMap<String, String> {
+    let documents = package.resources.iter();
+    documents
+        .map(|(path, value)| {
+            let hash = crate::model::Digest::of(value.to_string().as_bytes());
+            (path.clone(), hash.to_string())
+        })
+        .collect()
+}
+
+fn changes(from: &BTreeMap<String, String>, to: &BTreeMap<String, String>) -> Vec<Change> {
+    let names: BTreeSet<&String> = from.keys().chain(to.keys()).collect();
+    names
+        .into_iter()
+        .map(|name| Change {
+            name: name.clone(),
+            from: from.get(name).cloned(),
+            to: to.get(name).cloned(),
+        })
+        .filter(|change| change.from != change.to)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plugin::package::tests::{TOML, build, plugin};
+
+    const STATE: &str = "[capabilities.state]\nreason = \"count\"\n";
+
+    fn package(manifest: &str) -> Vec<u8> {
+        build(&plugin(&["goldenpath:plugin/state@0.1.0"]), manifest).unwrap()
+    }
+
+    #[test]
+    fn same_requests_differ_in_nothing_whatever_the_bytes_are() {
+        let one = package(&format!("{TOML}{STATE}"));
+        let other = package(&format!("{}{STATE}", TOML.replace("1.0.0", "1.0.1")));
+        let diff = diff(&one, &other).unwrap();
+        assert!(diff.is_empty() && diff.asks_more.is_empty(), "{diff:?}");
+        assert_ne!(diff.from.digest, diff.to.digest);
+        assert_eq!(diff.unchanged, ["state"]);
+    }
+
+    #[test]
+    fn more_power_is_told_with_an_example() {
+        let one = package(&format!("{TOML}{STATE}[limits]\nmemory = \"32MiB\"\n"));
+        let other = package(&format!(
+            "{TOML}{STATE}[capabilities.clock]\nreason = \"x\"\n"
+        ));
+        let more = diff(&one, &other).unwrap();
+        assert_eq!(more.added, ["clock"]);
+        let [change] = &more.budgets[..] else {
+            panic!("{more:?}");
+        };
+        assert_eq!(
+            (change.name.as_str(), change.to.as_deref()),
+            ("memory", Some("64MiB"))
+        );
+        assert_eq!(
+            more.asks_more,
+            [
+                "`clock` allows to tell the time",
+                "`limit memory 64MiB` allows to use 64MiB of `memory`",
+            ]
+        );
+        let less = diff(&other, &one).unwrap();
+        assert_eq!(less.removed, ["clock"]);
+        assert!(less.asks_more.is_empty() && !less.is_empty());
+    }
+
+    const HTTP: &str = "[[capabilities.http]]\nendpoint = \"git\"\nmethods = [\"GET\"]\npaths = [\"/\"]\nreason = \"x\"\n";
+
+    #[test]
+    fn endpoint_that_moved_is_more_and_one_without_a_default_is_not() {
+        let at = |default: &str| {
+            let endpoint = format!("[endpoints.git]\n{default}reason = \"x\"\n");
+            package(&format!("{TOML}{STATE}{endpoint}{HTTP}"))
+        };
+        let (here, nowhere) = (at("default = \"https://a.example\"\n"), at(""));
+        let moved = at("default = \"https://b.example\"\n");
+        let told = diff(&here, &moved).unwrap().asks_more;
+        assert_eq!(
+            told,
+            ["endpoint `git` is at https://b.example unless it is bound elsewhere"]
+        );
+        let less = diff(&here, &nowhere).unwrap();
+        assert!(
+            less.asks_more.is_empty() && less.endpoints.len() == 1,
+            "{less:?}"
+        );
+    }
+
+    #[test]
+    fn shipped_documents_and_other_effects_are_more() {
+        let with = |effects: &str, document: &str| {
+            let manifest = format!("{TOML}{STATE}").replace("\"none\"", &format!("\"{effects}\""));
+            let documents = BTreeMap::from([("actions/go.json".to_owned(), document.to_owned())]);
+            let component = plugin(&["goldenpath:plugin/state@0.1.0"]);
+            let schemas = serde_json::json!({"sdk": "test 0", "actions": [
+                {"name": "go", "description": "", "inputSchema": {}, "outputSchema": {}}
+            ]});
+            crate::plugin::assemble(&component, &manifest, &schemas, "", &documents).unwrap()
+        };
+        let one = with("once", "{}");
+        let told = diff(&one, &with("none", "{\"title\": \"Go\"}"))
+            .unwrap()
+            .asks_more;
+        assert_eq!(
+            told,
+            [
+                "it changes `actions/go.json`",
+                "after a crash, function `go` counts as `none`",
+            ]
+        );
+        assert!(diff(&one, &with("once", "{}")).unwrap().is_empty());
+    }
+}

@@ -1,0 +1,117 @@
+//! Upgrades: a version that asks for nothing new takes over what its predecessor was granted.
+
+use serde_json::{Value, json};
+
+use super::{entry, read_grant, supersede};
+use crate::model::{Actor, PluginState, PluginVersion, UpgradePolicy, Verb, VersionDiff};
+use crate::plugin::PluginHost;
+use crate::plugin::diff::compare;
+use crate::plugin::error::ReviewError;
+use crate::plugin::grant::Grant;
+use crate::plugin::package::Package;
+use crate::store::{StoredPlugin, WriteTx};
+
+/// What a new version takes over from the active one, once that is still what it was.
+#[derive(Clone, Debug)]
+pub(in crate::plugin) struct Upgrade {
+    before: StoredPlugin,
+    grant: Grant,
+    lines: Vec<String>,
+}
+
+impl PluginHost {
+    /// What a new version takes over, where policy and its request let it; else why a reviewer has to look at it.
+    pub(in crate::plugin) async fn find_upgrade(
+        &self,
+        package: &Package,
+    ) -> Result<Result<Upgrade, Vec<String>>, ReviewError> {
+        let waits = |why: &str| Ok(Err(vec![why.to_owned()]));
+        let name = package.manifest.name.clone();
+        let active = self
+            .backend
+            .store
+            .read(move |tx| tx.find_active_plugin(&name))
+            .await?;
+        let Some(before) = active else {
+            return waits("no version of it is active");
+        };
+        if self.policy.upgrades == UpgradePolicy::Review {
+            return waits("every version waits for a reviewer here");
+        }
+        let version = &package.manifest.version;
+        if *version <= before.version.version || !version.pre.is_empty() {
+            return waits("it is no later release than the active one");
+        }
+        let predecessor = self.find_package(&before.version).await?;
+        let diff = compare(&predecessor, package);
+        if !diff.asks_more.is_empty() {
+            return Ok(Err(diff.asks_more));
+        }
+        let granted = before.grant.as_deref().map(read_grant).transpose()?;
+        let granted = granted
+            .filter(|grant| grant.is_for(before.version.digest, before.version.manifest_hash));
+        let Some(grant) = granted.and_then(|grant| grant.carried(package)) else {
+            return waits("the grant of the active version cannot be read");
+        };
+        let lines = grant.lines(&package.manifest, &self.policy.ceiling);
+        Ok(Ok(Upgrade {
+            before,
+            grant,
+            lines,
+        }))
+    }
+
+    /// What changes from one version to another.
+    ///
+    /// # Errors
+    /// There is no such version.
+    pub async fn diff_versions(
+        &self,
+        name: &crate::model::PluginName,
+        from: &semver::Version,
+        to: &semver::Version,
+    ) -> Result<VersionDiff, ReviewError> {
+        let from = self.find_stored(name, from).await?;
+        let to = self.find_stored(name, to).await?;
+        let from = self.find_package(&from.version).await?;
+        let to = self.find_package(&to.version).await?;
+        Ok(compare(&from, &to))
+    }
+}
+
+impl Upgrade {
+    /// Makes the new version the active one, in the transaction that installs it; does nothing where a decision about
+    /// the plugin was taken meanwhile.
+    pub(in crate::plugin) fn apply(
+        self,
+        tx: &WriteTx<'_>,
+        actor: &Actor,
+        installed: &PluginVersion,
+    ) -> Result<PluginState, crate::store::Error> {
+        let unchanged = tx.find_active_plugin(&installed.name)?.is_some_and(|now| {
+            now.version == self.before.version && now.grant == self.before.grant
+        });
+        if !unchanged {
+            return Ok(PluginState::Pending);
+        }
+        let text = serde_json::to_string(&self.grant)
+            .map_err(|error| crate::store::Error::corrupt("grant", error))?;
+        supersede(tx, actor, &self.before)?;
+        tx.update_plugin_grant(&installed.name, &installed.version, &text)?;
+        let found = StoredPlugin {
+            version: installed.clone(),
+            grant: None,
+        };
+        let after: Value = json!({
+            "state": PluginState::Active,
+            "digest": installed.digest,
+            "manifestHash": installed.manifest_hash,
+            "granted": self.lines,
+            "policy": "it asks for nothing that the active version did not ask for",
+            "grantOf": self.before.version.version,
+        });
+        tx.insert_audit(&entry(actor, Verb::Approve, &found, after))?;
+        tx.update_plugin_state_of(&installed.name, &installed.version, PluginState::Active)?;
+        Ok(PluginState::Active)
+    }
+}

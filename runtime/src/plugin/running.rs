@@ -1,0 +1,162 @@
+//! Which calls are under way, so that they can be ended from outside.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use crate::model::{Digest, UnderWay};
+
+/// Why a call is ended from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Halt {
+    /// All guests are.
+    Stopped,
+    /// Its version was revoked.
+    Revoked,
+}
+
+/// The other end of a call's [`Halt`].
+pub(super) type Halted = watch::Receiver<Option<Halt>>;
+
+/// The calls under way. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Calls {
+    inner: Arc<Mutex<Inner>>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    next: u64,
+    revocations: u64,
+    closed: bool,
+    calls: HashMap<u64, (Digest, watch::Sender<Option<Halt>>)>,
+}
+
+/// A call under way, until this is dropped.
+pub(super) struct Begun {
+    calls: Calls,
+    number: u64,
+    /// Tells when the call has to end.
+    pub(super) halted: Halted,
+    /// See [`Calls::revocations`].
+    pub(super) revocations: u64,
+}
+
+impl Calls {
+    /// How many versions were revoked so far. Who read a grant before a revocation, and begins after it, may have read
+    /// what is not true any more.
+    pub(super) fn revocations(&self) -> u64 {
+        self.lock().revocations
+    }
+
+    /// A call begins, of the package with this digest.
+    pub(super) fn begin(&self, digest: Digest) -> Begun {
+        let mut inner = self.lock();
+        let number = inner.next;
+        inner.next += 1;
+        let (sender, halted) = watch::channel(inner.closed.then_some(Halt::Stopped));
+        inner.calls.insert(number, (digest, sender));
+        Begun {
+            calls: self.clone(),
+            number,
+            halted,
+            revocations: inner.revocations,
+        }
+    }
+
+    /// A package was revoked, which is on disk: calls that begin from now on look again, and those under way end where
+    /// that is asked; how many.
+    pub(super) fn revoke(&self, digest: Digest, under_way: UnderWay) -> usize {
+        let mut inner = self.lock();
+        inner.revocations += 1;
+        match under_way {
+            UnderWay::Cancel => inner.end(Halt::Revoked, |of| *of == digest),
+            UnderWay::Finish => 0,
+        }
+    }
+
+    /// Ends all calls; how many.
+    pub(super) fn stop(&self) -> usize {
+        self.lock().end(Halt::Stopped, |_| true)
+    }
+
+    /// Ends all calls, and every one that begins later at once.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.stop();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn end(&self, why: Halt, which: impl Fn(&Digest) -> bool) -> usize {
+        let mut ended = 0;
+        for (_, call) in self.calls.values().filter(|(of, _)| which(of)) {
+            call.send_replace(Some(why));
+            ended += 1;
+        }
+        ended
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        self.calls.lock().calls.remove(&self.number);
+    }
+}
+
+/// Waits for the word to end.
+pub(super) async fn halt(halted: &mut Halted) -> Halt {
+    let told = halted.wait_for(Option::is_some).await;
+    // Without anybody who could tell, the host is going down.
+    told.ok().and_then(|halt| *halt).unwrap_or(Halt::Stopped)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_the_calls_of_what_is_revoked_are_ended() {
+        let calls = Calls::default();
+        let (one, two) = (Digest::of(b"one"), Digest::of(b"two"));
+        let (mut first, second) = (calls.begin(one), calls.begin(two));
+        assert_eq!(calls.revoke(one, UnderWay::Finish), 0);
+        assert_eq!(*first.halted.borrow(), None);
+        assert_eq!(calls.revoke(one, UnderWay::Cancel), 1);
+        assert_eq!(halt(&mut first.halted).await, Halt::Revoked);
+        assert_eq!(*second.halted.borrow(), None);
+        drop(first);
+        assert_eq!(
+            calls.revoke(one, UnderWay::Cancel),
+            0,
+            "it is not under way any more"
+        );
+    }
+
+    #[tokio::test]
+    async fn who_read_a_grant_before_a_revocation_finds_out_when_the_call_begins() {
+        let calls = Calls::default();
+        for under_way in [UnderWay::Finish, UnderWay::Cancel] {
+            let read = calls.revocations();
+            calls.revoke(Digest::of(b"one"), under_way);
+            assert_ne!(calls.begin(Digest::of(b"one")).revocations, read);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stop_ends_what_is_under_way_and_nothing_later_until_the_host_closes() {
+        let calls = Calls::default();
+        let mut under_way = calls.begin(Digest::of(b"one"));
+        assert_eq!(calls.stop(), 1);
+        assert_eq!(halt(&mut under_way.halted).await, Halt::Stopped);
+        assert_eq!(*calls.begin(Digest::of(b"one")).halted.borrow(), None);
+        calls.close();
+        let mut late = calls.begin(Digest::of(b"one"));
+        assert_eq!(halt(&mut late.halted).await, Halt::Stopped);
+    }
+}
