@@ -108,6 +108,7 @@ fn table() -> OpenApiRouter<ApiState> {
         .routes(routes!(plugin::review::find_capabilities))
         .routes(routes!(plugin::review::approve_version))
         .routes(routes!(plugin::review::reject_version))
+        .routes(routes!(plugin::diff::diff_versions))
         .routes(routes!(plugin::withdraw::revoke_version))
         .routes(routes!(plugin::withdraw::roll_back_plugin))
         .routes(routes!(plugin::withdraw::stop_plugins))

@@ -1,5 +1,6 @@
 //! Plugins and their versions.
 
+pub(super) mod diff;
 pub(super) mod review;
 pub(super) mod withdraw;
 

@@ -203,6 +203,7 @@ const TABLE: &[(&str, &str, Option<Permission>)] = {
         ("GET", "/v1/plugins", Some(P::ReadPlugins)),
         ("POST", "/v1/plugins", Some(P::InstallPlugins)),
         ("GET", "/v1/plugins/{name}", Some(P::ReadPlugins)),
+        ("GET", "/v1/plugins/{name}/diff", Some(P::ReadPlugins)),
         (
             "POST",
             "/v1/plugins/{name}/rollback",

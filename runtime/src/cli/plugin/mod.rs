@@ -2,6 +2,7 @@
 
 mod build;
 mod decision;
+mod diff;
 mod embedded;
 mod inspect;
 mod new;
@@ -51,6 +52,19 @@ pub(super) enum PluginCommand {
     Inspect {
         /// The package
         file: PathBuf,
+    },
+    /// Show what changes from one package to another; runs nothing
+    ///
+    /// The exit code tells: 0 both may do the same, 1 something differs, 2 one of the files cannot be read.
+    #[command(
+        after_help = "Example:\n  goldenpath plugin diff greeter-0.1.0.wasm greeter-0.2.0.wasm"
+    )]
+    Diff {
+        /// The package before
+        from: PathBuf,
+
+        /// The package after
+        to: PathBuf,
     },
     /// Send a package to the server
     Install {
@@ -120,6 +134,7 @@ pub(super) fn run(command: PluginCommand, output: &Output) -> Result<Exit, Failu
             connection,
         } => remote::install(&file, approve, &connection, output),
         PluginCommand::Approve(arguments) => remote::approve(&arguments, output),
+        PluginCommand::Diff { from, to } => diff::run(&from, &to, output),
         PluginCommand::Reject(arguments) => decision::reject(&arguments, output),
         PluginCommand::Revoke { decision, cancel } => {
             let running = if cancel {

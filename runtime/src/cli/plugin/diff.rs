@@ -1,0 +1,77 @@
+//! `goldenpath plugin diff`: what changes from one package to another, from the files alone.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::super::exit::{Exit, Failure};
+use super::super::output::{Output, Tint};
+use super::build::unreadable;
+use super::inspect::read;
+use crate::model::{Change, VersionDiff};
+use crate::plugin;
+
+pub(super) fn run(from: &Path, to: &Path, output: &Output) -> Result<Exit, Failure> {
+    let diff = compare(from, to).map_err(|failure| Failure {
+        // A pipeline has to tell a difference from a file that is not there.
+        exit: Exit::Usage,
+        ..failure
+    })?;
+    let result = json!({"ok": true, "differs": !diff.is_empty(), "diff": diff});
+    output.result(&result, |output| show(&diff, output));
+    Ok(match diff.is_empty() {
+        true => Exit::Done,
+        false => Exit::Failed,
+    })
+}
+
+fn compare(from: &Path, to: &Path) -> Result<VersionDiff, Failure> {
+    let (before, _) = read(from)?;
+    let (after, _) = read(to)?;
+    plugin::diff(&before, &after).map_err(|error| unreadable(to, &error))
+}
+
+fn show(diff: &VersionDiff, output: &Output) {
+    for (word, mark) in [("from", &diff.from), ("to", &diff.to)] {
+        let (version, digest) = (&mark.version, mark.digest);
+        output.line(&format!("{word:5}{} {version} {digest}", diff.name));
+    }
+    output.line("");
+    if diff.is_empty() {
+        output.line("both may do the same");
+    }
+    for line in &diff.added {
+        output.tinted(Tint::Bad, &format!("+ {line}"));
+    }
+    for line in &diff.removed {
+        output.tinted(Tint::Good, &format!("- {line}"));
+    }
+    for (kind, changes) in [
+        ("limit", &diff.budgets),
+        ("endpoint", &diff.endpoints),
+        ("import", &diff.imports),
+        ("function", &diff.actions),
+        ("document", &diff.documents),
+    ] {
+        for change in changes {
+            output.line(&changed(kind, change));
+        }
+    }
+    if !diff.asks_more.is_empty() {
+        output.line("");
+        output.line("asks for more:");
+        for more in &diff.asks_more {
+            output.line(&format!("  {more}"));
+        }
+    }
+}
+
+fn changed(kind: &str, change: &Change) -> String {
+    let name = &change.name;
+    match (&change.from, &change.to) {
+        (None, Some(to)) => format!("+ {kind} {name}: {to}"),
+        (Some(from), None) => format!("- {kind} {name}: {from}"),
+        (Some(from), Some(to)) => format!("~ {kind} {name}: {from} -> {to}"),
+        (None, None) => format!("  {kind} {name}"),
+    }
+}
