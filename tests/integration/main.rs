@@ -8,6 +8,7 @@
 mod api;
 mod cli;
 mod readme;
+mod review;
 mod sandbox;
 mod sdk;
 mod tidy;
