@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use crate::endpoint::Endpoint;
 use crate::{Context, Denial, Failure, decode, host};
 
 /// How long a request waits for a connection, for the first byte and between bytes, unless it says otherwise.
@@ -23,8 +24,11 @@ const MAX_ERROR_BODY_BYTES: usize = 1024;
 /// use goldenpath_sdk::http::Response;
 /// use goldenpath_sdk::prelude::*;
 ///
-/// let ctx = FakeContext::new().with_response(Response::new(200).with_body(r#"{"id": 7}"#));
-/// let request = Request::get("https://git.example.com/projects/7").header("accept", "application/json");
+/// let ctx = FakeContext::new()
+///     .with_endpoint("git", "https://git.example.com/api")
+///     .with_response(Response::new(200).with_body(r#"{"id": 7}"#));
+/// let request = ctx.http().endpoint("git")?.get("/projects/7").header("accept", "application/json");
+/// assert_eq!(request.url(), "https://git.example.com/api/projects/7");
 /// let project: goldenpath_sdk::serde_json::Value = ctx.http().send(&request)?.error_for_status()?.json()?;
 /// assert_eq!(project["id"], 7);
 /// # Ok::<(), Failure>(())
@@ -35,6 +39,14 @@ pub struct Http<'a> {
 }
 
 impl Http<'_> {
+    /// Where an endpoint of `plugin.toml` is, as a reviewer bound it.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] where no line of it was granted.
+    pub fn endpoint(&self, name: &str) -> Result<Endpoint, Error> {
+        host::http::urls(self.ctx, name).map(Endpoint::at)
+    }
+
     /// Sends one request and waits for the whole response, of whatever status.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ pub mod state;
 mod action;
 mod context;
 mod decode;
+mod endpoint;
 mod failure;
 mod host;
 mod schema;

@@ -3,6 +3,15 @@
 use crate::Context;
 use crate::http::{Error, Request, Response};
 
+pub(crate) fn urls(ctx: &Context, endpoint: &str) -> Result<Vec<String>, Error> {
+    let world = ctx.world.borrow();
+    let known = world.endpoints.get(endpoint).cloned();
+    known.ok_or_else(|| {
+        let missing = format!("any http line of endpoint {endpoint}");
+        Error::Denied(super::denial(missing))
+    })
+}
+
 pub(crate) fn send(ctx: &Context, request: &Request) -> Result<Response, Error> {
     request.target()?;
     let mut world = ctx.world.borrow_mut();

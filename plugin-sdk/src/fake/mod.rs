@@ -31,6 +31,7 @@ pub(crate) struct World {
     folders: BTreeMap<String, FakeFolder>,
     file_write_fault: Option<(usize, files_api::Error)>,
     state: BTreeMap<String, Vec<u8>>,
+    endpoints: BTreeMap<String, Vec<String>>,
     responses: VecDeque<Result<Response, http_api::Error>>,
     requests: Vec<Request>,
 }
@@ -39,7 +40,7 @@ pub(crate) struct World {
 ///
 /// It behaves as the host does where a plugin can tell: conflicts, missing entities and relation targets, path
 /// rules, quotas of state, whole-or-nothing files. It knows no blueprints, so it accepts every property, and grants
-/// everything but folders, which it must be given, and what it is told to deny.
+/// everything but folders and endpoints, which it must be given, and what it is told to deny.
 ///
 /// ```
 /// use goldenpath_sdk::prelude::*;
@@ -165,6 +166,15 @@ impl FakeContext {
     #[must_use]
     pub fn with_file_fault(self, nth: usize, error: files_api::Error) -> Self {
         self.change(|world| world.file_write_fault = Some((nth, error)))
+    }
+
+    /// Says where an endpoint is; said again, that it is there too. Any other is refused.
+    #[must_use]
+    pub fn with_endpoint(self, name: impl Into<String>, url: impl Into<String>) -> Self {
+        self.change(|world| {
+            let urls = world.endpoints.entry(name.into()).or_default();
+            urls.push(url.into());
+        })
     }
 
     /// Answers one request that is still to come; responses are used in the order they were given.

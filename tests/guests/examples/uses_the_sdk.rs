@@ -94,6 +94,24 @@ pub fn expects_success(input: Send, ctx: &Context) -> Result<Outcome, Failure> {
     Ok(outcome(Ok(response)))
 }
 
+/// A place by its name, and a path there.
+#[input]
+pub struct Call {
+    /// The endpoint's name in the manifest.
+    pub endpoint: String,
+    /// The path.
+    pub path: String,
+}
+
+/// Sends a request to an endpoint without knowing where that is.
+#[action]
+pub fn calls_by_name(input: Call, ctx: &Context) -> Result<Outcome, Failure> {
+    let endpoint = ctx.http().endpoint(&input.endpoint)?;
+    let mut answer = outcome(ctx.http().send(&endpoint.get(&input.path)));
+    answer.message = answer.message.or(Some(endpoint.urls().join(" ")));
+    Ok(answer)
+}
+
 /// Requests to send at once.
 #[input]
 pub struct SendAll {
@@ -202,4 +220,11 @@ pub fn uses_state(input: Use, ctx: &Context) -> Result<Answered, Failure> {
     })
 }
 
-goldenpath_sdk::plugin!(counts, expects_success, sends, sends_all, uses_state);
+goldenpath_sdk::plugin!(
+    calls_by_name,
+    counts,
+    expects_success,
+    sends,
+    sends_all,
+    uses_state
+);

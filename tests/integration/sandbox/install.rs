@@ -20,10 +20,10 @@ fn assert_refused(reply: &Reply, hint: &str) {
     assert!(reply.text().contains(hint), "{}", reply.text());
 }
 
-/// The same component as if it were built for another track of the contract.
-fn for_track_0_9(bytes: &[u8]) -> Vec<u8> {
+/// The same component as if it were built for another version of the contract, such as `@0.9.0`.
+fn built_for(other: &[u8; 6], bytes: &[u8]) -> Vec<u8> {
     let mut patched = bytes.to_vec();
-    let (name, version) = (b"goldenpath:plugin/", b"@0.1.0");
+    let (name, version) = (b"goldenpath:plugin/", b"@0.1.1");
     for at in 0..patched.len() {
         let rest = &mut patched[at..];
         if !rest.starts_with(name) {
@@ -34,7 +34,7 @@ fn for_track_0_9(bytes: &[u8]) -> Vec<u8> {
             .windows(version.len())
             .position(|window| window == version);
         if let Some(found) = found {
-            rest[found..found + version.len()].copy_from_slice(b"@0.9.0");
+            rest[found..found + version.len()].copy_from_slice(other);
         }
     }
     assert_ne!(patched, bytes, "the component names the contract");
@@ -73,8 +73,17 @@ fn a_component_without_a_manifest_is_refused() {
 
 #[test]
 fn a_component_for_another_version_of_the_contract_is_refused() {
-    let package = for_track_0_9(&hello().package());
+    let package = built_for(b"@0.9.0", &hello().package());
     assert_refused(&install(&portal(), package), "0.9");
+}
+
+#[test]
+fn a_component_for_an_older_patch_of_the_contract_runs_as_ever() {
+    let portal = Portal::start(program());
+    let component = built_for(b"@0.1.0", &plugin_component("hello"));
+    let description = Guest::describe(&component);
+    portal.install(&Guest::new("hello", component, &description).with_action("hello"));
+    assert_greets(portal.admin());
 }
 
 #[test]

@@ -207,6 +207,68 @@ fn what_no_line_allows_is_never_sent_and_the_run_says_which_line_is_missing() {
 }
 
 #[test]
+fn a_plugin_asks_by_name_where_its_endpoint_is_and_learns_of_no_other() {
+    let place = Place::new(|request| Answer::new(200, request.target.clone()));
+    let portal = &place.portal;
+    let urls = [place.server.url(), format!("{}/items", place.server.url())];
+    let named = user_of_the_sdk("named")
+        .with_manifest(MANIFEST)
+        .with_action("calls-by-name");
+    let bindings = json!({"api": {"urls": urls, "allowPrivate": true, "allowPlaintext": true}});
+    portal.install_bound(&named, &bindings);
+    let call = |endpoint: &str| {
+        let input = json!({"endpoint": endpoint, "path": "/items/7"});
+        portal.admin().run("calls-by-name", &input)
+    };
+    let run = call("api");
+    assert_eq!(run["output"]["body"], "/items/7", "{run}");
+    assert_eq!(run["output"]["message"], urls.join(" "), "{run}");
+    let run = call("other");
+    assert_eq!(run["failure"]["code"], "denied", "{run}");
+    let message = run["failure"]["message"].as_str().expect("a text");
+    assert!(message.contains("endpoint other"), "{message}");
+}
+
+#[test]
+fn a_query_has_no_other_keys_than_its_line_lists() {
+    let portal = Portal::start_with(program(), &["--egress-allow-private"]);
+    let server = Server::start(|_| Answer::new(200, ""));
+    let listed = MANIFEST.replace(
+        "paths = [\"/items/**\"]",
+        "paths = [\"/items/**\"]\nquery = [\"page\", \"size\"]",
+    );
+    let guest = user_of_the_sdk("talker")
+        .with_manifest(&listed)
+        .with_action("sends");
+    portal.install_bound(&guest, &bound(&server.url()));
+    let send = |path: &str| {
+        let input = json!({"method": "GET", "url": format!("{}{path}", server.url())});
+        portal.admin().run("sends", &input)
+    };
+    for path in ["/items", "/items?page=2&s%69ze=9"] {
+        assert_eq!(send(path)["output"]["status"], 200, "{path}");
+    }
+    let run = send("/items?page=2&sudo=root");
+    assert_eq!(run["output"]["error"], "denied", "{run}");
+    let log = portal.admin().log_of(&run).join("\n");
+    assert!(log.contains("query page,size,sudo"), "{log}");
+    assert_eq!(
+        send("/items?page=1;sudo=1")["output"]["error"],
+        "invalid_request"
+    );
+    let audit = portal.admin().get("/v1/audit-log").with_status(200).json();
+    let rows = audit["audits"].as_array().expect("rows");
+    let told = |row: &&Value| row["runId"] == run["id"] && row["action"] == "DENY";
+    assert_eq!(rows.iter().filter(told).count(), 1, "{audit}");
+    let sent: Vec<String> = server
+        .received()
+        .iter()
+        .map(|request| request.target.clone())
+        .collect();
+    assert_eq!(sent, ["/items", "/items?page=2&size=9"]);
+}
+
+#[test]
 fn a_redirect_is_an_answer_and_is_not_followed() {
     let elsewhere = Server::start(|_| Answer::new(200, "secret"));
     let target = format!("{}/items", elsewhere.url());

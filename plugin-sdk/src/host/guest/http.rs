@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use crate::bindings::goldenpath::plugin::endpoints;
 use crate::bindings::wasi::http::outgoing_handler;
 use crate::bindings::wasi::http::types::{
     ErrorCode, Fields, FutureIncomingResponse, IncomingBody, Method, OutgoingBody, OutgoingRequest,
@@ -19,6 +20,11 @@ const AT_A_TIME: usize = 8;
 
 /// Methods whose requests need not say that they have no body. Of others some servers want to know its length.
 const WITHOUT_BODY: [&str; 2] = ["GET", "HEAD"];
+
+pub(crate) fn urls(_: &Context, endpoint: &str) -> Result<Vec<String>, Error> {
+    endpoints::urls(endpoint)
+        .map_err(|endpoints::Error::Denied(denial)| Error::Denied(super::denial(denial)))
+}
 
 pub(crate) fn send(_: &Context, request: &Request) -> Result<Response, Error> {
     start(request).and_then(|waiting| finish(request, &waiting))

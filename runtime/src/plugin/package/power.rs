@@ -36,6 +36,9 @@ const BASELINE: [&str; 18] = [
 /// The rest of the baseline: harmless, and seldom imported.
 const BASELINE_RANDOM: [&str; 2] = ["wasi:random/insecure", "wasi:random/insecure-seed"];
 
+/// Tells where the places are that a plugin may send requests to.
+const ENDPOINTS: &str = "goldenpath:plugin/endpoints";
+
 /// Powers that are visible as an import, with the manifest table that asks for them.
 const OUR_POWERS: [(Power, &str, &str); 4] = [
     (
@@ -67,17 +70,23 @@ pub(super) fn check(
     manifest: &Manifest,
 ) -> Result<Vec<Finding>, InstallError> {
     let mut used = BTreeSet::new();
-    for import in imports {
-        if let Some(power) = power_of(import)? {
-            used.insert(power);
-        }
-    }
     let declared: BTreeSet<_> = manifest.request.iter().map(Capability::power).collect();
-    for (power, interface, table) in OUR_POWERS {
-        if used.contains(&power) && !declared.contains(&power) {
+    for import in imports {
+        let Some(power) = power_of(import)? else {
+            continue;
+        };
+        let table = OUR_POWERS.iter().find(|(of, ..)| *of == power);
+        if let Some((_, _, table)) = table
+            && !declared.contains(&power)
+        {
+            let (interface, _) = split(import).unwrap_or((import, ""));
             return Err(unusable(format!(
                 "the component imports `{interface}`, but its manifest has no `{table}`; declare what it needs there"
             )));
+        }
+        // Who only asks where an endpoint is sends nothing to it.
+        if split(import).is_none_or(|(interface, _)| interface != ENDPOINTS) {
+            used.insert(power);
         }
     }
     for name in ["action", "descriptor"] {
@@ -114,6 +123,7 @@ fn power_of(import: &str) -> Result<Option<Power>, InstallError> {
         return match ours {
             "types" | "log" => Ok(None),
             "catalog" => Ok(Some(Power::Catalog)),
+            "endpoints" => Ok(Some(Power::Http)),
             "files" => Ok(Some(Power::Files)),
             "state" => Ok(Some(Power::State)),
             _ => Err(unusable(format!(

@@ -175,6 +175,7 @@ fn import_without_a_line_is_refused_and_named() {
             "goldenpath:plugin/catalog@0.1.0",
             "[[capabilities.catalog]]",
         ),
+        ("goldenpath:plugin/endpoints@0.1.1", "[[capabilities.http]]"),
         ("goldenpath:plugin/state@0.1.0", "[capabilities.state]"),
         ("wasi:http/outgoing-handler@0.2.12", "[[capabilities.http]]"),
     ] {

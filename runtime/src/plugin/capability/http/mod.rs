@@ -2,6 +2,7 @@
 
 mod address;
 mod client;
+mod endpoint;
 mod query;
 #[cfg(test)]
 mod tests;
