@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::Digest;
+use crate::model::Approval;
 
 fn manifest() -> Manifest {
     let text = r#"
