@@ -48,7 +48,18 @@ impl PluginHost {
             .await?;
         let manifest = &package.manifest;
         let ceiling = &self.policy.ceiling;
+        let mut findings = package.findings.clone();
+        findings.extend(beyond_ceiling(manifest, ceiling));
+        findings.extend(self.find_more(&stored, &package).await?);
         let grant = stored.grant.as_deref().map(read_grant).transpose()?;
+        let grant = grant.filter(|grant| {
+            let is_for = grant.is_for(package.digest, package.manifest_hash);
+            findings.extend((!is_for).then(|| Finding {
+                code: "drift".to_owned(),
+                message: "what was approved is another package; none of it runs".to_owned(),
+            }));
+            is_for
+        });
         let power = grant.map(|grant| Effective::of(manifest, &grant, ceiling));
         let granted = power.map(|power| power.lines()).unwrap_or_default();
         let asked = manifest.request.iter().cloned().map(Line::Capability);
@@ -58,8 +69,6 @@ impl PluginHost {
         let risks: BTreeMap<String, LineRisk> =
             risks.map(|risk| (risk.line.clone(), risk)).collect();
         let granted: BTreeSet<String> = granted.iter().map(ToString::to_string).collect();
-        let mut findings = package.findings;
-        findings.extend(beyond_ceiling(manifest, ceiling));
         Ok(CapabilityReport {
             digest: stored.version.digest,
             manifest_hash: stored.version.manifest_hash,

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{entry, read_grant, supersede};
-use crate::model::{Actor, PluginState, PluginVersion, UpgradePolicy, Verb, VersionDiff};
+use crate::model::{Actor, Finding, PluginState, PluginVersion, UpgradePolicy, Verb, VersionDiff};
 use crate::plugin::PluginHost;
 use crate::plugin::diff::compare;
 use crate::plugin::error::ReviewError;
@@ -47,8 +47,9 @@ impl PluginHost {
         if !diff.asks_more.is_empty() {
             return Ok(Err(diff.asks_more));
         }
-        let granted = before.grant.as_deref().map(read_grant).transpose()?;
+        let granted = before.grant.as_deref();
         let granted = granted
+            .and_then(|text| read_grant(text).ok())
             .filter(|grant| grant.is_for(before.version.digest, before.version.manifest_hash));
         let Some(grant) = granted.and_then(|grant| grant.carried(package)) else {
             return waits("the grant of the active version cannot be read");
@@ -59,6 +60,36 @@ impl PluginHost {
             grant,
             lines,
         }))
+    }
+
+    /// What a version that waits asks for on top of the active one: all that a reviewer has to look at.
+    pub(super) async fn find_more(
+        &self,
+        stored: &StoredPlugin,
+        package: &Package,
+    ) -> Result<Vec<Finding>, ReviewError> {
+        if stored.version.state != PluginState::Pending {
+            return Ok(Vec::new());
+        }
+        let name = stored.version.name.clone();
+        let active = self
+            .backend
+            .store
+            .read(move |tx| tx.find_active_plugin(&name))
+            .await?;
+        let Some(active) = active else {
+            return Ok(Vec::new());
+        };
+        let version = active.version.version.clone();
+        let more = match self.find_package(&active.version).await {
+            Ok(predecessor) => compare(&predecessor, package).asks_more,
+            Err(error) => vec![format!("the active version cannot be compared: {error}")],
+        };
+        let finding = |more: String| Finding {
+            code: "asks_for_more".to_owned(),
+            message: format!("{more}; the active version {version} does not ask for that"),
+        };
+        Ok(more.into_iter().map(finding).collect())
     }
 
     /// What changes from one version to another.

@@ -290,7 +290,7 @@ async fn grant_for_other_bytes_stops_the_plugin() {
     let place = Place::new();
     let one = place.put("1.0.0").await;
     place.approve_all(&one).await.unwrap();
-    let (name, version) = (one.name.clone(), one.version.clone());
+    let (name, version, shown) = (one.name.clone(), one.version.clone(), one.clone());
     let swapped: Result<(), store::Error> = place
         .store
         .write(move |tx| {
@@ -305,6 +305,9 @@ async fn grant_for_other_bytes_stops_the_plugin() {
         .await;
     swapped.unwrap();
     assert_eq!(place.prepare("1.0.0").await, "plugin_not_active");
+    let read = place.read(&shown).await;
+    assert!(read.granted.is_empty());
+    assert_eq!(read.findings.last().unwrap().code, "drift");
 }
 
 #[tokio::test]

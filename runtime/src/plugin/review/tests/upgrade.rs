@@ -10,7 +10,8 @@ impl Place {
         let package = Package::read(&Self::package(version, more)).unwrap();
         let upgrade = self.host.find_upgrade(&package).await.unwrap();
         let installed = self.put_package(Self::package(version, more)).await;
-        self.take_over(upgrade?, &installed).await;
+        let upgrade = upgrade?;
+        self.take_over(upgrade, &installed).await;
         let (name, version) = (&installed.name, &installed.version);
         Ok(self.host.find_version(name, version).await.unwrap())
     }
@@ -67,6 +68,14 @@ async fn version_that_asks_for_more_waits_while_the_old_one_serves() {
     place.approve_all(&one).await.unwrap();
     let waits = place.upgrade("1.1.0", CLOCK).await.unwrap_err();
     assert_eq!(waits, ["`clock` allows to tell the time"]);
+    let two = semver::Version::new(1, 1, 0);
+    let read = place.host.find_report(&one.name, &two).await.unwrap();
+    let told: Vec<&str> = read
+        .findings
+        .iter()
+        .map(|finding| finding.code.as_str())
+        .collect();
+    assert!(told.contains(&"asks_for_more"), "{told:?}");
     assert_eq!(place.active().await, ["1.0.0"]);
 }
 
