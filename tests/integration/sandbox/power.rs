@@ -1,8 +1,11 @@
 //! Guests that reach for what they were not granted.
 
+use goldenpath_tests::{Guest, Portal};
 use serde_json::json;
 
-use super::{misbehave, portal};
+use super::install::built_for;
+use super::{TIGHT, misbehave, portal};
+use crate::{misbehaving_component, program};
 
 /// The message of a denial names the line to ask for.
 fn assert_names(run: &serde_json::Value, line: &str) {
@@ -69,4 +72,27 @@ fn a_denial_is_audited_with_run_digest_and_missing_line() {
     let text = row.to_string();
     assert!(text.contains("catalog upsert Secret"), "{text}");
     assert!(text.contains("digest"), "{text}");
+}
+
+#[test]
+fn a_guest_for_the_oldest_contract_reaches_no_more_than_one_for_the_newest() {
+    let portal = Portal::start(program());
+    let component = built_for(b"@0.1.0", &misbehaving_component());
+    let description = Guest::describe(&component);
+    let mut guest = Guest::new("of-old", component, &description).with_manifest(TIGHT);
+    let denied = [
+        ("opens-undeclared-folder", "elsewhere"),
+        ("reads-randomness", "random"),
+        ("writes-undeclared-blueprint", "catalog upsert Secret"),
+        ("writes-undeclared-property", "owner"),
+    ];
+    for (name, _) in denied {
+        guest = guest.with_action(name);
+    }
+    portal.install(&guest);
+    for (name, line) in denied {
+        let run = portal.admin().run(name, &json!({}));
+        assert_eq!(run["failure"]["code"], "denied", "{name}: {run}");
+        assert_names(&run, line);
+    }
 }
