@@ -417,4 +417,5 @@ fn a_report_marks_lines_by_the_harm_that_they_could_do() {
             .contains(&json!(bound))
     );
     assert_eq!(read["endpoints"], json!({"api": null}));
+    assert_eq!(read["documents"], json!(["actions/sends.json"]));
 }

@@ -186,6 +186,8 @@ pub struct CapabilityReport {
     pub imports: Vec<String>,
     /// Interfaces that it exports, by name.
     pub exports: Vec<String>,
+    /// Documents that it ships, by path; an approval puts them in place.
+    pub documents: Vec<String>,
     /// What a reviewer should look at.
     pub findings: Vec<Finding>,
 }

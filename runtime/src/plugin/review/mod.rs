@@ -81,6 +81,7 @@ impl PluginHost {
             reasons: package.manifest.reasons,
             imports: package.imports,
             exports: package.exports,
+            documents: package.resources.into_keys().collect(),
             findings,
         })
     }
