@@ -131,10 +131,11 @@ impl Resolved {
             Target::Known(key) => Ok(key),
             Target::Own => Ok(own),
             Target::New(kind, id) => {
-                // The entity may name it in several relations, and what was promised has a row by now.
+                // Several relations may name it, and what was promised has a row by now. Nothing else has come between:
+                // there was no row when this was resolved, in this very transaction.
                 match write.tx.find_entity_key(kind.key, &id)? {
                     Some(key) => Ok(key),
-                    None => entity::insert_bare(write.tx, write.actor, &kind, &id),
+                    None => write.make(&kind, &id),
                 }
             }
         };
@@ -174,8 +175,8 @@ impl MissingTarget {
 
 /// Finds the rows that the changed relations of an entity point at. Writes nothing.
 ///
-/// What whoever writes may not see is to them as if it did not exist: where what is missing is refused, so is this; where
-/// it is made, the edge leads to what is there, under the conditions for making it.
+/// What whoever writes may not see is to them as if it did not exist. Where what is missing is made, it is refused all
+/// the same: an edge to it would let mirrors and figures of the entity tell what it holds.
 ///
 /// Promised are entities of its blueprint that are to have a row before its edges are written. Where one gets none after
 /// all, what was found here stands as if it was to be made, for which nobody has asked for permission yet.
@@ -217,7 +218,7 @@ pub(super) fn resolve(
                 } else if target.key == kind.key && promised.contains(id) {
                     targets.push(Target::New(target.clone(), id.clone()));
                     resolved.promised.push(id.clone());
-                } else if may_make(write, &target, id)? {
+                } else if may_make(write, &target, id)? && write.is_free(&target, id)? {
                     targets.push(Target::New(target.clone(), id.clone()));
                 } else {
                     let path = join("/relations", name);
@@ -251,7 +252,7 @@ fn find_seen(
         return Ok(write.tx.find_entity_key(target.key, id)?);
     }
     let row = write.tx.find_entity(target.key, id)?;
-    let seen = row.filter(|row| sight.includes(write.actor, &row.team));
+    let seen = row.filter(|row| sight.includes(write.actor, &row.team) || write.has_made(row.key));
     Ok(seen.map(|row| row.key))
 }
 

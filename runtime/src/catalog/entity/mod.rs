@@ -24,7 +24,7 @@ pub(super) use delete::{
 pub(super) use json::{Shown, show_all, visit};
 pub(super) use lookup::{Lookup, asks};
 pub(super) use plan::{People, Plan, Request};
-pub(super) use write::{Write, bare, insert_bare};
+pub(super) use write::{Write, bare};
 
 /// An entity in words, for messages.
 pub(super) fn name(blueprint: &BlueprintId, id: &EntityId) -> String {

@@ -24,6 +24,8 @@ pub(in crate::catalog) struct Write<'a, 'tx> {
     beyond_sight: bool,
     /// Blueprints that were asked for already: many entities point at few kinds of others.
     loaded: RefCell<HashMap<BlueprintId, Kind>>,
+    /// Entities that were made because another one points at them.
+    made: RefCell<HashSet<EntityKey>>,
 }
 
 impl<'a, 'tx> Write<'a, 'tx> {
@@ -40,6 +42,7 @@ impl<'a, 'tx> Write<'a, 'tx> {
             kinds,
             beyond_sight: false,
             loaded: RefCell::default(),
+            made: RefCell::default(),
         }
     }
 
@@ -62,6 +65,34 @@ impl<'a, 'tx> Write<'a, 'tx> {
         } else {
             ReadScope::of(self.actor, kind)
         }
+    }
+
+    /// Whether nothing has an identifier, be it in sight or not.
+    pub(in crate::catalog) fn is_free(&self, kind: &Kind, id: &EntityId) -> Result<bool, Error> {
+        Ok(self.tx.find_entity_key(kind.key, id)?.is_none())
+    }
+
+    /// Whether an entity was made here because another one points at it. Whoever has it made may point at it again.
+    pub(in crate::catalog) fn has_made(&self, key: EntityKey) -> bool {
+        self.made.borrow().contains(&key)
+    }
+
+    /// Adds an entity of which only the identifier is known, because another one points at it.
+    pub(in crate::catalog) fn make(&self, kind: &Kind, id: &EntityId) -> Result<EntityKey, Error> {
+        let entity = bare(kind, id);
+        let text = EntityText::new(&entity)?;
+        let key = self
+            .tx
+            .insert_entity(kind.key, &entity, &text, self.actor)?;
+        let change = Change {
+            key,
+            blueprint: kind.key,
+            before: None,
+            after: Some(&entity),
+        };
+        change.record(self.tx, self.actor)?;
+        self.made.borrow_mut().insert(key);
+        Ok(key)
     }
 
     /// A blueprint that must exist.
@@ -309,23 +340,4 @@ pub(in crate::catalog) fn bare(kind: &Kind, id: &EntityId) -> Entity {
         relations: relation::compose(kind, None, None, &mut Vec::new()),
         scorecards: Map::new(),
     }
-}
-
-/// Adds an entity of which only the identifier is known, because another one points at it.
-pub(in crate::catalog) fn insert_bare(
-    tx: &WriteTx<'_>,
-    actor: &Actor,
-    kind: &Kind,
-    id: &EntityId,
-) -> Result<EntityKey, Error> {
-    let entity = bare(kind, id);
-    let key = tx.insert_entity(kind.key, &entity, &EntityText::new(&entity)?, actor)?;
-    let change = Change {
-        key,
-        blueprint: kind.key,
-        before: None,
-        after: Some(&entity),
-    };
-    change.record(tx, actor)?;
-    Ok(key)
 }

@@ -138,9 +138,15 @@ async fn pointing_at_what_is_hidden_is_as_pointing_at_nothing() {
     let more = json!({ "uses": ["closed", "open"] });
     let written = write("open", more, false).await.unwrap();
     assert_eq!(written.entity.value.relations["uses"].targets().len(), 2);
-    // Who may add an entity hears nothing of whether it was there; who may not hears the same of both.
+    // Whoever may add an entity gets no edge to one that is hidden: a mirror would tell what it holds. To one that was
+    // made with this very write they may. Whoever may not add one hears the same of both.
     let of = |target: &str| json!({ "system": "Cart", "spare": target });
-    assert!(write("x", of("closed"), true).await.is_ok());
+    assert_eq!(
+        missing(write("x", of("closed"), true).await),
+        "entity `closed` of blueprint `Service`"
+    );
+    let twice = json!({ "system": "Cart", "spare": "brand-new", "uses": ["brand-new"] });
+    assert!(write("x", twice, true).await.is_ok());
     let closed = fixture.entity("Service", "closed").await.unwrap();
     assert_eq!(closed["title"], "Xylophone");
     permit(
