@@ -48,6 +48,19 @@ impl<T> From<T> for Placed<T> {
     }
 }
 
+/// Refuses more documents than one apply may have.
+pub(super) fn check_count(count: usize) -> Result<(), Error> {
+    if count <= MAX_DOCUMENTS {
+        return Ok(());
+    }
+    let message =
+        format!("must be at most {MAX_DOCUMENTS} documents, not {count}; apply them in parts");
+    Err(Error::Invalid {
+        subject: "the documents".to_owned(),
+        violations: vec![Violation::new("", "maxItems", message)],
+    })
+}
+
 pub(super) fn apply(
     tx: &WriteTx<'_>,
     kinds: &Kinds,
@@ -55,15 +68,7 @@ pub(super) fn apply(
     blueprints: Vec<Placed<Blueprint>>,
     entities: Vec<Placed<(BlueprintId, EntityDraft)>>,
 ) -> Result<Applied, Error> {
-    let count = blueprints.len() + entities.len();
-    if count > MAX_DOCUMENTS {
-        let message =
-            format!("must be at most {MAX_DOCUMENTS} documents, not {count}; apply them in parts");
-        return Err(Error::Invalid {
-            subject: "the documents".to_owned(),
-            violations: vec![Violation::new("", "maxItems", message)],
-        });
-    }
+    check_count(blueprints.len() + entities.len())?;
     let mut applied = Applied::default();
     let mut refused = Refused::default();
     let before = Before::of(tx)?;

@@ -1,7 +1,10 @@
 //! Documents of entities that say by a query what they are, where they point or who owns them.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 
+use super::apply::check_count;
 use super::draft::parse_draft;
 use super::entity::{self, Lookup};
 use super::schema::shorten;
@@ -32,6 +35,8 @@ impl Catalog {
         if documents.is_empty() {
             return Ok(Vec::new());
         }
+        // Each of them costs a search; what is too much is refused before.
+        check_count(documents.len())?;
         let (kinds, actor, limits) = (self.kinds.clone(), actor.clone(), self.limits);
         // Those that come along with the entities say where their relations lead.
         let wanted = |id: &BlueprintId| documents.iter().any(|document| document.value.0 == *id);
@@ -46,19 +51,21 @@ impl Catalog {
                 let mut lookup = Lookup::new(tx, &kinds, &actor, limits);
                 let mut violations = Vec::new();
                 let mut read = Vec::with_capacity(documents.len());
+                let mut definitions: HashMap<BlueprintId, Blueprint> = coming
+                    .into_iter()
+                    .map(|coming| (coming.identifier.clone(), coming))
+                    .collect();
                 for Placed { at, value } in documents {
+                    if violations.len() >= MAX_VIOLATIONS {
+                        break;
+                    }
                     let (id, mut body) = value;
-                    let is_it = |coming: &&Blueprint| coming.identifier == id;
-                    let definition = match coming.iter().find(is_it) {
-                        Some(coming) => Some(coming.clone()),
-                        None => {
-                            let row = tx.find_blueprint(&id)?;
-                            row.map(|row| blueprint::read(&row))
-                                .transpose()?
-                                .map(|it| it.value)
-                        }
-                    };
-                    let Some(definition) = definition else {
+                    if !definitions.contains_key(&id)
+                        && let Some(row) = tx.find_blueprint(&id)?
+                    {
+                        definitions.insert(id.clone(), blueprint::read(&row)?.value);
+                    }
+                    let Some(definition) = definitions.get(&id) else {
                         let message =
                             format!("blueprint `{id}` does not exist, here or in the catalog");
                         let path = format!("{at}/blueprint");
@@ -70,7 +77,7 @@ impl Catalog {
                         Some(named) => format!("entity `{}` of blueprint `{id}`", shorten(named)),
                         None => format!("entity of blueprint `{id}`"),
                     };
-                    let mut found = lookup.fill_in_or_tell(&definition, &mut body)?;
+                    let mut found = lookup.fill_in_or_tell(definition, &mut body)?;
                     match parse_draft(body) {
                         Ok(draft) => read.push(Placed {
                             at: at.clone(),
