@@ -52,7 +52,9 @@ pub(super) fn aggregate(
                 open.extend([rest, first]);
             }
             Err(TooFar) => {
-                let message = format!("it is about more than {MAX_WALKED} entities");
+                let message = format!(
+                    "it leads over too many relations or to more than {MAX_WALKED} entities"
+                );
                 made.push(Err(message));
             }
         }

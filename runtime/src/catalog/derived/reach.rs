@@ -6,8 +6,11 @@ use std::collections::HashMap;
 use super::walk::{Hop, MAX_WALKED, TooFar, Walk};
 use crate::store::{self, BlueprintKey, EntityKey, ReadTx};
 
-/// Entities and edges that are in memory at a time; where several entities reach more together, fewer are taken.
-const MAX_TOGETHER: usize = 250_000;
+/// Entities that are in memory at a time; where several entities reach more together, fewer are taken.
+const MAX_TOGETHER: usize = 100_000;
+
+/// Edges in memory, in times of the entities.
+const MAX_EDGES: usize = 4;
 
 /// The part of the catalog that a walk from some entities passes through.
 #[derive(Debug, Default)]
@@ -83,7 +86,7 @@ impl Reach {
                     next.push(to);
                 }
             }
-            if self.edges.len() > most {
+            if self.is_beyond(most) {
                 return Ok(Err(TooFar));
             }
             front = next;
@@ -117,13 +120,17 @@ impl Reach {
                         next.entry(hop.end()).or_default().push(to);
                     }
                 }
-                if self.edges.len() > most {
+                if self.is_beyond(most) {
                     return Ok(Err(TooFar));
                 }
             }
             front = next;
         }
         Ok(Ok(()))
+    }
+
+    fn is_beyond(&self, most: usize) -> bool {
+        self.keys.len() > most || self.edges.len() > most * MAX_EDGES
     }
 
     /// The place of an entity, and whether it was not there before.
