@@ -369,7 +369,7 @@ fn write(tx: &WriteTx<'_>, batch: &Batch) -> Result<(i64, i64), Error> {
             if subject.new == subject.old {
                 continue;
             }
-            let rank = Rank {
+            let mut rank = Rank {
                 background: batch.background,
                 origin: group.origins.get(&subject.key).copied(),
             };
@@ -380,8 +380,10 @@ fn write(tx: &WriteTx<'_>, batch: &Batch) -> Result<(i64, i64), Error> {
                     |field: &String| plan.is_some_and(|plan| plan.by_field.contains_key(field));
                 changed.fields = fields.filter(watched).collect();
             } else {
-                // Written while this was being made, or gone: in the first case, once more.
+                // Written while this was being made, or gone: in the first case, once more. It goes to the end of the
+                // queue: an entity that is written all the time must not hold up everybody else's.
                 changed.dirty = subject.dirty.clone();
+                rank.origin = None;
             }
             causes.add(subject.key, rank, changed);
         }
