@@ -26,7 +26,9 @@ use crate::action::{self, ActionSettings, Actions};
 use crate::catalog::{self, Catalog, History};
 use crate::config::Config;
 use crate::jq::{self, Jq};
-use crate::plugin::{CompilerProgram, PluginHost, PluginSettings, StartError};
+use crate::plugin::{
+    CompilerProgram, PluginHost, PluginSettings, SecretKeyError, Secrets, StartError,
+};
 use crate::store::{self, Store};
 
 /// A place in the results of a search, as the doors hand it out and take it back.
@@ -50,6 +52,8 @@ pub struct App {
     pub history: History,
     /// Copies of everything.
     pub backups: Backups,
+    /// What plugins use without seeing it.
+    pub secrets: Secrets,
     /// Plugins and their versions.
     pub plugins: PluginHost,
     /// Actions and their runs.
@@ -64,6 +68,9 @@ pub enum OpenError {
     /// The data folder refuses; it says itself why and what to do.
     #[error(transparent)]
     Store(#[from] store::OpenError),
+    /// The stored secrets cannot be used; it says itself why and what to do.
+    #[error(transparent)]
+    Secrets(#[from] SecretKeyError),
     /// What an interrupted backup left cannot be removed.
     #[error("tidy up after a backup")]
     Backups(#[from] BackupError),
@@ -85,6 +92,7 @@ impl App {
     /// Opens the data folder and starts the workers. `listener` is where the portal will be reached.
     pub async fn open(config: &Config, listener: Option<SocketAddr>) -> Result<Self, OpenError> {
         let store = Store::open(&config.data)?;
+        let secrets = Secrets::open(store.clone(), &config.data, config.secret_key.clone()).await?;
         let backups = Backups::open(store.clone(), &config.data)?;
         let settings = PluginSettings {
             data_dir: config.data.clone(),
@@ -123,6 +131,7 @@ impl App {
             access,
             history: catalog.history(),
             backups,
+            secrets,
             catalog,
             plugins,
             actions,

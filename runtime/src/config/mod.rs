@@ -20,7 +20,7 @@ pub use connection::{Connection, ConnectionError, Credentials, Endpoint};
 pub(crate) use connection::{read_private, write_private};
 pub use value::{ByteSize, PublicUrl, Secret, ValueError};
 
-use crate::model::UpgradePolicy;
+use crate::model::{SecretKey, UpgradePolicy};
 
 /// A config file is a page of text; more is a mistake in the path.
 const MAX_CONFIG_BYTES: u64 = 1024 * 1024;
@@ -116,6 +116,16 @@ pub struct Settings {
     #[arg(long, env = "GOLDENPATH_PLUGIN_UPGRADES", value_name = "POLICY")]
     pub plugin_upgrades: Option<UpgradePolicy>,
 
+    /// Key of the stored secrets, 64 hexadecimal digits; prefer the variable, since others on the machine can read flags
+    /// [default: the file `secret.key` in the data folder, made with the first secret]
+    #[arg(
+        long,
+        env = "GOLDENPATH_SECRET_KEY",
+        value_name = "KEY",
+        hide_env_values = true
+    )]
+    pub secret_key: Option<Secret>,
+
     /// Client id of the bootstrap administrator, in force at every start
     #[arg(long, env = "GOLDENPATH_CLIENT_ID", value_name = "ID")]
     pub client_id: Option<String>,
@@ -183,6 +193,8 @@ pub struct Config {
     pub plugin_ceiling: Vec<String>,
     /// What becomes of versions of plugins that ask for nothing new.
     pub plugin_upgrades: UpgradePolicy,
+    /// The key of the stored secrets; absent: that of the data folder.
+    pub secret_key: Option<SecretKey>,
     /// The administrator that the operator brings along.
     pub bootstrap: Option<Bootstrap>,
     /// This program, which starts itself to evaluate jq and to compile: never a setting, but a test that embeds the
@@ -252,6 +264,18 @@ impl Config {
                 );
             }
         };
+        // The text is not shown: it may be a key with a digit too many.
+        let secret_key = match settings.secret_key.as_ref().map(Secret::expose) {
+            None => None,
+            Some(text) => match SecretKey::parse(text) {
+                Some(key) => Some(key),
+                None => {
+                    return contradiction(
+                        "GOLDENPATH_SECRET_KEY has to be 64 hexadecimal digits, as `openssl rand -hex 32` makes them",
+                    );
+                }
+            },
+        };
         let (workers, max_connections) = (
             settings.workers.unwrap_or(8),
             settings.max_connections.unwrap_or(1024),
@@ -283,6 +307,7 @@ impl Config {
             allow_private: settings.egress_allow_private.unwrap_or(false),
             plugin_ceiling: settings.plugin_ceiling,
             plugin_upgrades: settings.plugin_upgrades.unwrap_or_default(),
+            secret_key,
             bootstrap,
             program: own_program(),
         })
@@ -346,6 +371,7 @@ impl Settings {
                 self.plugin_ceiling
             },
             plugin_upgrades: self.plugin_upgrades.or(other.plugin_upgrades),
+            secret_key: self.secret_key.or(other.secret_key),
             client_id,
             client_secret,
         }

@@ -108,6 +108,13 @@ identifier!(
     blueprint_rule,
     "use 1 to 100 letters, digits and @ _ . + : \\ / -, not `.` or `..`"
 );
+identifier!(
+    /// Names a secret in the store.
+    SecretName,
+    "secret",
+    secret_rule,
+    "use 1 to 100 letters, digits, - and _"
+);
 
 fn portal_rule(text: &str, longest: usize, extra: &str) -> bool {
     let allowed = |c: char| {
@@ -141,6 +148,11 @@ fn plugin_rule(text: &str) -> bool {
             .all(|c| lower(c) || c.is_ascii_digit() || c == b'-')
 }
 
+fn secret_rule(text: &str) -> bool {
+    let allowed = |c: u8| c.is_ascii_alphanumeric() || c == b'-' || c == b'_';
+    (1..=100).contains(&text.len()) && text.bytes().all(allowed)
+}
+
 fn run_rule(text: &str) -> bool {
     text.strip_prefix("r_").is_some_and(|id| {
         (1..=40).contains(&id.len()) && id.bytes().all(|c| c.is_ascii_alphanumeric())
@@ -166,6 +178,9 @@ mod tests {
         assert!(PluginName::parse("Scaffold").is_err());
         assert!(RunId::parse("r_abc123").is_ok());
         assert!(RunId::parse("abc123").is_err());
+        assert!(SecretName::parse("GITHUB_TOKEN-2").is_ok());
+        assert!(SecretName::parse("a.b").is_err());
+        assert!(SecretName::parse("größe").is_err());
     }
 
     #[test]

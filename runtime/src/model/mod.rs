@@ -17,6 +17,7 @@ mod query;
 mod run;
 mod scalar;
 mod scorecard;
+mod secret;
 mod time;
 mod violation;
 
@@ -29,7 +30,9 @@ pub use derived::{
 };
 pub use entity::{Entity, EntityDraft, RelationValue, WriteMode};
 pub use entity_json::EntityJson;
-pub use ident::{ActionId, BlueprintId, EntityId, IdentError, PluginName, RunId, SourceName};
+pub use ident::{
+    ActionId, BlueprintId, EntityId, IdentError, PluginName, RunId, SecretName, SourceName,
+};
 pub use migration::{Migration, MigrationStatus};
 pub use network::network;
 pub use permission::{EntityPermissions, EntityRight, Grant, PermissionPatch};
@@ -49,5 +52,6 @@ pub use run::{
 };
 pub use scalar::Scalar;
 pub use scorecard::{Level, RuleResult, RuleStatus, Scorecard, ScorecardResult, ScorecardRule};
+pub use secret::{SecretKey, SecretMark, SecretValue};
 pub use time::Timestamp;
 pub use violation::Violation;

@@ -27,6 +27,7 @@ mod review;
 mod risk;
 mod running;
 mod schema;
+mod secret;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -40,6 +41,7 @@ pub use diff::diff;
 pub use engine::worker::{self as compiler, CompilerProgram};
 pub use error::{CallError, InstallError, ReviewError, StartError};
 pub use inspect::{Inspection, assemble, check_manifest, describe, inspect};
+pub use secret::{SecretError, SecretKeyError, Secrets};
 
 use self::capability::files::Folders;
 use self::capability::http::HttpClient;

@@ -145,6 +145,12 @@ fn check_rights(folder: &Path, dir: &Dir) -> std::io::Result<Area> {
         seen += 1;
         let mode = of_file.permissions().mode() & 0o777;
         let is_data = super::FILES.iter().any(|file| name.starts_with(file));
+        if name.starts_with(super::KEY_FILE) && mode & 0o077 != 0 {
+            problems.push(format!(
+                "`{name}` can be read by others (mode {mode:o}), and it opens every secret; run `chmod 600 {}`",
+                folder.join(&name).display()
+            ));
+        }
         if is_data && open_folder && mode & 0o044 != 0 {
             problems.push(format!(
                 "`{name}` can be read by others (mode {mode:o}), and it holds the key that signs tokens; run `chmod 700 {}`",

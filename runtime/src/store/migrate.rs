@@ -23,6 +23,7 @@ pub(super) const MAIN: &[&str] = &[
     include_str!("../../migrations/main/0009_write.sql"),
     include_str!("../../migrations/main/0010_walk.sql"),
     include_str!("../../migrations/main/0011_term.sql"),
+    include_str!("../../migrations/main/0012_secret.sql"),
 ];
 
 /// The formats of `logs.db`, oldest first.

@@ -27,6 +27,7 @@ mod query;
 mod relation;
 mod run;
 mod scorecard;
+mod secret;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -60,6 +61,7 @@ pub use principal::Credential;
 pub use query::{Column, ColumnTest, Condition, Cursor, Driver, Matching};
 pub use relation::{Dependent, Targets};
 pub use scorecard::{ScorecardKey, ScorecardRow};
+pub use secret::SealedSecret;
 pub use source::{Owned, SourceKey};
 pub use text::{Place, TextRow, Word};
 pub use value::{IndexValue, PropertyKey, Span, scorecard_name};
@@ -69,6 +71,9 @@ use connection::{Database, Durability};
 
 /// The database files of a data folder: what must survive, and what runs print.
 pub const FILES: [&str; 2] = ["goldenpath.db", "logs.db"];
+
+/// The file of a data folder that holds the key of all secrets, where no setting gives it. Made with the first secret.
+pub const KEY_FILE: &str = "secret.key";
 
 /// The data folder, opened. Clones share it.
 #[derive(Clone, Debug)]

@@ -94,6 +94,16 @@ impl WriteTx<'_> {
         Ok(())
     }
 
+    /// Keeps something that the installation has made up, in place of what was kept under that name.
+    pub fn put_setting(&self, name: &str, value: &[u8]) -> Result<(), Error> {
+        self.connection
+            .prepare_cached(
+                "INSERT INTO setting (name, value) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = ?2",
+            )?
+            .execute(params![name, value])?;
+        Ok(())
+    }
+
     /// Keeps something that the installation has made up, unless there is such a thing already.
     pub fn insert_setting(&self, name: &str, value: &[u8]) -> Result<(), Error> {
         self.connection

@@ -1,4 +1,5 @@
-//! The file that a backup is: a tar with `manifest.json` first, then the databases, in the order of the manifest.
+//! The file that a backup is: a tar with `manifest.json` first, then the databases and the key of the secrets, in the
+//! order of the manifest.
 
 use std::io::{self, Read, Seek as _, Write};
 
@@ -7,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::RestoreError;
 use crate::model::Timestamp;
-use crate::store::{FILES, FORMATS};
+use crate::store::{FILES, FORMATS, KEY_FILE};
 
 /// What the file says it is.
 const KIND: &str = "goldenpath-backup";
@@ -95,7 +96,9 @@ impl Manifest {
             return Err(RestoreError::Newer(self.goldenpath.clone()));
         }
         let names: Vec<&str> = self.files.iter().map(|file| file.name.as_str()).collect();
-        if names != FILES {
+        // There is no key where no secret was ever set, or where a setting brings it.
+        let databases = names.strip_suffix(&[KEY_FILE]).unwrap_or(&names);
+        if databases != FILES {
             let message = format!(
                 "its manifest names {} instead of {}",
                 names.join(", "),

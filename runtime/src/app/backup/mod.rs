@@ -19,7 +19,7 @@ use serde_json::json;
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::model::{Actor, AuditEntry, Timestamp, Verb};
-use crate::store::{self, FILES, Snapshot, Store};
+use crate::store::{self, FILES, KEY_FILE, Snapshot, Store};
 use archive::{FileEntry, hash_file};
 
 /// Where copies are made, in the data folder; nothing else is ever here.
@@ -143,7 +143,7 @@ impl Backups {
         })
     }
 
-    /// Copies both databases and opens the copies. Their names are gone when this returns, so that nothing is left of
+    /// Copies both databases and opens the copies, and the key of the secrets. Their names are gone when this returns, so that nothing is left of
     /// them whatever happens.
     fn copy(&self, taken_by: String, at: Timestamp) -> Result<Copy, BackupError> {
         let snapshot = self.store.snapshot()?;
@@ -173,10 +173,19 @@ impl Backups {
         let newest = snapshot.newest_audit()?;
         snapshot.copy_into(&self.path.join(FOLDER))?;
         let folder = self.folder.open_dir(FOLDER)?;
+        let mut opened = Vec::new();
+        for name in FILES {
+            opened.push((name, folder.open(name)?.into_std()));
+        }
+        // After the snapshot: it is there before the first secret, and never changes while there are any.
+        match self.folder.open(KEY_FILE) {
+            Ok(file) => opened.push((KEY_FILE, file.into_std())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error.into()),
+        }
         let mut files = Vec::new();
         let mut entries = Vec::new();
-        for name in FILES {
-            let mut file = folder.open(name)?.into_std();
+        for (name, mut file) in opened {
             let (size, sha256) = hash_file(&mut file)?;
             files.push(file);
             entries.push(FileEntry {

@@ -9,10 +9,13 @@ use serde_json::json;
 
 use super::archive::{self, Manifest};
 use crate::model::{Actor, AuditEntry, Verb};
-use crate::store::{self, FILES, FolderLock, Store};
+use crate::store::{self, FILES, FolderLock, KEY_FILE, Store};
 
 /// Where the files are until all of them are there and have been held against their checksums.
 const PARTIAL: &str = "restore.partial";
+
+/// What is put in place before the catalog.
+const MOVED_FIRST: [&str; 2] = [KEY_FILE, FILES[1]];
 
 /// What an empty folder may hold: the lock that is taken first, and what file systems put there themselves.
 const HARMLESS: [&str; 2] = ["goldenpath.lock", "lost+found"];
@@ -97,7 +100,8 @@ async fn unpack(
         }
     }
     // The catalog comes last: a folder without it is no portal.
-    for name in FILES.into_iter().rev() {
+    let key = partial.exists(KEY_FILE).then_some(KEY_FILE);
+    for name in key.into_iter().chain(FILES.into_iter().rev()) {
         let file = partial.open(name).map_err(RestoreError::Io)?;
         file.sync_all().map_err(RestoreError::Io)?;
         partial
@@ -133,8 +137,8 @@ fn check_empty(folder: &Dir, path: &Path) -> Result<(), RestoreError> {
     for entry in folder.entries().map_err(RestoreError::Io)? {
         let name = entry.map_err(RestoreError::Io)?.file_name();
         let name = name.to_string_lossy();
-        // The log is moved first; with no catalog beside it, it is the rest of a restore that did not finish.
-        let left_over = interrupted && (name == PARTIAL || name == FILES[1]);
+        // Key and log are moved first; with no catalog beside them, they are the rest of a restore that did not finish.
+        let left_over = interrupted && (name == PARTIAL || MOVED_FIRST.contains(&name.as_ref()));
         if !left_over && !HARMLESS.contains(&name.as_ref()) {
             return Err(RestoreError::NotEmpty {
                 folder: path.display().to_string(),
@@ -142,8 +146,10 @@ fn check_empty(folder: &Dir, path: &Path) -> Result<(), RestoreError> {
             });
         }
     }
-    if interrupted && folder.exists(FILES[1]) {
-        folder.remove_file(FILES[1]).map_err(RestoreError::Io)?;
+    for name in MOVED_FIRST {
+        if interrupted && folder.exists(name) {
+            folder.remove_file(name).map_err(RestoreError::Io)?;
+        }
     }
     Ok(())
 }

@@ -6,6 +6,8 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, MetadataExt as _};
 
 use super::*;
+use crate::model::{SecretName, SecretValue};
+use crate::plugin::Secrets;
 use crate::store::{AuditOrder, Error, check_folder};
 
 struct Fixture {
@@ -112,6 +114,36 @@ async fn a_restored_backup_is_the_portal_of_that_moment_and_says_so() {
             .filter(|name| name.contains("partial"))
             .count(),
         0
+    );
+}
+
+#[tokio::test]
+async fn a_restored_portal_opens_the_secrets_with_the_key_of_the_backup() {
+    let fixture = Fixture::new().await;
+    let data = fixture.root.path().join("data");
+    let secrets = Secrets::open(fixture.store.clone(), &data, None)
+        .await
+        .unwrap();
+    let name = SecretName::parse("token").unwrap();
+    let value = SecretValue::parse(String::from("hunter2-hunter2").into()).unwrap();
+    secrets.set(&Actor::system(), name, value).await.unwrap();
+    let backup = fixture.take().await;
+    let hidden = backup
+        .windows(15)
+        .all(|window| window != b"hunter2-hunter2");
+    assert!(hidden, "the archive holds the secret in plain text");
+    restore(backup.as_slice(), &fixture.fresh()).await.unwrap();
+    assert_eq!(
+        names(&fixture.fresh()),
+        ["goldenpath.db", "goldenpath.lock", "logs.db", KEY_FILE]
+    );
+    let dir = Dir::open_ambient_dir(fixture.fresh(), ambient_authority()).unwrap();
+    assert_eq!(dir.metadata(KEY_FILE).unwrap().mode() & 0o777, 0o600);
+    let store = Store::open(&fixture.fresh()).unwrap();
+    let restored = Secrets::open(store, &fixture.fresh(), None).await.unwrap();
+    assert_eq!(
+        restored.list().await.unwrap(),
+        secrets.list().await.unwrap()
     );
 }
 
