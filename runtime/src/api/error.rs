@@ -10,7 +10,7 @@ use super::edge;
 use crate::app::{AccessError, ApproveError, ExportError, StoreError};
 use crate::catalog::JsonError;
 use crate::model::{IdentError, Permission, Role, Violation};
-use crate::plugin::{InstallError, ReviewError};
+use crate::plugin::{InstallError, ReviewError, SecretError};
 use crate::{action, catalog};
 
 /// The body of every answer that is not what was asked for.
@@ -302,6 +302,19 @@ impl From<ReviewError> for ApiError {
             ReviewError::Conflict(message) => Self::new(StatusCode::CONFLICT, "changed", message),
             ReviewError::Invalid(violations) => Self::invalid("the approval", violations),
             ReviewError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<SecretError> for ApiError {
+    fn from(error: SecretError) -> Self {
+        match error {
+            SecretError::NotFound(name) => Self::not_found(format_args!("secret `{name}`")),
+            error @ SecretError::TooMany => {
+                Self::new(StatusCode::CONFLICT, "too_many", error.to_string())
+            }
+            error @ (SecretError::Random(_) | SecretError::Key(_)) => Self::internal(&error),
+            SecretError::Store(error) => error.into(),
         }
     }
 }

@@ -28,6 +28,7 @@ mod reply;
 mod run;
 mod scorecard;
 mod search;
+mod secret;
 mod state;
 mod stream;
 mod team;
@@ -112,6 +113,8 @@ fn table() -> OpenApiRouter<ApiState> {
         .routes(routes!(plugin::withdraw::revoke_version))
         .routes(routes!(plugin::withdraw::roll_back_plugin))
         .routes(routes!(plugin::withdraw::stop_plugins))
+        .routes(routes!(secret::list_secrets))
+        .routes(routes!(secret::put_secret, secret::delete_secret))
         // Operations.
         .routes(routes!(audit::list_audit))
         .routes(routes!(event::stream_events))

@@ -16,6 +16,7 @@ mod plugin;
 mod principal;
 mod restore;
 mod run;
+mod secret;
 mod serve;
 mod sse;
 
@@ -70,6 +71,9 @@ enum Command {
     /// Let programs in
     #[command(subcommand)]
     App(principal::PrincipalCommand),
+    /// Keep what plugins use without seeing it
+    #[command(subcommand)]
+    Secret(secret::SecretCommand),
     /// Write the catalog
     #[command(subcommand)]
     Catalog(catalog::CatalogCommand),
@@ -140,6 +144,7 @@ fn run(command: Command, output: &Output) -> Result<Exit, Failure> {
         Command::Login(arguments) => login::run(arguments, output),
         Command::User(command) => principal::run(PrincipalKind::User, command, output),
         Command::App(command) => principal::run(PrincipalKind::App, command, output),
+        Command::Secret(command) => secret::run(command, output),
         Command::Catalog(command) => catalog::run(command, output),
         Command::Entity(command) => entity::run(command, output),
         Command::Actions(command) => action::run(command, output),

@@ -37,6 +37,8 @@ pub enum Permission {
     ReviewPlugins,
     /// Manage users and apps.
     ManageUsers,
+    /// See the names of secrets, set and delete them. Nobody reads them.
+    ManageSecrets,
     /// Take backups, which hold everything, the keys too.
     TakeBackups,
 }
@@ -85,7 +87,7 @@ impl Role {
 
 impl Permission {
     /// Every permission.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::ReadCatalog,
         Self::WriteCatalog,
         Self::RunActions,
@@ -94,6 +96,7 @@ impl Permission {
         Self::InstallPlugins,
         Self::ReviewPlugins,
         Self::ManageUsers,
+        Self::ManageSecrets,
         Self::TakeBackups,
     ];
 
@@ -108,6 +111,7 @@ impl Permission {
             Self::InstallPlugins => "plugins:install",
             Self::ReviewPlugins => "plugins:review",
             Self::ManageUsers => "users:manage",
+            Self::ManageSecrets => "secrets:manage",
             Self::TakeBackups => "backups:take",
         }
     }

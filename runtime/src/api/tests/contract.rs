@@ -237,6 +237,9 @@ const TABLE: &[(&str, &str, Option<Permission>)] = {
         ),
         ("GET", "/v1/audit-log", Some(P::ReadPlugins)),
         ("GET", "/v1/events", Some(P::ReadCatalog)),
+        ("GET", "/v1/secrets", Some(P::ManageSecrets)),
+        ("PUT", "/v1/secrets/{name}", Some(P::ManageSecrets)),
+        ("DELETE", "/v1/secrets/{name}", Some(P::ManageSecrets)),
         ("POST", "/v1/backup", Some(P::TakeBackups)),
     ]
 };

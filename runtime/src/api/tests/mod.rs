@@ -7,6 +7,7 @@ mod edge;
 mod history;
 mod run;
 mod search;
+mod secret;
 mod team;
 mod write;
 
