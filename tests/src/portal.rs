@@ -154,6 +154,16 @@ impl Portal {
             .run_in(self.folder.path(), arguments)
     }
 
+    /// Runs a command as the administrator, with something on its standard input.
+    pub fn cli_reading(&self, arguments: &[&str], input: &str) -> Ended {
+        self.program
+            .clone()
+            .with("GOLDENPATH_URL", &self.url)
+            .with("GOLDENPATH_CLIENT_ID", &self.client_id)
+            .with("GOLDENPATH_CLIENT_SECRET", &self.client_secret)
+            .run_reading(arguments, input)
+    }
+
     /// Installs a package and allows it all that it asks for.
     pub fn install(&self, guest: &Guest) {
         self.install_bound(guest, &json!({}));
@@ -169,7 +179,8 @@ impl Portal {
         self.install_with(guest, json!({ "bindings": bindings }));
     }
 
-    fn install_with(&self, guest: &Guest, mut approval: Value) {
+    /// As [`Portal::install`], with a decision of one's own: what it leaves out is as the package was read.
+    pub fn install_with(&self, guest: &Guest, mut approval: Value) {
         let headers = [("content-type", "application/wasm")];
         let installed = self
             .admin

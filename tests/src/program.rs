@@ -1,6 +1,7 @@
 //! The program under test as a command.
 
 use std::ffi::{OsStr, OsString};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -88,6 +89,30 @@ impl Program {
     /// Runs a command to its end.
     pub fn run<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Ended {
         self.run_in(Path::new("."), arguments)
+    }
+
+    /// Runs a command to its end with something short on its standard input.
+    pub fn run_reading<S: AsRef<OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = S>,
+        input: &str,
+    ) -> Ended {
+        let mut child = self
+            .command(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let mut stdin = child.stdin.take().expect("its standard input");
+        stdin.write_all(input.as_bytes()).expect("it reads");
+        drop(stdin);
+        let ended = child.wait_with_output().expect("the program ends");
+        Ended {
+            code: ended.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&ended.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&ended.stderr).into_owned(),
+        }
     }
 
     /// Runs a command to its end in a folder.

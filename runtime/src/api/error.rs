@@ -313,7 +313,12 @@ impl From<SecretError> for ApiError {
             error @ SecretError::TooMany => {
                 Self::new(StatusCode::CONFLICT, "too_many", error.to_string())
             }
-            error @ (SecretError::Random(_) | SecretError::Key(_)) => Self::internal(&error),
+            error @ SecretError::InUse(_) => {
+                Self::new(StatusCode::CONFLICT, "in_use", error.to_string())
+            }
+            error @ (SecretError::Damaged(_) | SecretError::Random(_) | SecretError::Key(_)) => {
+                Self::internal(&error)
+            }
             SecretError::Store(error) => error.into(),
         }
     }

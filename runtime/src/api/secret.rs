@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::auth::Caller;
 use super::error::ApiError;
-use super::extract::{InPath, JsonBody};
+use super::extract::{InPath, JsonBody, Params};
 use super::reply::{Created, Done, Json};
 use crate::app::App;
-use crate::model::{SecretMark, SecretName, SecretValue};
+use crate::model::{SecretMark, SecretName, SecretUsage, SecretValue};
 
 /// What a secret is to be.
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -34,10 +34,10 @@ pub(super) struct SecretsReply {
     /// Always `true`.
     ok: bool,
     /// By name.
-    secrets: Vec<SecretMark>,
+    secrets: Vec<SecretUsage>,
 }
 
-/// List the secrets by name.
+/// List the secrets by name, each with the versions of plugins that are granted it.
 #[utoipa::path(
     get, path = "/v1/secrets", tag = "plugins", security(("bearer" = ["secrets:manage"])),
     responses((status = 200, body = SecretsReply)),
@@ -66,17 +66,22 @@ pub(super) async fn put_secret(
     Ok(Created(is_new, SecretReply { ok: true, secret }))
 }
 
-/// Delete a secret.
+/// Delete a secret. One that a version of a plugin is granted is refused with 409, unless `force` is set.
 #[utoipa::path(
     delete, path = "/v1/secrets/{name}", tag = "plugins", security(("bearer" = ["secrets:manage"])),
-    params(("name" = String, Path, description = "Letters, digits, - and _")),
+    params(
+        ("name" = String, Path, description = "Letters, digits, - and _"),
+        ("force" = Option<bool>, Query, description = "Also where it is used; what asks for it then is denied"),
+    ),
     responses((status = 200, body = Done)),
 )]
 pub(super) async fn delete_secret(
     State(app): State<App>,
     caller: Caller,
     InPath(name): InPath<SecretName>,
+    params: Params,
 ) -> Result<Json<Done>, ApiError> {
-    app.secrets.delete(&caller, name).await?;
+    let force = params.switch("force");
+    app.secrets.delete(&caller, name, force).await?;
     Ok(Done::OK)
 }

@@ -109,7 +109,8 @@ impl App {
         let catalog = Catalog::with_jq(store.clone(), Some(jq.clone()));
         catalog.catch_up().await?;
         let access = Access::open(store.clone(), catalog.clone()).await?;
-        let plugins = PluginHost::new(store.clone(), catalog.clone(), settings)?;
+        let plugins = PluginHost::new(store.clone(), catalog.clone(), settings)?
+            .with_secrets(secrets.clone());
         let settings = ActionSettings {
             workers: config.workers,
             ..ActionSettings::default()

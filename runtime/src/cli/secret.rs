@@ -3,7 +3,7 @@
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
 
 use clap::Subcommand;
-use serde_json::json;
+use serde_json::{Value, json};
 use ureq::http::Method;
 use zeroize::Zeroizing;
 
@@ -44,6 +44,10 @@ pub(super) enum SecretCommand {
         /// Its name
         name: String,
 
+        /// Also where a version of a plugin is granted it; what asks for it then is denied
+        #[arg(long)]
+        force: bool,
+
         #[command(flatten)]
         connection: Connection,
     },
@@ -63,15 +67,27 @@ pub(super) fn run(command: SecretCommand, output: &Output) -> Result<Exit, Failu
             let answer = Client::new(&connection)?.get("/v1/secrets")?;
             let row = |one| {
                 let member = |pointer| text(one, pointer);
-                vec![member("/name"), member("/updatedAt"), member("/updatedBy")]
+                let used = |by: &Value| format!("{} {}", text(by, "/plugin"), text(by, "/version"));
+                let used: Vec<String> = list(one, "usedBy").iter().map(used).collect();
+                vec![
+                    member("/name"),
+                    member("/updatedAt"),
+                    member("/updatedBy"),
+                    used.join(", "),
+                ]
             };
             let rows: Vec<_> = list(&answer, "secrets").iter().map(row).collect();
             output.result(&answer, |output| {
-                output.table(&["NAME", "SET", "BY"], &rows);
+                output.table(&["NAME", "SET", "BY", "USED BY"], &rows);
             });
         }
-        SecretCommand::Rm { name, connection } => {
-            let path = format!("/v1/secrets/{}", segment(&name));
+        SecretCommand::Rm {
+            name,
+            force,
+            connection,
+        } => {
+            let query = if force { "?force=true" } else { "" };
+            let path = format!("/v1/secrets/{}{query}", segment(&name));
             let answer = Client::new(&connection)?.delete(&path)?;
             output.result(&answer, |output| output.line(&format!("{name} is deleted")));
         }

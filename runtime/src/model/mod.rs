@@ -37,8 +37,8 @@ pub use migration::{Migration, MigrationStatus};
 pub use network::network;
 pub use permission::{EntityPermissions, EntityRight, Grant, PermissionPatch};
 pub use plugin::{
-    Approval, Binding, CapabilityReport, Digest, Finding, PluginState, PluginVersion, UnderWay,
-    UpgradePolicy,
+    Approval, Binding, CapabilityReport, Digest, Finding, PluginState, PluginVersion,
+    SecretRequest, UnderWay, UpgradePolicy,
 };
 pub use plugin_diff::{Change, LineRisk, Risk, VersionDiff, VersionMark};
 pub use principal::{Actor, Origin, Permission, Principal, PrincipalKind, Role};
@@ -52,6 +52,6 @@ pub use run::{
 };
 pub use scalar::Scalar;
 pub use scorecard::{Level, RuleResult, RuleStatus, Scorecard, ScorecardResult, ScorecardRule};
-pub use secret::{SecretKey, SecretMark, SecretValue};
+pub use secret::{SecretKey, SecretMark, SecretUsage, SecretUse, SecretValue};
 pub use time::Timestamp;
 pub use violation::Violation;

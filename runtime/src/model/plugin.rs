@@ -182,6 +182,8 @@ pub struct CapabilityReport {
     /// Endpoint name to the URL where it is unless an approval binds it; absent where one has to.
     #[schema(value_type = Object)]
     pub endpoints: BTreeMap<String, Option<String>>,
+    /// Secret name to how the host attaches it, wherever a line says `using`.
+    pub secrets: BTreeMap<String, SecretRequest>,
     /// Interfaces that the component imports, by name.
     pub imports: Vec<String>,
     /// Interfaces that it exports, by name.
@@ -190,6 +192,17 @@ pub struct CapabilityReport {
     pub documents: Vec<String>,
     /// What a reviewer should look at.
     pub findings: Vec<Finding>,
+}
+
+/// How the host attaches a secret to requests, and which one it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct SecretRequest {
+    /// The header that it stands in.
+    pub header: String,
+    /// What stands in the header, with `{}` for the secret.
+    pub format: String,
+    /// The stored secret that the grant binds; absent before an approval.
+    pub stored: Option<String>,
 }
 
 /// Where an endpoint of the manifest really is.

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::{SecretName, Timestamp};
+use super::{PluginName, SecretName, Timestamp};
 
 /// The shortest secret: what is shorter is found in any log, and hiding it there would make the log unreadable.
 const SHORTEST: usize = 8;
@@ -106,6 +106,28 @@ pub struct SecretMark {
     pub updated_at: Timestamp,
     /// By whom.
     pub updated_by: String,
+}
+
+/// A version of a plugin whose grant binds a secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct SecretUse {
+    /// Name of the plugin.
+    #[schema(value_type = String)]
+    pub plugin: PluginName,
+    /// The version.
+    #[schema(value_type = String)]
+    pub version: semver::Version,
+}
+
+/// A secret and who uses it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretUsage {
+    /// The secret.
+    #[serde(flatten)]
+    pub mark: SecretMark,
+    /// Versions that run, or could without another approval.
+    pub used_by: Vec<SecretUse>,
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Calling a plugin: which version, with what power, and what becomes of its answer.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -13,6 +14,7 @@ use super::grant::{Effective, Grant};
 use super::instance::{self, Caller, Guest, Provision};
 use super::loaded::Loaded;
 use super::running::{Halt, halt};
+use super::secret::Redactor;
 use super::{ActionCall, PluginHost, json, schema};
 use crate::model::{PluginName, PluginState, Violation};
 use crate::store::{self, StoredPlugin};
@@ -146,12 +148,15 @@ impl PluginHost {
             actor: call.actor,
             at: call.at,
         };
+        let book = LogBook::new(call.sink, power.limits.get(Budget::Log));
+        let redactor = Arc::clone(book.redactor());
         let denials = Arc::new(Denials::new(
             caller.clone(),
             Some(self.backend.store.clone()),
+            Arc::clone(&redactor),
         ));
         let provision = Provision {
-            book: LogBook::new(call.sink, power.limits.get(Budget::Log)),
+            book,
             denials: Arc::clone(&denials),
             caller,
             power: Arc::clone(power),
@@ -170,9 +175,16 @@ impl PluginHost {
                 Halt::Revoked => revoked(plugin, version),
             }),
         };
-        let answer = instance::run(pre, provision, request, begun.halted.clone()).await?;
-        let output = answer.map_err(|failed| failure(failed, &denials.missing()))?;
-        accept(&output, power.limits.get(Budget::Output), &action.output)
+        let ended = instance::run(pre, provision, request, begun.halted.clone()).await;
+        let accepted = ended.and_then(|answer| {
+            let output = answer.map_err(|failed| failure(failed, &denials.missing()))?;
+            accept(&output, power.limits.get(Budget::Output), &action.output)
+        });
+        // The guest's own schema was held against its own words; what is kept is without secrets.
+        match accepted {
+            Ok(output) => Ok(redactor.clean_value(output)),
+            Err(error) => Err(redacted(error, &redactor)),
+        }
     }
 
     /// The version that a call means.
@@ -316,6 +328,39 @@ fn failure(failure: Failure, denied: &[String]) -> CallError {
             }
             CallError::Failed { code, message }
         }
+    }
+}
+
+/// A failure without secrets, in whatever part of it a guest chooses.
+fn redacted(error: CallError, redactor: &Redactor) -> CallError {
+    let clean = |text: String| redactor.clean(&text).into_owned();
+    match error {
+        CallError::Refused(text) => CallError::Refused(clean(text)),
+        CallError::Trapped(text) => CallError::Trapped(clean(text)),
+        CallError::Denied(text) => CallError::Denied(clean(text)),
+        CallError::Host(text) => CallError::Host(clean(text)),
+        CallError::InvalidInput(broken) => {
+            CallError::InvalidInput(redactor.clean_violations(broken))
+        }
+        CallError::InvalidOutput(broken) => {
+            CallError::InvalidOutput(redactor.clean_violations(broken))
+        }
+        CallError::Failed { code, message } => {
+            // A mask is no word; a code that needs one is none either.
+            let code = match redactor.clean(&code) {
+                Cow::Borrowed(_) => code,
+                Cow::Owned(_) => "failed".to_owned(),
+            };
+            CallError::Failed {
+                code,
+                message: clean(message),
+            }
+        }
+        CallError::NotActive(_)
+        | CallError::Revoked(_)
+        | CallError::Stopped
+        | CallError::TimedOut(_)
+        | CallError::OverBudget { .. } => error,
     }
 }
 

@@ -1,12 +1,13 @@
 //! Saying no: a typed answer for the guest, an audit row for the reviewer, a sentence that names the missing line.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::json;
 
 use super::bindings::types::Denial;
 use super::instance::Caller;
+use super::secret::Redactor;
 use crate::model::{Actor, AuditEntry, Origin, PluginName, Verb};
 use crate::store::{self, Store};
 
@@ -18,20 +19,24 @@ pub(super) struct Denials {
     caller: Caller,
     /// `None`: there is nowhere to write to, and nothing to deny that matters.
     store: Option<Store>,
+    /// A guest chooses a part of what is told.
+    redactor: Arc<Redactor>,
     audited: Mutex<BTreeSet<String>>,
 }
 
 impl Denials {
-    pub(super) fn new(caller: Caller, store: Option<Store>) -> Self {
+    pub(super) fn new(caller: Caller, store: Option<Store>, redactor: Arc<Redactor>) -> Self {
         Self {
             caller,
             store,
+            redactor,
             audited: Mutex::default(),
         }
     }
 
     /// Records a denial and words it. `table` is where the line would stand in `plugin.toml`.
     pub(super) async fn deny(&self, missing: String, table: &str) -> Denial {
+        let missing = self.redactor.clean(&missing).into_owned();
         self.audit(&missing).await;
         let message = not_granted(&self.caller.plugin, &missing, table);
         Denial { missing, message }
@@ -47,6 +52,7 @@ impl Denials {
     /// does not become a loop of commits.
     pub(super) async fn audit(&self, missing: &str) {
         let Some(store) = &self.store else { return };
+        let missing = &*self.redactor.clean(missing);
         {
             let mut audited = self.audited.lock().unwrap_or_else(PoisonError::into_inner);
             if audited.len() >= AUDITED || !audited.insert(missing.to_owned()) {

@@ -46,6 +46,19 @@ pub(super) fn compare(from: &Package, to: &Package) -> VersionDiff {
             ));
         }
     }
+    for (name, attachment) in &to.manifest.secrets {
+        if from
+            .manifest
+            .secrets
+            .get(name)
+            .is_some_and(|before| before != attachment)
+        {
+            let (header, format) = (&attachment.header, &attachment.format);
+            asks_more.push(format!(
+                "secret `{name}` goes into header `{header}` as `{format}`"
+            ));
+        }
+    }
     for change in documents.iter().filter(|change| change.to.is_some()) {
         let verb = if change.from.is_some() {
             "changes"

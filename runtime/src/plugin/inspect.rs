@@ -143,7 +143,7 @@ pub async fn describe(component: Vec<u8>) -> Result<Value, CallError> {
     };
     let provision = Provision {
         book: LogBook::new(Arc::new(Nowhere), 0),
-        denials: Arc::new(Denials::new(caller.clone(), None)),
+        denials: Arc::new(Denials::new(caller.clone(), None, Arc::default())),
         caller,
         power,
         backend: None,

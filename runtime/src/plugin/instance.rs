@@ -27,6 +27,7 @@ use super::limits::{
     Ceiling, HANDLES, HEADER_BYTES, HOST_OBJECTS, LIFTED_BYTES, Meter, RANDOM_BYTES, Stop,
 };
 use super::running::{Halt, Halted, halt};
+use super::secret::Secrets;
 use crate::catalog::Catalog;
 use crate::model::{Actor, Digest, PluginName, RunId, Timestamp};
 use crate::store::Store;
@@ -57,6 +58,8 @@ pub(super) struct Backend {
     pub(super) folders: Arc<Folders>,
     /// For granted endpoints.
     pub(super) http: Arc<HttpClient>,
+    /// For lines that attach one; absent: there are none.
+    pub(super) secrets: Option<Secrets>,
 }
 
 /// All that the host keeps for one guest.
@@ -148,7 +151,8 @@ impl Guest {
             Arc::clone(&meter),
             Arc::clone(&book),
             Arc::clone(&denials),
-        );
+        )
+        .with_secrets(backend.as_ref().and_then(|backend| backend.secrets.clone()));
         Self {
             wasi: wasi.build(),
             table,

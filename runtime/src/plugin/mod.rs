@@ -147,6 +147,7 @@ impl PluginHost {
                     settings.allow_private,
                     settings.own_listener,
                 )),
+                secrets: None,
             },
             compiler: Compiler::open(&settings.data_dir, settings.compiler)?,
             shelf: Arc::default(),
@@ -158,6 +159,13 @@ impl PluginHost {
                 allow_private: settings.allow_private,
             }),
         })
+    }
+
+    /// The same, with secrets that grants can bind. Without them every use of one is denied.
+    #[must_use]
+    pub fn with_secrets(mut self, secrets: Secrets) -> Self {
+        self.backend.secrets = Some(secrets);
+        self
     }
 
     /// Whether guests get their memory from a pool, which is faster, or one by one.

@@ -87,6 +87,22 @@ pub fn sends(input: Send, ctx: &Context) -> Result<Outcome, Failure> {
     Ok(outcome(ctx.http().send(&input.request())))
 }
 
+/// Sends one request and says everywhere what it was answered: in the log as it is and in hexadecimal digits, on stdout
+/// in two pieces, and as its own answer.
+#[action]
+#[expect(clippy::print_stdout, reason = "stdout is one of the places")]
+pub fn repeats(input: Send, ctx: &Context) -> Result<Outcome, Failure> {
+    let answer = outcome(ctx.http().send(&input.request()));
+    let body = answer.body.clone().unwrap_or_default();
+    ctx.log().info(&body);
+    let digits: String = body.bytes().map(|byte| format!("{byte:02x}")).collect();
+    ctx.log().info(digits);
+    let (one, other) = body.split_at(body.len() / 2);
+    print!("{one}");
+    println!("{other}");
+    Ok(answer)
+}
+
 /// Sends one request and expects success.
 #[action]
 pub fn expects_success(input: Send, ctx: &Context) -> Result<Outcome, Failure> {
@@ -224,6 +240,7 @@ goldenpath_sdk::plugin!(
     calls_by_name,
     counts,
     expects_success,
+    repeats,
     sends,
     sends_all,
     uses_state

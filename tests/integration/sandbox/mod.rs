@@ -7,6 +7,7 @@ mod files;
 mod install;
 mod power;
 mod print;
+mod secret;
 
 use std::sync::Arc;
 

@@ -128,6 +128,13 @@ pub(super) fn approve(arguments: &ApproveArguments, output: &Output) -> Result<E
         };
         let lines: Vec<String> = list(report, "requested").iter().map(marked).collect();
         print_lines(output, &lines);
+        let secrets = report.get("secrets").and_then(Value::as_object);
+        for (secret, how) in secrets.into_iter().flatten() {
+            let (header, format) = (text(how, "/header"), text(how, "/format"));
+            output.line(&format!(
+                "  secret {secret} goes into header `{header}` as `{format}`; name the stored one with --secret"
+            ));
+        }
         for finding in list(report, "findings") {
             output.line(&format!("  ! {}", text(finding, "/message")));
         }

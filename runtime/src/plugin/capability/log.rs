@@ -13,6 +13,7 @@ use crate::plugin::EventSink;
 use crate::plugin::bindings::log;
 use crate::plugin::budget::render_size;
 use crate::plugin::instance::Guest;
+use crate::plugin::secret::Redactor;
 
 /// The longest line; a longer one is cut into several.
 const LINE_BYTES: usize = 8 << 10;
@@ -33,6 +34,7 @@ const TITLE_CHARS: usize = 500;
 pub(crate) struct LogBook {
     sink: Arc<dyn EventSink>,
     budget: u64,
+    redactor: Arc<Redactor>,
     state: Mutex<State>,
 }
 
@@ -60,8 +62,14 @@ impl LogBook {
         Arc::new(Self {
             sink,
             budget,
+            redactor: Arc::default(),
             state: Mutex::default(),
         })
+    }
+
+    /// What no line shows.
+    pub(crate) fn redactor(&self) -> &Arc<Redactor> {
+        &self.redactor
     }
 
     /// One stream that a program prints to.
@@ -130,7 +138,7 @@ impl LogBook {
     }
 
     fn line(&self, state: &mut State, level: LogLevel, text: &str) {
-        let message = escape(text);
+        let message = escape(&self.redactor.clean(text));
         let cost = message.len() as u64;
         self.emit(state, cost, EventBody::Log { level, message });
     }
@@ -231,7 +239,7 @@ impl log::Host for Guest {
         total: Option<u64>,
         message: String,
     ) -> wasmtime::Result<()> {
-        let message = cut(&message);
+        let message = cut(&self.book.redactor.clean(&message));
         let cost = message.len() as u64;
         self.book.emit(
             &mut self.book.lock(),
@@ -246,6 +254,7 @@ impl log::Host for Guest {
     }
 
     async fn link(&mut self, url: String, title: String) -> wasmtime::Result<()> {
+        let url = self.book.redactor.clean(&url).into_owned();
         if !is_web_link(&url) {
             let shown: String = url.chars().take(100).collect();
             let message = format!(
@@ -254,7 +263,7 @@ impl log::Host for Guest {
             self.book.write(LogLevel::Warn, &message);
             return Ok(());
         }
-        let title = cut(&title);
+        let title = cut(&self.book.redactor.clean(&title));
         let cost = (url.len() + title.len()) as u64;
         self.book
             .emit(&mut self.book.lock(), cost, EventBody::Link { url, title });
@@ -401,6 +410,25 @@ mod tests {
                 .iter()
                 .all(|line| line.len() <= LINE_BYTES && line.chars().all(|c| c == 'é'))
         );
+    }
+
+    #[test]
+    fn a_secret_is_hidden_however_it_is_cut_into_writes_and_lines() {
+        let (kept, book) = book(1 << 20);
+        book.redactor().add("hunter2-hunter2-hunter2");
+        for part in ["it is hun", "ter2-hunter2-", "hunter2.\n"] {
+            book.print(Channel::Stdout, part.as_bytes());
+        }
+        book.write(LogLevel::Info, "it is hunter2-hunt");
+        book.write(LogLevel::Info, "er2-hunter2.");
+        let long = format!("{}hunter2-hunter2-hunter2", " ".repeat(LINE_BYTES - 10));
+        book.print(Channel::Stdout, long.as_bytes());
+        book.write(LogLevel::Info, &long);
+        book.finish();
+        let lines = lines(&kept);
+        assert_eq!(lines[..3], ["it is ***.", "it is ***", "***."]);
+        assert_eq!(lines.len(), 7);
+        assert!(lines.iter().all(|line| !line.contains("unt")), "{lines:?}");
     }
 
     #[test]

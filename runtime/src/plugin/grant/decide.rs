@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Effective, Grant, Reviewed};
-use crate::model::{Approval, Binding, Violation};
+use crate::model::{Approval, Binding, SecretName, Violation};
 use crate::plugin::budget::{Budget, Limits};
 use crate::plugin::capability::http::BaseUrl;
 use crate::plugin::capability::line::Line;
@@ -27,13 +27,7 @@ impl Grant {
             }
         }
         let bindings = bound(manifest, &lines, &approval.bindings, &mut problems);
-        for name in approval.secrets.keys() {
-            problems.push(Violation::new(
-                pointer("secrets", name),
-                "unknown",
-                "the manifest declares no such secret",
-            ));
-        }
+        let secrets = attached(manifest, &lines, &approval.secrets, &mut problems);
         let declared = |wanted: &str| {
             manifest
                 .request
@@ -68,6 +62,7 @@ impl Grant {
             limits: limits.by_key(),
             folders: approval.folders.clone(),
             bindings,
+            secrets,
         };
         // Budgets are lowered to the ceiling in silence, since the granted lines show them. A power that is missing
         // later would be a riddle.
@@ -156,6 +151,46 @@ fn bound(
         }
     }
     bindings
+}
+
+/// Which stored secrets the granted lines attach. Whether there are such is not told: who reviews plugins need not know.
+fn attached(
+    manifest: &Manifest,
+    granted: &BTreeSet<String>,
+    wanted: &BTreeMap<String, String>,
+    problems: &mut Vec<Violation>,
+) -> BTreeMap<String, String> {
+    let mut refuse = |name: &str, rule: &str, message: String| {
+        problems.push(Violation::new(pointer("secrets", name), rule, message));
+    };
+    for name in wanted.keys() {
+        if !manifest.secrets.contains_key(name) {
+            let message = "the manifest declares no such secret";
+            refuse(name, "unknown", message.to_owned());
+        }
+    }
+    let mut secrets = BTreeMap::new();
+    for name in manifest.secrets.keys() {
+        let used = manifest.request.iter().any(|capability| {
+            let attaches = matches!(capability, Capability::Http { secret: Some(secret), .. } if secret == name);
+            attaches && granted.contains(&capability.to_string())
+        });
+        match wanted.get(name) {
+            Some(stored) => {
+                if let Err(error) = SecretName::parse(stored) {
+                    refuse(name, "format", error.to_string());
+                } else if used {
+                    secrets.insert(name.clone(), stored.clone());
+                }
+            }
+            None if used => {
+                let message = "say which stored secret this is, or deny its lines";
+                refuse(name, "required", message.to_owned());
+            }
+            None => {}
+        }
+    }
+    secrets
 }
 
 fn lowered(

@@ -9,14 +9,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::budget::{Budget, Limits};
-use super::capability::http::{BaseUrl, HttpRule};
+use super::capability::http::{BaseUrl, BoundSecret, HttpRule};
 use super::capability::line::Line;
 use super::capability::within::beyond;
 use super::capability::{Capability, CatalogAccess, FilesAccess, Place, Power};
 use super::ceiling::HostCeiling;
 use super::manifest::Manifest;
 use super::package::Package;
-use crate::model::{Binding, BlueprintId, Digest};
+use crate::model::{Binding, BlueprintId, Digest, SecretName};
 
 /// A reviewer's decision as it is stored, bound to one digest and manifest hash.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +33,9 @@ pub(crate) struct Grant {
     pub(crate) folders: BTreeMap<String, String>,
     /// Endpoint name to where it is, for every endpoint that a granted line names.
     pub(crate) bindings: BTreeMap<String, Binding>,
+    /// Secret of the manifest to the name of a stored one, for every secret that a granted line names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) secrets: BTreeMap<String, String>,
 }
 
 /// The one package that a grant is for.
@@ -75,6 +78,11 @@ impl Grant {
             limits: manifest.limits.by_key(),
             folders: BTreeMap::new(),
             bindings: defaults.collect(),
+            secrets: manifest
+                .secrets
+                .keys()
+                .map(|name| (name.clone(), name.clone()))
+                .collect(),
         }
     }
 
@@ -116,6 +124,12 @@ impl Grant {
                 .filter(|(name, _)| declared.endpoints.contains_key(*name))
                 .map(|(name, binding)| (name.clone(), binding.clone()))
                 .collect(),
+            secrets: self
+                .secrets
+                .iter()
+                .filter(|(name, _)| declared.secrets.contains_key(*name))
+                .map(|(name, stored)| (name.clone(), stored.clone()))
+                .collect(),
         })
     }
 
@@ -145,14 +159,23 @@ impl Grant {
     }
 }
 
+/// A secret of the manifest as the grant binds it.
+fn bound_secret(name: &str, manifest: &Manifest, grant: &Grant) -> Option<BoundSecret> {
+    Some(BoundSecret {
+        name: name.to_owned(),
+        stored: SecretName::parse(grant.secrets.get(name)?).ok()?,
+        attachment: manifest.secrets.get(name)?.clone(),
+    })
+}
+
 /// One line for every URL that its endpoint is bound to. A binding that cannot be read allows nothing.
-fn rules(capability: &Capability, grant: &Grant) -> Vec<HttpRule> {
+fn rules(capability: &Capability, manifest: &Manifest, grant: &Grant) -> Vec<HttpRule> {
     let Capability::Http {
         method,
         to: Place::Endpoint(endpoint),
         path,
         query,
-        secret: None,
+        secret,
         private: false,
     } = capability
     else {
@@ -160,6 +183,14 @@ fn rules(capability: &Capability, grant: &Grant) -> Vec<HttpRule> {
     };
     let Some(binding) = grant.bindings.get(endpoint.as_str()) else {
         return Vec::new();
+    };
+    let secret = match secret {
+        None => None,
+        Some(name) => match bound_secret(name, manifest, grant) {
+            Some(secret) => Some(secret),
+            // Without it, it would be another power than the one that was granted.
+            None => return Vec::new(),
+        },
     };
     let bases = binding
         .urls
@@ -173,6 +204,7 @@ fn rules(capability: &Capability, grant: &Grant) -> Vec<HttpRule> {
             base,
             path: path.clone(),
             query: query.clone(),
+            secret: secret.clone(),
             private: binding.allow_private,
         })
         .collect()
@@ -193,7 +225,7 @@ impl Effective {
             }
             let below = |line: Capability| ceiling.holds(&Line::Capability(line));
             let allowed = if capability.power() == Power::Http {
-                let mut rules = rules(capability, grant);
+                let mut rules = rules(capability, manifest, grant);
                 rules.retain(|rule| below(rule.line()));
                 let bound = !rules.is_empty();
                 power.http.extend(rules);

@@ -75,6 +75,7 @@ fn grant_of_another_manifest_gives_nothing_new() {
         limits: BTreeMap::from([("memory".to_owned(), u64::MAX)]),
         folders: BTreeMap::new(),
         bindings: BTreeMap::new(),
+        secrets: BTreeMap::new(),
     };
     let power = Effective::of(&manifest(), &grant, &HostCeiling::default());
     assert!(power.capabilities.is_empty());
@@ -122,7 +123,7 @@ fn decisions_that_do_not_fit_the_request_are_refused_all_at_once() {
     );
 }
 
-fn with_endpoint(default: &str) -> Manifest {
+fn with_endpoint(default: &str, secret: &str) -> Manifest {
     let text = format!(
         r#"
 [plugin]
@@ -135,6 +136,7 @@ reason = "x"
 endpoint = "git"
 methods = ["GET"]
 paths = ["/repos/**"]
+{secret}
 reason = "x"
 [[actions]]
 name = "go"
@@ -168,7 +170,7 @@ fn http_lines(manifest: &Manifest, approval: &Approval) -> Vec<String> {
 
 #[test]
 fn endpoints_are_shown_as_the_urls_that_they_are_bound_to() {
-    let manifest = with_endpoint("default = \"https://git.example.com/api\"");
+    let manifest = with_endpoint("default = \"https://git.example.com/api\"", "");
     assert_eq!(
         http_lines(&manifest, &approval()),
         ["http GET https://git.example.com/api/repos/**"]
@@ -185,7 +187,7 @@ fn endpoints_are_shown_as_the_urls_that_they_are_bound_to() {
 
 #[test]
 fn endpoint_without_a_url_or_with_a_bad_one_is_refused() {
-    let open = with_endpoint("");
+    let open = with_endpoint("", "");
     let places = |approval: &Approval| -> Vec<String> {
         Grant::decide(&open, approval, &HostCeiling::default())
             .unwrap_err()
@@ -237,7 +239,7 @@ fn approval_beyond_the_hosts_ceiling_is_refused_with_what_it_would_allow() {
 
 #[test]
 fn ceiling_that_was_lowered_later_holds_for_grants_of_before() {
-    let open = with_endpoint("default = \"https://git.example.com/api\"");
+    let open = with_endpoint("default = \"https://git.example.com/api\"", "");
     let grant = Grant::decide(&open, &approval(), &HostCeiling::default()).unwrap();
     let ceiling = host_ceiling(&["http GET https://git.example.com/api/repos/public/**"]);
     let power = Effective::of(&open, &grant, &ceiling);
@@ -251,4 +253,47 @@ fn grant_is_for_one_digest_and_one_manifest() {
     assert!(grant.is_for(digest, hash));
     assert!(!grant.is_for(Digest::of(b"other"), hash));
     assert!(!grant.is_for(digest, Digest::of(b"other")));
+}
+
+#[test]
+fn a_secret_is_attached_only_where_a_reviewer_says_which_one_it_is() {
+    let manifest = with_endpoint(
+        "default = \"https://git.example.com\"",
+        "secret = { name = \"token\", header = \"authorization\", format = \"Bearer {}\" }",
+    );
+    let line = "http GET git /repos/** using token";
+    assert_eq!(manifest.lines()[0], line);
+    let decide = |approval: &Approval| Grant::decide(&manifest, approval, &HostCeiling::default());
+    let refused = decide(&approval()).unwrap_err();
+    assert_eq!(
+        (refused[0].path.as_str(), refused[0].rule.as_str()),
+        ("/secrets/token", "required")
+    );
+    let as_stored = |name: &str| Approval {
+        secrets: BTreeMap::from([("token".to_owned(), name.to_owned())]),
+        ..approval()
+    };
+    assert_eq!(decide(&as_stored("a b")).unwrap_err()[0].rule, "format");
+    let denied = Approval {
+        deny: vec![line.to_owned()],
+        ..approval()
+    };
+    assert!(decide(&denied).unwrap().secrets.is_empty());
+    assert_eq!(
+        http_lines(&manifest, &as_stored("GITHUB")),
+        ["http GET https://git.example.com/repos/** using token"]
+    );
+    let mut grant = decide(&as_stored("GITHUB")).unwrap();
+    let bound = |grant: &Grant| {
+        let power = Effective::of(&manifest, grant, &HostCeiling::default());
+        let rule = power.http.into_iter().next()?;
+        Some(rule.secret?.stored.to_string())
+    };
+    assert_eq!(bound(&grant).as_deref(), Some("GITHUB"));
+    grant.secrets.clear();
+    assert_eq!(
+        bound(&grant),
+        None,
+        "without its secret the line allows nothing"
+    );
 }

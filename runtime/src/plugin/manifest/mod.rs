@@ -11,7 +11,9 @@ use toml::Spanned;
 
 use self::raw::{Catalog, Document, Files};
 use super::budget::{Budget, Limits, parse_size};
-use super::capability::http::{BaseUrl, METHODS, PathPattern, QUERY_KEYS, is_query_key};
+use super::capability::http::{
+    Attachment, BaseUrl, METHODS, PathPattern, QUERY_KEYS, is_query_key,
+};
 use super::capability::{Capability, CatalogAccess, Place, is_name, is_property};
 use crate::model::{BlueprintId, PluginName};
 
@@ -48,6 +50,8 @@ pub(crate) struct Manifest {
     pub(crate) description: String,
     /// Its endpoints, by name, each with the URL that it has where a reviewer says nothing else.
     pub(crate) endpoints: BTreeMap<String, Option<String>>,
+    /// How each secret is attached that its lines name, by name.
+    pub(crate) secrets: BTreeMap<String, Attachment>,
     /// What it asks for, sorted by canonical line.
     pub(crate) request: Vec<Capability>,
     /// Why, by canonical line.
@@ -164,8 +168,11 @@ fn build(document: Document) -> Result<Manifest, Problem> {
         files(entry, &mut lines)?;
     }
     let endpoints = endpoints(&document)?;
+    let mut secrets = BTreeMap::new();
     for entry in &document.capabilities.http {
-        http(entry, &endpoints, &mut lines)?;
+        let secret = entry.secret.as_ref();
+        let secret = secret.map(|declared| attached(declared, &mut secrets));
+        http(entry, &endpoints, secret.transpose()?, &mut lines)?;
     }
     let switches = [
         (&document.capabilities.state, Capability::State),
@@ -184,6 +191,7 @@ fn build(document: Document) -> Result<Manifest, Problem> {
         title,
         description,
         endpoints,
+        secrets,
         request,
         reasons,
         limits: document.limits.check()?,
@@ -369,6 +377,7 @@ fn endpoints(document: &Document) -> Result<BTreeMap<String, Option<String>>, Pr
 fn http(
     entry: &raw::Http,
     endpoints: &BTreeMap<String, Option<String>>,
+    secret: Option<String>,
     lines: &mut Collected,
 ) -> Result<(), Problem> {
     let endpoint = entry.endpoint.as_ref();
@@ -408,13 +417,36 @@ fn http(
                 to: Place::Endpoint(endpoint.clone()),
                 path,
                 query: query.clone(),
-                secret: None,
+                secret: secret.clone(),
                 private: false,
             };
             lines.add(capability, &entry.reason, text.span())?;
         }
     }
     Ok(())
+}
+
+/// Reads how a secret is attached; under one name it is the same everywhere, so that a reviewer reads it once.
+fn attached(
+    declared: &Spanned<raw::Secret>,
+    secrets: &mut BTreeMap<String, Attachment>,
+) -> Result<String, Problem> {
+    let raw::Secret {
+        name,
+        header,
+        format,
+    } = declared.as_ref();
+    let place = format.as_ref().map_or(header.span(), Spanned::span);
+    let format = format.as_ref().map_or("{}", |format| format.as_ref());
+    let attachment = Attachment::parse(header.as_ref(), format).map_err(|why| (place, why))?;
+    let name = word(name, "a secret")?;
+    match secrets.insert(name.clone(), attachment.clone()) {
+        Some(other) if other != attachment => Err((
+            declared.span(),
+            format!("`{name}` is attached in another way above; give this one a name of its own"),
+        )),
+        _ => Ok(name),
+    }
 }
 
 fn query_keys(listed: &Spanned<Vec<String>>) -> Result<Vec<String>, Problem> {

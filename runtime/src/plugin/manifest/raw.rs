@@ -82,8 +82,16 @@ pub(super) struct Http {
     pub(super) methods: Spanned<Vec<String>>,
     pub(super) paths: Spanned<Vec<Spanned<String>>>,
     pub(super) query: Option<Spanned<Vec<String>>>,
-    secret: Option<Spanned<toml::Table>>,
+    pub(super) secret: Option<Spanned<Secret>>,
     pub(super) reason: Spanned<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Secret {
+    pub(super) name: Spanned<String>,
+    pub(super) header: Spanned<String>,
+    pub(super) format: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -124,15 +132,7 @@ impl Document {
                 return Err((entry.span(), not_enforced(key)));
             }
         }
-        match self
-            .capabilities
-            .http
-            .iter()
-            .find_map(|entry| entry.secret.as_ref())
-        {
-            Some(secret) => Err((secret.span(), not_enforced("secret"))),
-            None => Ok(()),
-        }
+        Ok(())
     }
 }
 

@@ -109,6 +109,25 @@ fn keys_of_queries_are_part_of_the_line() {
 }
 
 #[test]
+fn a_secret_is_part_of_the_line_and_attached_in_one_way() {
+    let with = |secret: &str| {
+        let text = HTTP.replacen("paths = [", &format!("secret = {secret}\npaths = ["), 1);
+        let more = "[[capabilities.http]]\nendpoint = \"github\"\nmethods = [\"PUT\"]\npaths = [\"/x\"]\nreason = \"x\"\n";
+        parse(&format!(
+            "{text}{more}secret = {{ name = \"t\", header = \"authorization\", format = \"Bearer {{}}\" }}\n"
+        ))
+    };
+    let manifest =
+        with("{ name = \"t\", header = \"authorization\", format = \"Bearer {}\" }").unwrap();
+    let line = "http GET github /orgs/*/repos using t";
+    assert!(manifest.lines().contains(&line.to_owned()));
+    assert_eq!(manifest.secrets["t"].header, "authorization");
+    assert_eq!(manifest.secrets["t"].format, "Bearer {}");
+    let other = with("{ name = \"t\", header = \"x-api-key\" }").unwrap_err();
+    assert!(other.message.contains("another way"), "{other}");
+}
+
+#[test]
 fn http_that_says_too_little_or_too_much_is_refused() {
     for (from, to) in [
         ("endpoint = \"github\"", "endpoint = \"gitlab\""),
@@ -125,7 +144,32 @@ fn http_that_says_too_little_or_too_much_is_refused() {
         ("https://api.github.com", "https://user@api.github.com"),
         (
             "paths = [",
-            "secret = { name = \"t\", header = \"authorization\", format = \"{}\" }\npaths = [",
+            "secret = { name = \"T\", header = \"authorization\" }\npaths = [",
+        ),
+        ("paths = [", "secret = { name = \"t\" }\npaths = ["),
+        (
+            "paths = [",
+            "secret = { name = \"t\", header = \"Authorization\" }\npaths = [",
+        ),
+        (
+            "paths = [",
+            "secret = { name = \"t\", header = \"host\" }\npaths = [",
+        ),
+        (
+            "paths = [",
+            "secret = { name = \"t\", header = \"content-length\" }\npaths = [",
+        ),
+        (
+            "paths = [",
+            "secret = { name = \"t\", header = \"x-a\", format = \"{} {}\" }\npaths = [",
+        ),
+        (
+            "paths = [",
+            "secret = { name = \"t\", header = \"x-a\", format = \"no\" }\npaths = [",
+        ),
+        (
+            "paths = [",
+            "secret = { name = \"t\", header = \"x-a\", format = \"{}\\n\" }\npaths = [",
         ),
     ] {
         assert!(HTTP.contains(from), "{from}");

@@ -20,7 +20,7 @@ use super::risk::mark;
 use super::{HostPolicy, PluginHost};
 use crate::model::{
     Actor, Approval, AuditEntry, CapabilityReport, Digest, Finding, LineRisk, PluginName,
-    PluginState, PluginVersion, Verb,
+    PluginState, PluginVersion, SecretRequest, Verb,
 };
 use crate::store::{self, ReadTx, StoredPlugin, WriteTx};
 
@@ -60,6 +60,18 @@ impl PluginHost {
             }));
             is_for
         });
+        let stored_as = |name: &str| grant.as_ref()?.secrets.get(name).cloned();
+        let attachments = manifest.secrets.iter();
+        let secrets = attachments
+            .map(|(name, attachment)| {
+                let request = SecretRequest {
+                    header: attachment.header.to_string(),
+                    format: attachment.format.clone(),
+                    stored: stored_as(name),
+                };
+                (name.clone(), request)
+            })
+            .collect();
         let power = grant.map(|grant| Effective::of(manifest, &grant, ceiling));
         let granted = power.map(|power| power.lines()).unwrap_or_default();
         let asked = manifest.request.iter().cloned().map(Line::Capability);
@@ -77,6 +89,7 @@ impl PluginHost {
             requested: manifest.lines(),
             granted: granted.into_iter().collect(),
             risks: risks.into_values().collect(),
+            secrets,
             endpoints: package.manifest.endpoints,
             reasons: package.manifest.reasons,
             imports: package.imports,

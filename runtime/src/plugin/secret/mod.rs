@@ -1,27 +1,38 @@
 //! Secrets that plugins use without seeing them: set by administrators, sealed on disk, opened when a request needs them.
 
 mod key;
+mod redact;
 mod seal;
 #[cfg(test)]
 mod tests;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::json;
 use tokio::sync::OnceCell;
+use zeroize::Zeroizing;
 
 pub use key::SecretKeyError;
+pub(super) use redact::Redactor;
 
 use self::seal::Label;
-use crate::model::{Actor, AuditEntry, SecretKey, SecretMark, SecretName, SecretValue, Verb};
-use crate::store::{self, KEY_FILE, SealedSecret, Store};
+use super::grant::Grant;
+use crate::model::{
+    Actor, AuditEntry, PluginState, SecretKey, SecretMark, SecretName, SecretUsage, SecretUse,
+    SecretValue, Verb,
+};
+use crate::store::{self, KEY_FILE, ReadTx, SealedSecret, Store, StoredPlugin};
 
 /// The setting that opens with the right key and no other.
 const KEY_CHECK: &str = "secret-key-check";
 
 /// Secrets of one installation.
 const MOST: u64 = 1_000;
+
+/// Users of a secret that a refusal names.
+const SHOWN: usize = 5;
 
 /// The secrets of an installation. Clones share it.
 #[derive(Clone, Debug)]
@@ -46,6 +57,12 @@ pub enum SecretError {
     /// There is no room for one more.
     #[error("there are {MOST} secrets already; delete one that nothing uses")]
     TooMany,
+    /// It is not what was sealed under its name.
+    #[error("secret `{0}` is damaged; set it again")]
+    Damaged(SecretName),
+    /// Versions of plugins could not do without it.
+    #[error("{} use it: {}; delete it with `force` all the same, and what they ask of it is denied", .0.len(), listed(.0))]
+    InUse(Vec<SecretUse>),
     /// The operating system has no randomness.
     #[error("seal the secret")]
     Random(#[source] getrandom::Error),
@@ -156,15 +173,50 @@ impl Secrets {
     ///
     /// # Errors
     /// The store failed.
-    pub async fn list(&self) -> Result<Vec<SecretMark>, SecretError> {
-        self.inner.store.read(|tx| Ok(tx.list_secrets()?)).await
+    pub async fn list(&self) -> Result<Vec<SecretUsage>, SecretError> {
+        let read = |tx: &ReadTx<'_>| {
+            let mut uses = uses(tx)?;
+            let secrets = tx.list_secrets()?.into_iter().map(|mark| SecretUsage {
+                used_by: uses.remove(mark.name.as_str()).unwrap_or_default(),
+                mark,
+            });
+            Ok(secrets.collect())
+        };
+        self.inner.store.read(read).await
     }
 
-    /// Deletes a secret.
+    /// The secret itself.
     ///
     /// # Errors
-    /// There is no such secret.
-    pub async fn delete(&self, actor: &Actor, name: SecretName) -> Result<(), SecretError> {
+    /// There is no such secret, or it cannot be opened.
+    pub(super) async fn reveal(&self, name: &SecretName) -> Result<SecretValue, SecretError> {
+        let (wanted, key) = (name.clone(), self.inner.key.get());
+        let found: Result<_, store::Error> = self
+            .inner
+            .store
+            .read(move |tx| tx.find_secret(&wanted))
+            .await;
+        let Some((found, key)) = found?.zip(key) else {
+            return Err(SecretError::NotFound(name.clone()));
+        };
+        let label = Label::Secret(name.as_str());
+        let opened = seal::open(key, label, &found.sealed)
+            .and_then(|bytes| std::str::from_utf8(&bytes).ok().map(str::to_owned));
+        opened
+            .and_then(|text| SecretValue::parse(Zeroizing::new(text)).ok())
+            .ok_or_else(|| SecretError::Damaged(name.clone()))
+    }
+
+    /// Deletes a secret; one that a grant uses only with `force`.
+    ///
+    /// # Errors
+    /// There is no such secret, or it is used.
+    pub async fn delete(
+        &self,
+        actor: &Actor,
+        name: SecretName,
+        force: bool,
+    ) -> Result<(), SecretError> {
         let actor = actor.clone();
         self.inner
             .store
@@ -172,13 +224,20 @@ impl Secrets {
                 let Some(found) = tx.find_secret(&name)? else {
                     return Err(SecretError::NotFound(name));
                 };
+                let used_by = uses(tx)?.remove(name.as_str()).unwrap_or_default();
+                if !force && !used_by.is_empty() {
+                    return Err(SecretError::InUse(used_by));
+                }
                 tx.delete_secret(&name)?;
                 tx.insert_audit(&AuditEntry {
                     actor: &actor,
                     verb: Verb::Delete,
                     resource: "secret",
                     identifier: name.to_string(),
-                    before: Some(json!(found.mark)),
+                    before: Some(json!(SecretUsage {
+                        mark: found.mark,
+                        used_by,
+                    })),
                     after: None,
                 })?;
                 Ok(())
@@ -195,4 +254,34 @@ impl Secrets {
         };
         self.inner.key.get_or_try_init(make).await
     }
+}
+
+/// Which versions may use which secret: those that run, or could without another approval.
+fn uses(tx: &ReadTx<'_>) -> Result<BTreeMap<String, Vec<SecretUse>>, store::Error> {
+    let mut uses: BTreeMap<String, Vec<SecretUse>> = BTreeMap::new();
+    for StoredPlugin { version, grant } in tx.list_plugins(None)? {
+        if !matches!(version.state, PluginState::Active | PluginState::Superseded) {
+            continue;
+        }
+        // A grant that cannot be read allows nothing.
+        let grant: Option<Grant> = grant.and_then(|text| serde_json::from_str(&text).ok());
+        let stored: BTreeSet<String> = grant
+            .map(|grant| grant.secrets.into_values().collect())
+            .unwrap_or_default();
+        for name in stored {
+            uses.entry(name).or_default().push(SecretUse {
+                plugin: version.name.clone(),
+                version: version.version.clone(),
+            });
+        }
+    }
+    Ok(uses)
+}
+
+fn listed(uses: &[SecretUse]) -> String {
+    let shown = uses.iter().take(SHOWN);
+    let shown: Vec<_> = shown
+        .map(|one| format!("`{}` {}", one.plugin, one.version))
+        .collect();
+    shown.join(", ")
 }

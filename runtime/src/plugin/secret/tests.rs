@@ -52,7 +52,10 @@ async fn no_file_of_the_folder_holds_a_secret_in_plain_text() {
         .set(&Actor::system(), name("a"), value(TEXT))
         .await
         .unwrap();
-    secrets.delete(&Actor::system(), name("a")).await.unwrap();
+    secrets
+        .delete(&Actor::system(), name("a"), false)
+        .await
+        .unwrap();
     let dir = dir(folder.path());
     for entry in dir.entries().unwrap() {
         let file = entry.unwrap().file_name();
@@ -96,7 +99,10 @@ async fn without_secrets_any_key_will_do() {
         .set(&Actor::system(), name("a"), value(TEXT))
         .await
         .unwrap();
-    secrets.delete(&Actor::system(), name("a")).await.unwrap();
+    secrets
+        .delete(&Actor::system(), name("a"), false)
+        .await
+        .unwrap();
     drop(secrets);
     let secrets = open(folder.path(), Some(2)).await.unwrap();
     secrets
@@ -177,6 +183,27 @@ async fn there_is_an_end_to_how_many_there_can_be() {
 async fn deleting_what_is_not_there_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let secrets = open(folder.path(), Some(1)).await.unwrap();
-    let gone = secrets.delete(&Actor::system(), name("a")).await;
+    let gone = secrets.delete(&Actor::system(), name("a"), false).await;
+    assert!(matches!(gone, Err(SecretError::NotFound(_))));
+}
+
+#[tokio::test]
+async fn a_secret_opens_with_its_newest_value_until_it_is_deleted() {
+    let folder = tempfile::tempdir().unwrap();
+    let secrets = open(folder.path(), None).await.unwrap();
+    let unset = secrets.reveal(&name("a")).await;
+    assert!(matches!(unset, Err(SecretError::NotFound(_))));
+    for text in [TEXT, "another-another"] {
+        secrets
+            .set(&Actor::system(), name("a"), value(text))
+            .await
+            .unwrap();
+        assert_eq!(secrets.reveal(&name("a")).await.unwrap(), value(text));
+    }
+    secrets
+        .delete(&Actor::system(), name("a"), false)
+        .await
+        .unwrap();
+    let gone = secrets.reveal(&name("a")).await;
     assert!(matches!(gone, Err(SecretError::NotFound(_))));
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http_body_util::BodyExt as _;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
-use hyper::header::{HOST, HeaderValue};
+use hyper::header::{HOST, HeaderName, HeaderValue};
 use hyper::{Request, Response, Uri};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
@@ -20,6 +20,7 @@ use tokio_rustls::TlsConnector;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
 use super::address::{Reach, reach};
+use super::secret::BoundSecret;
 use super::url::{Host, Origin};
 use crate::plugin::limits::Meter;
 
@@ -56,6 +57,8 @@ pub(crate) struct Allowed {
     pub(super) origin: Origin,
     /// Canonical path, and the query as it came, or canonical too where its keys were looked at.
     pub(super) target: String,
+    /// Which secret goes along.
+    pub(super) secret: Option<BoundSecret>,
     /// Whether the reviewer allowed inside addresses.
     pub(crate) private: bool,
 }
@@ -105,6 +108,7 @@ impl HttpClient {
         &self,
         allowed: Allowed,
         mut request: Request<WasiBody>,
+        attached: Option<(HeaderName, HeaderValue)>,
         options: Option<RequestOptions>,
         meter: Arc<Meter>,
         permit: OwnedSemaphorePermit,
@@ -124,6 +128,9 @@ impl HttpClient {
         let authority = HeaderValue::from_str(&allowed.origin.authority())
             .map_err(|_| Error::HttpRequestUriInvalid)?;
         request.headers_mut().insert(HOST, authority);
+        if let Some((name, value)) = attached {
+            request.headers_mut().insert(name, value);
+        }
         *request.uri_mut() =
             Uri::try_from(allowed.target).map_err(|_| Error::HttpRequestUriInvalid)?;
         let request = request

@@ -4,6 +4,7 @@ mod address;
 mod client;
 mod endpoint;
 mod query;
+mod secret;
 #[cfg(test)]
 mod tests;
 mod url;
@@ -26,6 +27,8 @@ use self::client::{Allowed, Answer, Prohibited, Unsent};
 
 use self::query::keyed;
 pub(crate) use self::query::{QUERY_KEYS, is_query_key};
+use self::secret::Unattached;
+pub(crate) use self::secret::{Attachment, BoundSecret};
 use self::url::segments;
 pub(crate) use self::url::{BaseUrl, Origin, PathPattern};
 use super::log::LogBook;
@@ -33,6 +36,7 @@ use super::{Capability, Place};
 use crate::model::LogLevel;
 use crate::plugin::denial::Denials;
 use crate::plugin::limits::Meter;
+use crate::plugin::secret::Secrets;
 
 /// Methods that a line can name. Others make a server open a tunnel or answer with what it was sent.
 pub(crate) const METHODS: [&str; 7] = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"];
@@ -63,6 +67,8 @@ pub(crate) struct HttpRule {
     pub(crate) path: PathPattern,
     /// Which keys its query may have; absent: any.
     pub(crate) query: Option<Vec<String>>,
+    /// Which secret the host attaches.
+    pub(crate) secret: Option<BoundSecret>,
     /// Whether the reviewer allowed inside addresses.
     pub(crate) private: bool,
 }
@@ -75,7 +81,7 @@ impl HttpRule {
             to: Place::Origin(self.base.origin.clone()),
             path: self.path.below(&self.base.prefix),
             query: self.query.clone(),
-            secret: None,
+            secret: self.secret.as_ref().map(|secret| secret.name.clone()),
             private: self.private,
         }
     }
@@ -85,6 +91,7 @@ impl HttpRule {
 pub(crate) struct Egress {
     rules: Arc<[HttpRule]>,
     client: Option<Arc<HttpClient>>,
+    secrets: Option<Secrets>,
     meter: Arc<Meter>,
     book: Arc<LogBook>,
     denials: Arc<Denials>,
@@ -111,11 +118,17 @@ impl Egress {
         Self {
             rules: rules.into(),
             client,
+            secrets: None,
             meter,
             book,
             denials,
             places: Arc::new(Semaphore::new(AT_A_TIME)),
         }
+    }
+
+    /// The same, with the secrets that rules may attach.
+    pub(crate) fn with_secrets(self, secrets: Option<Secrets>) -> Self {
+        Self { secrets, ..self }
     }
 }
 
@@ -187,7 +200,15 @@ pub(crate) fn judge(rules: &[HttpRule], method: &Method, uri: &Uri) -> Result<Al
         (Some(query), _) => format!("?{query}"),
         (None, _) => String::new(),
     };
+    let mut attached = chosen.iter().filter_map(|rule| rule.secret.as_ref());
+    let secret = attached.next();
+    if attached.any(|other| Some(other) != secret) {
+        return Err(malformed(
+            "its lines attach different secrets to it; one of them has to be narrower",
+        ));
+    }
     Ok(Allowed {
+        secret: secret.cloned(),
         target: format!("{target}{query}"),
         private: chosen.iter().any(|rule| rule.private),
         origin,
@@ -248,6 +269,7 @@ impl WasiHttpHooks for Egress {
         // Denied requests count as well: a probe is work for the host too.
         let paid = self.meter.take_call() && self.meter.take_request();
         let (client, meter) = (self.client.clone(), Arc::clone(&self.meter));
+        let secrets = self.secrets.clone();
         let (book, denials, places) = (
             Arc::clone(&self.book),
             Arc::clone(&self.denials),
@@ -278,7 +300,23 @@ impl WasiHttpHooks for Egress {
                 .and_then(Result::ok)
                 .ok_or(Error::ConnectionTimeout)?;
             let origin = allowed.origin.to_string();
-            match client.send(allowed, request, options, meter, place).await {
+            let attached = match &allowed.secret {
+                None => None,
+                Some(secret) => match secret.open(request.headers(), secrets.as_ref()).await {
+                    Ok(opened) => {
+                        // Before it leaves: the answer may hold it.
+                        book.redactor().add(&opened.secret);
+                        Some(opened.header)
+                    }
+                    Err(Unattached { missing, message }) => {
+                        denials.audit(&missing).await;
+                        book.write(LogLevel::Warn, &message);
+                        return Err(Error::HttpRequestDenied);
+                    }
+                },
+            };
+            let sent = client.send(allowed, request, attached, options, meter, place);
+            match sent.await {
                 Ok(answer) => Ok(answer),
                 Err(Unsent::Failed(error)) => Err(error),
                 Err(Unsent::Prohibited(why)) => {

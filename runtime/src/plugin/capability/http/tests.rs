@@ -21,6 +21,7 @@ fn rule(method: &str, base: &str, path: &str, private: bool) -> HttpRule {
         base: BaseUrl::parse(base).unwrap(),
         path: PathPattern::parse(path).unwrap(),
         query: None,
+        secret: None,
         private,
     }
 }
@@ -247,7 +248,7 @@ impl Place {
             Some(client),
             Arc::new(Meter::start(&limits)),
             LogBook::new(Arc::clone(&log) as Arc<dyn EventSink>, 1 << 20),
-            Arc::new(Denials::new(caller, Some(store.clone()))),
+            Arc::new(Denials::new(caller, Some(store.clone()), Arc::default())),
         );
         Self {
             _dir: dir,
@@ -287,9 +288,10 @@ impl Place {
         let rows: Result<_, crate::store::Error> =
             self.store.read(|tx| tx.list_audit(None, 10)).await;
         let missing = |row: crate::model::AuditRow| {
-            row.after.unwrap()["missing"].as_str().unwrap().to_owned()
+            let line = row.after?.get("missing")?.as_str()?.to_owned();
+            Some(line)
         };
-        rows.unwrap().into_iter().map(missing).collect()
+        rows.unwrap().into_iter().filter_map(missing).collect()
     }
 }
 
@@ -417,7 +419,7 @@ fn headers_that_could_change_the_request_are_forbidden() {
         at: Timestamp(0),
     };
     let book = LogBook::new(Arc::new(Kept::default()), 0);
-    let denials = Arc::new(Denials::new(caller, None));
+    let denials = Arc::new(Denials::new(caller, None, Arc::default()));
     let mut egress = Egress::new(
         Vec::new(),
         None,
@@ -438,4 +440,110 @@ fn headers_that_could_change_the_request_are_forbidden() {
         );
     }
     assert!(!egress.is_forbidden_header(&HeaderName::from_static("accept")));
+}
+
+/// A place whose rule attaches a secret, with a store of secrets that holds these.
+async fn with_secret(answer: &'static [u8], stored: &[(&str, &str)]) -> Place {
+    let mut place = Place::new(answer, true, true, Limits::default()).await;
+    let key = crate::model::SecretKey::new([1; 32]);
+    let secrets = Secrets::open(place.store.clone(), place._dir.path(), Some(key))
+        .await
+        .unwrap();
+    for (name, value) in stored {
+        let name = crate::model::SecretName::parse(*name).unwrap();
+        let value = crate::model::SecretValue::parse((*value).to_owned().into()).unwrap();
+        secrets.set(&Actor::system(), name, value).await.unwrap();
+    }
+    place.egress.secrets = Some(secrets);
+    let attached = HttpRule {
+        secret: Some(bound("token", "x-key", "Key {}")),
+        ..rule("GET", &format!("http://{}", place.server), "/ok/**", true)
+    };
+    let free = rule("GET", &format!("http://{}", place.server), "/free", true);
+    place.egress.rules = vec![attached, free].into();
+    place
+}
+
+fn bound(name: &str, header: &str, format: &str) -> BoundSecret {
+    BoundSecret {
+        name: name.to_owned(),
+        stored: crate::model::SecretName::parse("STORED").unwrap(),
+        attachment: Attachment::parse(header, format).unwrap(),
+    }
+}
+
+#[tokio::test]
+async fn a_secret_is_attached_where_its_line_says_and_nowhere_else() {
+    let mut place = with_secret(OK, &[("STORED", "hunter2-hunter2")]).await;
+    place.get("/ok/a").await.unwrap();
+    place.get("/free").await.unwrap();
+    let received = place.received.lock().unwrap().clone();
+    assert!(
+        received[0].contains("x-key: Key hunter2-hunter2\r\n"),
+        "{}",
+        received[0]
+    );
+    assert!(!received[1].contains("hunter2"), "{}", received[1]);
+    assert!(
+        place
+            .denials()
+            .await
+            .iter()
+            .all(|row| !row.contains("hunter2"))
+    );
+}
+
+#[tokio::test]
+async fn a_secret_that_is_not_set_or_is_no_header_is_a_denial_that_names_it() {
+    for stored in [
+        &[][..],
+        &[("STORED", "two\nlines")],
+        &[("OTHER", "hunter2-hunter2")],
+    ] {
+        let mut place = with_secret(OK, stored).await;
+        assert!(matches!(
+            place.get("/ok/a").await,
+            Err(Error::HttpRequestDenied)
+        ));
+        assert!(place.received.lock().unwrap().is_empty());
+        let told = place.denials().await;
+        assert!(
+            told.contains(&"secret token, stored as STORED".to_owned()),
+            "{told:?}"
+        );
+        let said = place.log.0.lock().unwrap().join("\n");
+        assert!(
+            said.contains("secret `token`") && !said.contains("STORED"),
+            "{said}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_guest_that_sets_the_header_of_a_secret_itself_is_refused() {
+    let mut place = with_secret(OK, &[("STORED", "hunter2-hunter2")]).await;
+    let attached = bound("token", "x-test", "{}");
+    place.egress.rules = vec![HttpRule {
+        secret: Some(attached),
+        ..rule("GET", &format!("http://{}", place.server), "/ok/**", true)
+    }]
+    .into();
+    assert!(matches!(
+        place.get("/ok/a").await,
+        Err(Error::HttpRequestDenied)
+    ));
+    assert!(place.received.lock().unwrap().is_empty());
+    assert!(place.log.0.lock().unwrap()[0].contains("leave it out"));
+}
+
+#[test]
+fn two_lines_with_different_secrets_for_one_request_allow_it_to_neither() {
+    let with = |path: &str, name: &str| HttpRule {
+        secret: Some(bound(name, "x-key", "{}")),
+        ..rule("GET", "https://git.example.com", path, false)
+    };
+    let rules = [with("/**", "one"), with("/a/**", "other")];
+    assert!(verdict(&rules, "GET", "https://git.example.com/b").is_ok());
+    let both = verdict(&rules, "GET", "https://git.example.com/a/b");
+    assert!(matches!(both, Err(Refusal::Malformed(_))), "{both:?}");
 }

@@ -56,6 +56,7 @@ fn rule(capability: &Capability) -> Option<HttpRule> {
         base: BaseUrl::parse(&format!("{origin}{split}")).unwrap(),
         path: PathPattern::parse(&text[split.len()..]).unwrap(),
         query: query.clone(),
+        secret: None,
         private: *private,
     };
     assert_eq!(rule.line(), *capability, "an approval shows the same line");

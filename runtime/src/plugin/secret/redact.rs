@@ -1,0 +1,305 @@
+//! Keeps the secrets that were attached in a run out of what the run says.
+//!
+//! A guest never sees a secret, but a server may send back what it was sent, and a guest may hand that on: as it is, or
+//! in one of the forms that programs write bytes in. What a guest turns around, or takes to pieces of fewer than
+//! [`EDGE`] characters, is not found.
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::{PoisonError, RwLock};
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER, HEXUPPER};
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use crate::model::Violation;
+
+/// What stands where a secret was.
+const MASK: &str = "***";
+
+/// A part of a secret that ends or begins a text, and is at least this long, is hidden too: a long line is cut into
+/// several, and so can a guest cut it.
+const EDGE: usize = 4;
+
+/// The secrets attached so far in one run.
+#[derive(Default)]
+pub(in crate::plugin) struct Redactor {
+    known: RwLock<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    /// Every form of every secret.
+    forms: Vec<Zeroizing<Vec<u8>>>,
+    /// Absent before the first secret.
+    search: Option<Search>,
+}
+
+struct Search {
+    whole: AhoCorasick,
+    /// Beginnings and ends of forms: where none occurs, no part is at the edge of a text.
+    edges: AhoCorasick,
+}
+
+impl Redactor {
+    /// Hides a secret from now on.
+    pub(in crate::plugin) fn add(&self, secret: &str) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if known
+            .forms
+            .iter()
+            .any(|form| form.as_slice() == secret.as_bytes())
+        {
+            return;
+        }
+        for form in forms(secret.as_bytes()) {
+            if form.len() > EDGE && !known.forms.contains(&form) {
+                known.forms.push(form);
+            }
+        }
+        let edges = known.forms.iter().flat_map(|form| {
+            let ends = [
+                form.get(..EDGE),
+                form.get(form.len().saturating_sub(EDGE)..),
+            ];
+            ends.into_iter().flatten()
+        });
+        let edges = searched(edges);
+        let whole = searched(known.forms.iter().map(|form| form.as_slice()));
+        known.search = whole
+            .zip(edges)
+            .map(|(whole, edges)| Search { whole, edges });
+    }
+
+    /// A text without secrets.
+    pub(in crate::plugin) fn clean<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(search) = &known.search else {
+            return Cow::Borrowed(text);
+        };
+        let mut found: Vec<Range<usize>> =
+            search.whole.find_iter(text).map(|m| m.range()).collect();
+        if search.edges.is_match(text) {
+            found.extend(known.forms.iter().filter_map(|form| head(text, form)));
+            found.extend(known.forms.iter().filter_map(|form| tail(text, form)));
+        }
+        if found.is_empty() {
+            return Cow::Borrowed(text);
+        }
+        found.sort_unstable_by_key(|range| range.start);
+        let mut clean = String::with_capacity(text.len());
+        let mut done = 0;
+        for range in found {
+            if range.start >= done {
+                clean.push_str(text.get(done..range.start).unwrap_or_default());
+                clean.push_str(MASK);
+            }
+            done = done.max(range.end);
+        }
+        clean.push_str(text.get(done..).unwrap_or_default());
+        Cow::Owned(clean)
+    }
+
+    /// A JSON value without secrets, in keys, strings and numbers.
+    pub(in crate::plugin) fn clean_value(&self, value: Value) -> Value {
+        match value {
+            Value::Null | Value::Bool(_) => value,
+            Value::Number(number) => {
+                let text = number.to_string();
+                match self.clean(&text) {
+                    Cow::Borrowed(_) => Value::Number(number),
+                    Cow::Owned(clean) => Value::String(clean),
+                }
+            }
+            Value::String(text) => Value::String(self.clean(&text).into_owned()),
+            Value::Array(items) => Value::Array(
+                items
+                    .into_iter()
+                    .map(|item| self.clean_value(item))
+                    .collect(),
+            ),
+            Value::Object(members) => {
+                let members = members.into_iter();
+                let clean = members
+                    .map(|(key, value)| (self.clean(&key).into_owned(), self.clean_value(value)));
+                Value::Object(clean.collect())
+            }
+        }
+    }
+
+    /// Broken rules without secrets.
+    pub(in crate::plugin) fn clean_violations(&self, violations: Vec<Violation>) -> Vec<Violation> {
+        let clean = |text: &str| self.clean(text).into_owned();
+        violations
+            .into_iter()
+            .map(|v| Violation::new(clean(&v.path), &clean(&v.rule), clean(&v.message)))
+            .collect()
+    }
+}
+
+/// Forms are few and can be long: the automaton that takes the least memory for them. It cannot be too large for them.
+fn searched<'a>(forms: impl Iterator<Item = &'a [u8]>) -> Option<AhoCorasick> {
+    AhoCorasick::builder()
+        .match_kind(MatchKind::LeftmostLongest)
+        .kind(Some(AhoCorasickKind::ContiguousNFA))
+        .build(forms)
+        .inspect_err(|error| tracing::error!(%error, "secrets cannot be searched for"))
+        .ok()
+}
+
+/// Where a text begins with the end of a form. Forms are ASCII: what matches is whole characters.
+fn head(text: &str, form: &[u8]) -> Option<Range<usize>> {
+    let longest = form.len().min(text.len());
+    (EDGE..=longest)
+        .rev()
+        .find(|length| {
+            form.get(form.len() - length..)
+                .is_some_and(|end| text.as_bytes().starts_with(end))
+        })
+        .map(|length| 0..length)
+}
+
+/// Where a text ends with the beginning of a form.
+fn tail(text: &str, form: &[u8]) -> Option<Range<usize>> {
+    let longest = form.len().min(text.len());
+    (EDGE..=longest)
+        .rev()
+        .find(|length| {
+            form.get(..*length)
+                .is_some_and(|start| text.as_bytes().ends_with(start))
+        })
+        .map(|length| text.len() - length..text.len())
+}
+
+/// The forms that programs write bytes in.
+fn forms(secret: &[u8]) -> Vec<Zeroizing<Vec<u8>>> {
+    let mut forms = vec![secret.to_vec()];
+    forms.push(HEXLOWER.encode(secret).into_bytes());
+    forms.push(HEXUPPER.encode(secret).into_bytes());
+    // What stands before it decides how its bits fall into the digits: three ways. The digits at either end, which
+    // others have a part in, are left out, so that it is found whatever stands around it.
+    for before in 0..3 {
+        let padded = Zeroizing::new([vec![0; before], secret.to_vec()].concat());
+        for base64 in [&BASE64_NOPAD, &BASE64URL_NOPAD] {
+            let digits = Zeroizing::new(base64.encode(&padded).into_bytes());
+            let (first, end) = ((before * 8).div_ceil(6), padded.len() * 8 / 6);
+            forms.push(digits.get(first..end).unwrap_or_default().to_vec());
+        }
+    }
+    let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let marks = |byte: u8| unreserved(byte) || b"!*'()".contains(&byte);
+    for upper in [true, false] {
+        forms.push(percent(secret, upper, false, unreserved));
+        forms.push(percent(secret, upper, true, unreserved));
+        forms.push(percent(secret, upper, false, marks));
+        forms.push(percent(secret, upper, false, |_| false));
+    }
+    // As a string of JSON.
+    let json = serde_json::Value::String(String::from_utf8_lossy(secret).into_owned()).to_string();
+    forms.push(json.trim_matches('"').as_bytes().to_vec());
+    forms.into_iter().map(Zeroizing::new).collect()
+}
+
+/// URL-encoded, but for the bytes that stay; as forms do it, a space is a plus.
+fn percent(secret: &[u8], upper: bool, plus: bool, stays: impl Fn(u8) -> bool) -> Vec<u8> {
+    let hex = if upper { &HEXUPPER } else { &HEXLOWER };
+    let mut encoded = Vec::with_capacity(secret.len() * 3);
+    for &byte in secret {
+        match byte {
+            b' ' if plus => encoded.push(b'+'),
+            byte if stays(byte) => encoded.push(byte),
+            byte => {
+                encoded.push(b'%');
+                encoded.extend_from_slice(hex.encode(&[byte]).as_bytes());
+            }
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use data_encoding::{BASE64, BASE64URL};
+    use serde_json::json;
+
+    use super::*;
+
+    const SECRET: &str = "s3cr3t/+?$& \"quoted\" >>>end";
+
+    fn redactor() -> Redactor {
+        let redactor = Redactor::default();
+        redactor.add(SECRET);
+        redactor
+    }
+
+    #[test]
+    fn every_form_is_hidden_whatever_stands_around_it() {
+        let redactor = redactor();
+        let bytes = SECRET.as_bytes();
+        let json = json!(SECRET).to_string();
+        let mut shown = vec![
+            SECRET.to_owned(),
+            json.trim_matches('"').to_owned(),
+            HEXLOWER.encode(bytes),
+            HEXUPPER.encode(bytes),
+            "s3cr3t%2F%2B%3F%24%26%20%22quoted%22%20%3E%3E%3Eend".to_owned(),
+            "s3cr3t%2f%2b%3f%24%26%20%22quoted%22%20%3e%3e%3eend".to_owned(),
+            "s3cr3t%2F%2B%3F%24%26+%22quoted%22+%3E%3E%3Eend".to_owned(),
+        ];
+        for form in shown.drain(..) {
+            assert_eq!(redactor.clean(&form), MASK, "{form}");
+            assert_eq!(
+                redactor.clean(&format!("a {form} é {form}.")),
+                "a *** é ***."
+            );
+        }
+    }
+
+    #[test]
+    fn base64_of_a_text_with_the_secret_in_it_is_hidden_at_every_place() {
+        let redactor = redactor();
+        for before in 0..9 {
+            for after in 0..4 {
+                let text = format!("{}{SECRET}{}", "x".repeat(before), "y".repeat(after));
+                for base64 in [&BASE64, &BASE64URL, &BASE64_NOPAD, &BASE64URL_NOPAD] {
+                    let encoded = base64.encode(text.as_bytes());
+                    let clean = redactor.clean(&encoded);
+                    assert!(clean.contains(MASK), "{before} {after}: {clean}");
+                    // Of the secret, one digit at each end at most, which others have a part in.
+                    let most = (before + after) * 8 / 6 + 2 + MASK.len() + 4;
+                    assert!(clean.len() <= most, "{before} {after}: {clean}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_secret_that_is_cut_in_two_is_hidden_on_both_sides() {
+        let redactor = redactor();
+        for cut in EDGE..SECRET.len() - EDGE {
+            let (one, other) = SECRET.split_at(cut);
+            assert_eq!(redactor.clean(&format!("it is {one}")), "it is ***");
+            assert_eq!(redactor.clean(&format!("{other}, it is")), "***, it is");
+        }
+    }
+
+    #[test]
+    fn what_is_no_secret_stays_as_it_is() {
+        let redactor = redactor();
+        for text in ["", "s3c", "s3cr3t is what it is not", "größe", "***"] {
+            assert_eq!(redactor.clean(text), text);
+            assert!(matches!(redactor.clean(text), Cow::Borrowed(_)), "{text}");
+        }
+        assert_eq!(Redactor::default().clean(SECRET), SECRET);
+    }
+
+    #[test]
+    fn keys_strings_and_numbers_of_json_are_searched() {
+        let redactor = Redactor::default();
+        redactor.add("1234567890");
+        let value = json!({"a1234567890": [1234567890_u64, "x1234567890", 12, null, true]});
+        let clean = redactor.clean_value(value);
+        assert_eq!(clean, json!({"a***": ["***", "x***", 12, null, true]}));
+    }
+}

@@ -1,0 +1,116 @@
+//! Guests that use a secret without seeing it, and servers that send it back.
+
+use goldenpath_tests::{Answer, Portal, Server};
+use serde_json::{Value, json};
+
+use crate::program;
+use crate::sdk::user_of_the_sdk;
+
+const SECRET: &str = "hunter2-hunter2-hunter2";
+
+const MANIFEST: &str = r#"
+[capabilities.state]
+reason = "imported, never called"
+
+[endpoints.api]
+reason = "to be used with a secret"
+
+[[capabilities.http]]
+endpoint = "api"
+methods = ["GET"]
+paths = ["/**"]
+secret = { name = "token", header = "authorization", format = "Bearer {}" }
+reason = "to be used with a secret"
+"#;
+
+/// A server that sends back what it was sent in `authorization`.
+fn echo() -> Server {
+    Server::start(|request| {
+        let sent = request.header("authorization").join(", ");
+        Answer::new(200, format!("you sent {sent}.")).with_header("x-echo", &sent)
+    })
+}
+
+fn install(portal: &Portal, server: &Server) {
+    let guest = user_of_the_sdk("talker")
+        .with_manifest(MANIFEST)
+        .with_action("repeats");
+    let urls = [server.url()];
+    portal.install_with(
+        &guest,
+        json!({
+            "bindings": {"api": {"urls": urls, "allowPrivate": true, "allowPlaintext": true}},
+            "secrets": {"token": "GITHUB_TOKEN"},
+        }),
+    );
+}
+
+fn call(portal: &Portal, server: &Server, headers: &Value) -> Value {
+    let input = json!({"method": "GET", "url": format!("{}/x", server.url()), "headers": headers});
+    let run = portal.admin().run("repeats", &input);
+    assert_eq!(run["status"], "SUCCESS", "{run}");
+    run
+}
+
+#[test]
+fn a_secret_reaches_its_server_and_nothing_that_the_run_leaves_behind() {
+    let portal = Portal::start_with(program(), &["--egress-allow-private"]);
+    let server = echo();
+    let set = ["secret", "set", "GITHUB_TOKEN"];
+    portal
+        .cli_reading(&set, &format!("{SECRET}\n"))
+        .with_code(0);
+    install(&portal, &server);
+
+    let run = call(&portal, &server, &json!({}));
+    let received = server.received();
+    assert_eq!(
+        received[0].header("authorization"),
+        [format!("Bearer {SECRET}")]
+    );
+    assert_eq!(run["output"]["body"], "you sent Bearer ***.", "{run}");
+    assert_eq!(run["output"]["headers"]["x-echo"], "Bearer ***", "{run}");
+    let said = portal.admin().log_of(&run);
+    assert_eq!(said.len(), 3, "{said:?}");
+    let digits = |text: &str| text.bytes().map(|b| format!("{b:02x}")).collect::<String>();
+    let hidden = format!("{}***{}", digits("you sent Bearer "), digits("."));
+    for line in ["you sent Bearer ***.", &hidden] {
+        assert!(said.iter().any(|said| said == line), "{line}: {said:?}");
+    }
+    for path in ["/v1/audit-log", "/v1/secrets", "/v1/actions/runs"] {
+        let answer = portal.admin().get(path).with_status(200).text();
+        assert!(!answer.contains("hunter2"), "{path}: {answer}");
+    }
+}
+
+#[test]
+fn a_secret_in_use_is_deleted_by_force_alone_and_then_its_requests_are_denied() {
+    let portal = Portal::start_with(program(), &["--egress-allow-private"]);
+    let server = echo();
+    let path = "/v1/secrets/GITHUB_TOKEN";
+    let put = json!({"value": SECRET});
+    portal
+        .admin()
+        .send_json("PUT", path, &[], &put)
+        .with_status(201);
+    install(&portal, &server);
+    let list = portal.admin().get("/v1/secrets").with_status(200).json();
+    let used_by = json!([{"plugin": "talker", "version": "1.0.0"}]);
+    assert_eq!(list["secrets"][0]["usedBy"], used_by, "{list}");
+    assert_eq!(
+        portal.admin().delete(path).with_status(409).error(),
+        "in_use"
+    );
+
+    let own = call(&portal, &server, &json!({"authorization": "Bearer mine"}));
+    assert_eq!(own["output"]["error"], "denied", "{own}");
+    portal.cli(&["secret", "rm", "GITHUB_TOKEN"]).with_code(5);
+    portal
+        .cli(&["secret", "rm", "GITHUB_TOKEN", "--force"])
+        .with_code(0);
+    let run = call(&portal, &server, &json!({}));
+    assert_eq!(run["output"]["error"], "denied", "{run}");
+    let said = portal.admin().log_of(&run).join("\n");
+    assert!(said.contains("secret `token` is not set"), "{said}");
+    assert!(server.received().is_empty());
+}
