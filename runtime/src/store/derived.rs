@@ -307,8 +307,38 @@ impl WriteTx<'_> {
             ])?;
         if changed > 0 {
             self.index_derived(blueprint, key, old, derived)?;
+            for name in old.properties.keys() {
+                // What is no longer derived may be a property of the entity itself by now, with the same value.
+                if !derived.properties.contains_key(name)
+                    && let Some(own) = self.find_own_value(key, name)?
+                {
+                    self.index_value(blueprint, key, name, None, Some(&own))?;
+                }
+            }
         }
         Ok(changed > 0)
+    }
+
+    fn find_own_value(&self, key: EntityKey, name: &str) -> Result<Option<Value>, Error> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT properties -> ?2 FROM entity WHERE id = ?1")?;
+        let mut rows = statement.query(params![key.0, entity::property_path(name)])?;
+        rows.next()?.map(|row| json(row, 0)).transpose()
+    }
+
+    /// Takes a derived property out of all entities of a blueprint, and out of the index. What is being made of them
+    /// from older values is not to be kept.
+    pub fn delete_derived(&self, blueprint: BlueprintKey, name: &str) -> Result<(), Error> {
+        self.connection
+            .prepare_cached(
+                "UPDATE entity_derived SET revision = revision + 1,
+                   properties = json_remove(properties, ?2),
+                   failures = nullif(json_remove(failures, ?2), '{}')
+                 WHERE entity_id IN (SELECT id FROM entity WHERE blueprint_id = ?1)",
+            )?
+            .execute(params![blueprint.0, entity::property_path(name)])?;
+        self.forget_values(blueprint, name)
     }
 
     /// Notes that what is being made of an entity from older values is not to be kept.

@@ -351,7 +351,7 @@ impl WriteTx<'_> {
 }
 
 /// Where a property stands in the JSON of all. Its name holds neither quotes nor backslashes: it cannot leave its quotes.
-fn property_path(name: &str) -> String {
+pub(super) fn property_path(name: &str) -> String {
     format!("$.\"{name}\"")
 }
 

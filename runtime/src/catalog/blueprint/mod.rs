@@ -30,6 +30,13 @@ const MAX_DOCUMENT: usize = 2 * 1024 * 1024;
 /// Dependents that a refusal names.
 const MAX_NAMED: usize = 5;
 
+/// Keys of a blueprint under which names of properties stand, beside its schema.
+const DERIVED: &[&str] = &[
+    "mirrorProperties",
+    "calculationProperties",
+    "aggregationProperties",
+];
+
 /// Keys of a stored object that clients send back as they got them; the portal writes them itself.
 pub(super) const STAMP: &[&str] = &["createdAt", "createdBy", "updatedAt", "updatedBy"];
 
@@ -189,6 +196,11 @@ pub(super) fn update(
             tx.forget_values(row.key, name)?;
         }
     }
+    for name in derived_names(before) {
+        if derived_names(after).all(|known| known != name) {
+            tx.delete_derived(row.key, name)?;
+        }
+    }
     for name in before.relations.keys() {
         if !after.relations.contains_key(name) {
             tx.delete_relation(row.key, name)?;
@@ -204,6 +216,14 @@ pub(super) fn update(
         Some(after),
     )?;
     Ok(row)
+}
+
+/// The names of what a blueprint derives.
+fn derived_names(blueprint: &Blueprint) -> impl Iterator<Item = &String> {
+    DERIVED.iter().flat_map(|key| {
+        let entries = blueprint.extra.get(*key).and_then(Value::as_object);
+        entries.into_iter().flat_map(Map::keys)
+    })
 }
 
 /// Every rule that a blueprint breaks on its own, whatever else is in the catalog.

@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
-use super::{audit, find, property, read, refuse};
+use super::{audit, derived_names, find, property, read, refuse};
 use crate::catalog::derived::Before;
 use crate::catalog::schema::shorten;
 use crate::catalog::{Error, scorecard};
@@ -13,13 +13,6 @@ use crate::model::{
     Violation,
 };
 use crate::store::{self, BLUEPRINT_RENAME, WriteTx};
-
-/// Keys of a blueprint under which names of properties stand, beside its schema.
-const DERIVED: &[&str] = &[
-    "mirrorProperties",
-    "calculationProperties",
-    "aggregationProperties",
-];
 
 /// What gets another name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,7 +172,8 @@ pub(in crate::catalog) fn rename(
             tx.rename_values(row.key, from, to)?;
         }
         Renamed::Relation => tx.rename_relation(row.key, from, to)?,
-        Renamed::Mirror => {}
+        // It is made again under its new name.
+        Renamed::Mirror => tx.delete_derived(row.key, from)?,
     }
     if let Some(text) = &row.permissions {
         let corrupt = |e| store::Error::corrupt("blueprint's permissions", e);
@@ -217,10 +211,7 @@ fn check_name(blueprint: &Blueprint, what: Renamed, to: &str) -> Vec<Violation> 
         Renamed::Relation => blueprint.relations.contains_key(to),
         Renamed::Property | Renamed::Mirror => {
             blueprint.schema.properties.contains_key(to)
-                || DERIVED.iter().any(|key| {
-                    let entries = blueprint.extra.get(*key).and_then(Value::as_object);
-                    entries.is_some_and(|entries| entries.contains_key(to))
-                })
+                || derived_names(blueprint).any(|name| name == to)
         }
     };
     if taken {

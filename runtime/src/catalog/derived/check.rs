@@ -200,7 +200,7 @@ impl Before {
     }
 }
 
-/// The properties and relations that a blueprint no longer has.
+/// The properties and relations that a blueprint no longer has, and the properties that it no longer derives.
 fn lost<'a>(was: &'a Plan, is: &Plan) -> Vec<&'a String> {
     let (before, after) = (&was.blueprint, &is.blueprint);
     let properties = before.schema.properties.keys();
@@ -208,6 +208,7 @@ fn lost<'a>(was: &'a Plan, is: &Plan) -> Vec<&'a String> {
     properties
         .filter(|name| !after.schema.properties.contains_key(*name))
         .chain(relations.filter(|name| !after.relations.contains_key(*name)))
+        .chain(was.names.iter().filter(|name| !is.names.contains(name)))
         .collect()
 }
 

@@ -136,7 +136,7 @@ pub(super) fn read(
     }
     walk(tx, &graph, starts, &mut todo, &mut batch)?;
     for (key, dirty) in todo.dirty {
-        let Some(plan) = graph.plan(key).filter(|plan| plan.derives()) else {
+        let Some(plan) = graph.plan(key) else {
             continue;
         };
         let origins = dirty
@@ -165,10 +165,7 @@ fn sweep(
     todo: &mut Todo,
     batch: &mut Batch,
 ) -> Result<(), Error> {
-    if !plan.derives() {
-        batch.done.push(entry.sequence);
-        return Ok(());
-    }
+    // Where nothing is derived any more, what is left of it goes.
     let page = tx.list_entity_keys(plan.key, &entry.reached, ENTITIES)?;
     for (key, _) in &page {
         todo.add(plan.key, *key, dirty, entry.origin);

@@ -19,6 +19,7 @@ mod scope;
 mod scorecard;
 mod search;
 mod shown;
+mod underived;
 
 use super::*;
 use crate::model::WriteMode;

@@ -29,7 +29,7 @@ fn readiness() -> Value {
 }
 
 impl Fixture {
-    async fn score(&self, document: Value) -> Result<Stamped<Scorecard>, Error> {
+    pub(super) async fn score(&self, document: Value) -> Result<Stamped<Scorecard>, Error> {
         let scorecard = parse_scorecard(document, &id("Service"))?;
         self.catalog.create_scorecard(&self.actor, scorecard).await
     }

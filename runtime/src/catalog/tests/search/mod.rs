@@ -29,7 +29,7 @@ fn all(rules: Value) -> Value {
 
 impl Fixture {
     /// The names of what a query finds, as `blueprint/identifier`.
-    async fn search(&self, query: &Value) -> Result<Vec<String>, Error> {
+    pub(super) async fn search(&self, query: &Value) -> Result<Vec<String>, Error> {
         let found = self.catalog.search(&self.actor, search(query), NOW).await?;
         assert!(found.next.is_none());
         Ok(names(&found))
