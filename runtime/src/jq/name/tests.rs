@@ -155,6 +155,39 @@ fn nested_entities_are_known_by_where_they_stand() {
     ] {
         assert_eq!(renamed(filter).as_deref(), Ok(expected), "{filter}");
     }
+    // These see more than the elements.
+    for (before, after) in [
+        (
+            ".inputs.services | walk(if type == \"object\" then del(.",
+            "tier) else . end)",
+        ),
+        (".inputs.services | [recurse | .", "tier?]"),
+        (".inputs.services | [recurse(.[]?) | .", "tier?]"),
+        (".inputs.services | [recurse(.[]?; .", "tier? != 1)]"),
+        (".inputs.services | [paths(.", "tier?)]"),
+        (
+            ".inputs.services | with_entries(.value.properties.",
+            "tier)",
+        ),
+        (".inputs.services | any(.[].properties; .", "tier > 1)"),
+        (".inputs.services | until(.; .[0].properties.", "tier)"),
+    ] {
+        let at = NonZeroUsize::MIN.saturating_add(before.chars().count());
+        let filter = format!("{before}{after}");
+        assert_eq!(renamed(&filter), Err(Unfollowed::Mention(at)), "{filter}");
+    }
+    for (filter, expected) in [
+        (
+            ".inputs.services | sort_by(.properties.tier)",
+            ".inputs.services | sort_by(.properties.level)",
+        ),
+        (
+            ".inputs.services | any(.properties.tier > 1)",
+            ".inputs.services | any(.properties.level > 1)",
+        ),
+    ] {
+        assert_eq!(renamed(filter).as_deref(), Ok(expected), "{filter}");
+    }
 }
 
 #[test]

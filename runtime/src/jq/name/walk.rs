@@ -6,23 +6,29 @@ use jaq_core::path::{Part, Path};
 
 use super::shape::Shape;
 
-/// Filters whose arguments work on something else than what they themselves work on.
-const ELSEWHERE: &[&str] = &[
-    "IN",
-    "INDEX",
+/// Filters with one argument, which works on each element of what they themselves work on.
+const BY_ELEMENT: &[&str] = &[
     "all",
     "any",
-    "foreach",
     "group_by",
     "map",
     "map_values",
     "max_by",
     "min_by",
+    "sort_by",
+    "unique_by",
+];
+
+/// Filters whose arguments work on something else, be it a part of what they themselves work on, all of it or what
+/// comes of it.
+const ELSEWHERE: &[&str] = &[
+    "IN",
+    "INDEX",
+    "all",
+    "any",
     "paths",
     "recurse",
     "repeat",
-    "sort_by",
-    "unique_by",
     "until",
     "walk",
     "while",
@@ -375,10 +381,11 @@ impl<'s> Walk<'s> {
             }
             _ => {}
         }
+        let by_element = arguments.len() == 1 && BY_ELEMENT.contains(&name);
         let of_arguments = match input {
             _ if is_defined => Shape::Unknown,
-            Shape::Each(part) if ELSEWHERE.contains(&name) => (**part).clone(),
-            input if ELSEWHERE.contains(&name) => input.blurred(),
+            Shape::Each(part) if by_element => (**part).clone(),
+            input if by_element || ELSEWHERE.contains(&name) => input.blurred(),
             input => input.clone(),
         };
         let mut shape = input.blurred();
