@@ -71,6 +71,14 @@ fn whatever_surely_reads_the_key_is_renamed() {
         ),
         (".properties.tier |= . + 1", ".properties.level |= . + 1"),
         ("del(.properties.tier)", "del(.properties.level)"),
+        (
+            ".properties as $p | reduce (1, 2) as $i (0; . + $p.tier)",
+            ".properties as $p | reduce (1, 2) as $i (0; . + $p.level)",
+        ),
+        (
+            r#"{"t-\(.properties.tier)": .properties.tier}"#,
+            r#"{"t-\(.properties.level)": .properties.level}"#,
+        ),
     ] {
         assert_eq!(renamed(filter).as_deref(), Ok(expected), "{filter}");
     }
@@ -118,6 +126,28 @@ fn what_may_read_the_key_is_refused_with_its_place() {
         (".properties as {$", "tier} | $tier"),
         (".properties + {} | .", "tier"),
         ("if .a then .properties else {tier: 2} end | .", "tier"),
+        (
+            ".properties as $p | reduce (1, 2) as $i (null; $p) | .",
+            "tier",
+        ),
+        (
+            ".properties as $p | foreach (1, 2) as $i (null; 1; $p) | .",
+            "tier",
+        ),
+        (
+            ".properties as $p | reduce (1, 2) as $i (null; .",
+            "tier, $p)",
+        ),
+        (".properties as $x | reduce 1 as $x ($x; .) | .", "tier"),
+        ("def f: .properties; reduce 1 as $i (null; f) | .", "tier"),
+        (r#""\(.properties)" | fromjson | ."#, "tier"),
+        (r#"@json "\(.properties)" | fromjson | ."#, "tier"),
+        (r#"{"\(.properties)": 1} | keys[0] | fromjson | ."#, "tier"),
+        ("try (.properties | error | empty) catch .", "tier"),
+        (
+            ".properties as $p | 1 | try ($p | error | empty) catch .",
+            "tier",
+        ),
         (".\"größe\", (.properties | with_entries(.)) | .", "tier"),
         // It is spelt with escapes: where, is not told.
         ("", r#".properties["\u0074ier"]"#),

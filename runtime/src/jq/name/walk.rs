@@ -94,10 +94,7 @@ impl<'s> Walk<'s> {
             Term::Id => input.clone(),
             Term::Recurse => self.lose(input.blurred()),
             Term::Num(_) => Shape::Apart,
-            Term::Str(_, parts) => {
-                self.text(term, parts, input);
-                Shape::Apart
-            }
+            Term::Str(_, parts) => self.text(term, parts, input),
             Term::Arr(None) => Shape::Empty,
             Term::Arr(Some(inner)) => match self.term(inner, input) {
                 Shape::Empty | Shape::Apart => Shape::Apart,
@@ -113,32 +110,26 @@ impl<'s> Walk<'s> {
             Term::Break(_) => Shape::Empty,
             Term::Fold(_, values, pattern, arguments) => {
                 let values = self.term(values, input);
-                let known = self.variables.len();
-                self.bind(pattern, &values);
                 let mut arguments = arguments.iter();
                 let start = arguments.next().map(|start| self.term(start, input));
-                // What it becomes on the way may be anything that goes in.
-                let goes_in = start.unwrap_or(Shape::Apart).holds() || values.holds();
-                let so_far = if goes_in {
-                    Shape::Unknown
-                } else {
-                    Shape::Apart
-                };
+                let known = self.variables.len();
+                self.bind(pattern, &values);
+                // What it becomes on the way may be anything that goes in, or that a step has a name for.
+                let goes_in = start.unwrap_or(Shape::Apart).or(values);
+                let mut becomes = goes_in.or(self.named()).blurred();
+                let so_far = becomes.clone();
                 for argument in arguments {
-                    let step = self.term(argument, &so_far);
-                    if step.holds() {
-                        self.escapes = true;
-                    }
+                    becomes = becomes.or(self.term(argument, &so_far)).blurred();
                 }
                 self.variables.truncate(known);
-                self.lose(so_far)
+                self.lose(becomes)
             }
             Term::TryCatch(inner, catch) => {
                 let tried = self.term(inner, input);
                 match catch {
-                    // Any value may be raised as an error.
+                    // Any value may be raised as an error, on the way too.
                     Some(catch) => {
-                        let raised = tried.blurred();
+                        let raised = input.blurred().or(self.named()).or(tried.blurred());
                         tried.or(self.term(catch, &raised))
                     }
                     None => tried,
@@ -172,6 +163,15 @@ impl<'s> Walk<'s> {
         }
     }
 
+    /// What is known of the values that have a name here.
+    fn named(&self) -> Shape {
+        if self.variables.iter().any(|(_, shape)| shape.holds()) {
+            Shape::Unknown
+        } else {
+            Shape::Apart
+        }
+    }
+
     /// What is followed further of a new value.
     fn keep(&mut self, shape: Shape) -> Shape {
         match shape.bounded() {
@@ -186,25 +186,24 @@ impl<'s> Walk<'s> {
         shape
     }
 
+    /// A text from which what is put in may be read back.
     fn text(
         &mut self,
         term: &Term<&'s str>,
         parts: &[StrPart<&'s str, Term<&'s str>>],
         input: &Shape,
-    ) {
+    ) -> Shape {
         if let Some((text, plain)) = text_of(term) {
             if text == self.from {
                 let at = plain.and_then(|plain| self.place(plain)).unwrap_or(0);
                 self.literals.push(at);
             }
-            return;
+            return Shape::Apart;
         }
+        let mut holds = Shape::Apart;
         for part in parts {
             match part {
-                StrPart::Term(inner) => {
-                    let shape = self.term(inner, input);
-                    self.lose(shape);
-                }
+                StrPart::Term(inner) => holds = holds.or(self.term(inner, input).blurred()),
                 StrPart::Str(part) if *part == self.from => {
                     let at = self.place(part).unwrap_or(0);
                     self.literals.push(at);
@@ -212,6 +211,7 @@ impl<'s> Walk<'s> {
                 StrPart::Str(_) | StrPart::Char(_) => {}
             }
         }
+        self.lose(holds)
     }
 
     fn object(
@@ -228,16 +228,16 @@ impl<'s> Walk<'s> {
             };
             let shape = match (value, &name) {
                 (Some(value), _) => self.term(value, input),
-                (None, None) => self.term(key, input).blurred(),
+                (None, None) => Shape::Empty,
                 (None, Some(_)) if matches!(key, Term::Var(_)) => self.term(key, input),
                 (None, Some((name, plain))) => self.key(input, name, *plain, Self::shorthand),
             };
             match name {
                 Some((name, _)) => fields.push((name, shape)),
                 None => {
-                    self.term(key, input);
+                    let key = self.term(key, input).blurred();
                     named = false;
-                    fields.push((String::new(), shape));
+                    fields.push((String::new(), shape.or(key)));
                 }
             }
         }
