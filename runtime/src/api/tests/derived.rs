@@ -279,6 +279,38 @@ async fn who_restricts_a_blueprint_is_told_what_others_derive_from_it() {
         restrict("Team").await,
         json!([{ "blueprint": "Service", "property": "team" }])
     );
+    // At second hand and at any other: by way of mirrors, calculations and aggregations.
+    let seen = json!({
+        "identifier": "Seen", "title": "Seen", "schema": { "properties": { "plain": { "type": "string" } } },
+        "relations": { "team": { "target": "Team" }, "next": { "target": "Seen" } },
+        "mirrorProperties": {
+            "counted": { "path": "team.services" },
+            "again": { "path": "next.counted" },
+            "other": { "path": "next.plain" },
+        },
+        "calculationProperties": { "more": { "type": "number", "calculation": ".properties.again" } },
+        "aggregationProperties": {
+            "good": {
+                "target": "Seen",
+                "calculationSpec": { "calculationBy": "entities", "func": "count" },
+                "pathFilter": [{ "path": ["next"] }],
+                "query": { "combinator": "and", "rules": [{ "property": "more", "operator": ">", "value": 1 }] },
+            },
+        },
+    });
+    let made = app.post("/v1/blueprints", &admin, seen).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
+    let of_seen = |property: &str| json!({ "blueprint": "Seen", "property": property });
+    assert_eq!(
+        restrict("Service").await,
+        json!([
+            of_seen("again"),
+            of_seen("counted"),
+            of_seen("good"),
+            of_seen("more"),
+            { "blueprint": "Team", "property": "services" },
+        ])
+    );
     let lonely = json!({ "identifier": "Lonely", "title": "Lonely", "schema": {} });
     let made = app.post("/v1/blueprints", &admin, lonely).await;
     assert_eq!(made.status, StatusCode::CREATED);
