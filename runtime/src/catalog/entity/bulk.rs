@@ -1,6 +1,6 @@
 //! Many entities in one transaction, each of which may be refused on its own.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use serde_json::Value;
 
@@ -103,8 +103,11 @@ fn write_each(
     let kind = write.kind(&batch.blueprint)?;
     let mut outcomes: Vec<_> = batch.items.iter().map(|_| None).collect();
     let mut underived = Vec::with_capacity(batch.items.len());
-    for wave in in_waves(batch.items, &mut outcomes) {
+    let mut turns = by_name(batch.items, &mut outcomes);
+    while !turns.is_empty() {
+        let wave = next_wave(&write, &kind, &mut turns, &mut outcomes)?;
         write_wave(&write, &kind, wave, &mut outcomes, &mut underived)?;
+        turns.retain(|turn| !turn.is_empty());
     }
     let written = underived.into_iter().filter_map(|(index, underived)| {
         let outcome: Option<&Result<Written, _>> = outcomes.get(index)?.as_ref();
@@ -117,28 +120,55 @@ fn write_each(
 /// What becomes of each entity of the batch, once that is known.
 type Outcomes = [Option<Result<Written, BatchError>>];
 
-/// Parts the batch so that no part names an entity twice; who names one again comes in a later part. What is refused
-/// already is in none.
-fn in_waves(
-    items: Vec<Result<Item, BatchError>>,
-    outcomes: &mut Outcomes,
-) -> Vec<Vec<(usize, Item)>> {
-    let mut waves: Vec<Vec<(usize, Item)>> = Vec::new();
+/// Those that name the same entity, in order.
+type Turns = Vec<VecDeque<(usize, Item)>>;
+
+/// Parts the batch by the entities that are named. What is refused already is in no part.
+fn by_name(items: Vec<Result<Item, BatchError>>, outcomes: &mut Outcomes) -> Turns {
+    let mut turns: Turns = Vec::with_capacity(items.len());
     let mut named: HashMap<EntityId, usize> = HashMap::with_capacity(items.len());
     for ((index, item), outcome) in items.into_iter().enumerate().zip(outcomes) {
         match item {
             Ok(item) => {
-                let times = named.entry(item.request.id.clone()).or_default();
-                match waves.get_mut(*times) {
-                    Some(wave) => wave.push((index, item)),
-                    None => waves.push(vec![(index, item)]),
+                let place = *named.entry(item.request.id.clone()).or_insert(turns.len());
+                match turns.get_mut(place) {
+                    Some(turn) => turn.push_back((index, item)),
+                    None => turns.push(VecDeque::from([(index, item)])),
                 }
-                *times += 1;
             }
             Err(refused) => *outcome = Some(Err(refused)),
         }
     }
-    waves
+    turns
+}
+
+/// Of each entity the next change, in the order of the batch, so that none is named twice. Who is refused leaves the turn
+/// to the next of that name: nobody else's need of the entity is to come in between.
+fn next_wave(
+    write: &Write<'_, '_>,
+    kind: &Kind,
+    turns: &mut Turns,
+    outcomes: &mut Outcomes,
+) -> Result<Vec<(usize, Plan)>, Error> {
+    let mut changes = Vec::with_capacity(turns.len());
+    for turn in turns {
+        while let Some((index, Item { request, plan })) = turn.pop_front() {
+            let identifier = request.id.to_string();
+            let plan = write.refresh(kind, request, plan);
+            let settled = plan.and_then(|plan| write.settle_unchanged(plan));
+            match of_item(settled, &identifier)? {
+                Ok(Ok(unchanged)) => end(outcomes, index, Ok(unchanged)),
+                Ok(Err(plan)) => changes.push((index, plan)),
+                Err(refused) => {
+                    end(outcomes, index, Err(refused));
+                    continue;
+                }
+            }
+            break;
+        }
+    }
+    changes.sort_by_key(|(index, _)| *index);
+    Ok(changes)
 }
 
 fn end(outcomes: &mut Outcomes, index: usize, outcome: Result<Written, BatchError>) {
@@ -159,22 +189,11 @@ struct Ready {
 fn write_wave(
     write: &Write<'_, '_>,
     kind: &Kind,
-    wave: Vec<(usize, Item)>,
+    wave: Vec<(usize, Plan)>,
     outcomes: &mut Outcomes,
     underived: &mut Vec<(usize, Underived)>,
 ) -> Result<(), Error> {
-    let mut changes = Vec::with_capacity(wave.len());
-    for (index, Item { request, plan }) in wave {
-        let identifier = request.id.to_string();
-        let plan = write.refresh(kind, request, plan);
-        let settled = plan.and_then(|plan| write.settle_unchanged(plan));
-        match of_item(settled, &identifier)? {
-            Ok(Ok(unchanged)) => end(outcomes, index, Ok(unchanged)),
-            Ok(Err(plan)) => changes.push((index, plan)),
-            Err(refused) => end(outcomes, index, Err(refused)),
-        }
-    }
-    let ready = resolve_all(write, kind, changes, outcomes)?;
+    let ready = resolve_all(write, kind, wave, outcomes)?;
     let mut rows = Vec::with_capacity(ready.len());
     for ready in &ready {
         rows.push(write.save_row(&ready.plan)?);

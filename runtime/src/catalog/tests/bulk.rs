@@ -152,6 +152,23 @@ async fn an_entity_of_the_batch_is_never_made_for_another_one_first() {
 }
 
 #[tokio::test]
+async fn an_entity_that_is_named_again_after_a_refusal_is_not_made_for_another_one_either() {
+    let fixture = Fixture::with_services().await;
+    let options = WriteOptions {
+        create_missing_targets: true,
+        ..WriteOptions::default()
+    };
+    let mut refused = service("a", &[]);
+    refused["properties"]["language"] = json!("latin");
+    let entities = vec![refused, service("b", &["a"]), service("a", &[])];
+    let outcomes = bulk(&fixture, entities, WriteMode::Create, options).await;
+    assert!(outcomes[0].is_err());
+    assert_eq!(written(&outcomes[1..]), [("b", true), ("a", true)]);
+    let entity = fixture.entity("Service", "a").await.unwrap();
+    assert_eq!(entity["properties"]["language"], json!("go"));
+}
+
+#[tokio::test]
 async fn what_is_refused_leaves_the_rest_alone_and_nothing_behind() {
     let fixture = Fixture::with_services().await;
     let rows = fixture.audit().await.len();
