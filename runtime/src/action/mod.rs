@@ -20,7 +20,7 @@ use tokio::sync::{Mutex, Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
 
 pub use error::Error;
-pub use rename::{Forms, Renaming};
+pub use rename::{ActionsRenamed, Forms, longest_template};
 pub use rule::parse_action;
 
 use crate::catalog::Catalog;

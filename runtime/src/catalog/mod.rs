@@ -36,7 +36,7 @@ use serde_json::{Map, Value};
 
 pub use applied::{Applied, DocumentChange, TakenOver};
 pub use apply::{MAX_BYTES, MAX_DOCUMENTS, Placed};
-pub use blueprint::Renamed;
+pub use blueprint::{RenameDraft, RenamePlan, Renamed, Renaming};
 pub use canonical::{blueprint_document, entity_document};
 pub use datasource::{DatasourceEntity, DatasourceQuery};
 pub use derived::{DerivedElsewhere, DerivedState, Deriver};
@@ -361,23 +361,6 @@ impl Catalog {
         let time = self.limits.time;
         let found = permission::list_visible(tx, &kind, actor, after, limit, Values::Own, time)?;
         Ok(found.into_iter().map(|entity| entity.value).collect())
-    }
-
-    /// Gives a part of a blueprint another name within a caller's transaction: values follow, and so does whatever of the
-    /// catalog refers to it. An `Err` must undo it.
-    ///
-    /// # Errors
-    /// [`Error::Conflict`] where something may refer to it in a way that cannot be followed.
-    pub fn rename_in(
-        &self,
-        tx: &WriteTx<'_>,
-        actor: &Actor,
-        id: &BlueprintId,
-        what: Renamed,
-        names: [&str; 2],
-    ) -> Result<Stamped<Blueprint>, Error> {
-        let [from, to] = names;
-        blueprint::rename(tx, actor, id, what, from, to)
     }
 
     /// As [`Self::find_read_scope`], on a caller's snapshot.

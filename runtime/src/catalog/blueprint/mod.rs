@@ -1,5 +1,6 @@
 //! The rules of blueprints: what one must be, how it may change, when it may go.
 
+mod follow;
 pub(super) mod ownership;
 pub(super) mod property;
 mod rename;
@@ -14,8 +15,8 @@ use super::schema::{MAX_DEPTH, is_deeper, join, shorten};
 use crate::model::{Actor, AuditEntry, Blueprint, BlueprintId, Stamped, Verb, Violation};
 use crate::store::{self, BlueprintRow, ReadTx, WriteTx};
 
-pub use rename::Renamed;
-pub(super) use rename::{RenameTold, rename};
+pub(super) use rename::RenameTold;
+pub use rename::{RenameDraft, RenamePlan, Renamed, Renaming};
 pub(super) use system::{TEAM, USER, structure};
 
 /// Properties of one blueprint: far more than a page can show, few enough to compile at once.

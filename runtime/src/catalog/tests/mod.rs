@@ -183,13 +183,31 @@ impl Fixture {
         from: &str,
         to: &str,
     ) -> Result<Blueprint, Error> {
-        let (catalog, actor, id) = (self.catalog.clone(), self.actor.clone(), id(blueprint));
-        let (from, to) = (from.to_owned(), to.to_owned());
-        let renamed = self
-            .store
-            .write(move |tx| catalog.rename_in(tx, &actor, &id, what, [&from, &to]))
-            .await;
+        let plan = self.plan_rename(blueprint, what, from, to).await?;
+        let actor = self.actor.clone();
+        let renamed = self.store.write(move |tx| plan.carry_out(tx, &actor)).await;
         renamed.map(|blueprint| blueprint.value)
+    }
+
+    async fn plan_rename(
+        &self,
+        blueprint: &str,
+        what: Renamed,
+        from: &str,
+        to: &str,
+    ) -> Result<RenamePlan, Error> {
+        let renaming = Renaming {
+            blueprint: id(blueprint),
+            what,
+            from: from.to_owned(),
+            to: to.to_owned(),
+        };
+        let read = self.store.read(move |tx| RenameDraft::read(tx, renaming));
+        let draft = read.await?;
+        let longest = draft.longest_filter();
+        crate::jq::name::apart(longest, |renamer| draft.follow(renamer))
+            .await
+            .unwrap()
     }
 
     async fn audit(&self) -> Vec<AuditRow> {

@@ -14,6 +14,7 @@ use std::num::NonZeroUsize;
 
 use jaq_core::load::lex::Lexer;
 use jaq_core::load::parse::Parser;
+use tokio::sync::oneshot;
 
 pub use shape::Shape;
 
@@ -40,28 +41,51 @@ pub enum Unfollowed {
     Unreadable,
 }
 
-/// Gives the key `from` another name in a filter that works on `input`.
+/// Renames in filters, on a stack that none of them can exhaust. There is one only on such a stack.
+#[derive(Debug)]
+pub struct Renamer {
+    /// Bytes of the longest filter for which the stack suffices.
+    room: usize,
+}
+
+/// Runs what renames in filters on a thread of its own: whatever they are like, they take no other stack.
 ///
-/// # Errors
-/// Where the filter may name the key, and it is not certain that it does.
-pub fn rename(filter: &str, input: &Shape, from: &str, to: &str) -> Result<String, Unfollowed> {
-    // An escape may spell any name.
-    if !filter.contains(from) && !filter.contains('\\') {
-        return Ok(filter.to_owned());
+/// `longest` is the length of the longest of them in bytes. `None` where no such thread is to be had.
+pub async fn apart<T: Send + 'static>(
+    longest: usize,
+    work: impl FnOnce(&Renamer) -> T + Send + 'static,
+) -> Option<T> {
+    let room = longest.min(MAX_BYTES);
+    let (sender, receiver) = oneshot::channel();
+    std::thread::Builder::new()
+        .name("jq-name".to_owned())
+        .stack_size(STACK + room * STACK_PER_BYTE)
+        .spawn(move || drop(sender.send(work(&Renamer { room }))))
+        .ok()?;
+    receiver.await.ok()
+}
+
+impl Renamer {
+    /// Gives the key `from` another name in a filter that works on `input`.
+    ///
+    /// # Errors
+    /// Where the filter may name the key, and it is not certain that it does.
+    pub fn rename(
+        &self,
+        filter: &str,
+        input: &Shape,
+        from: &str,
+        to: &str,
+    ) -> Result<String, Unfollowed> {
+        // An escape may spell any name.
+        if !filter.contains(from) && !filter.contains('\\') {
+            return Ok(filter.to_owned());
+        }
+        if filter.len() > self.room {
+            return Err(Unfollowed::Unreadable);
+        }
+        follow(filter, input, from, to)
     }
-    if filter.len() > MAX_BYTES {
-        return Err(Unfollowed::Unreadable);
-    }
-    // Whatever the filter is like, it does not take this thread's stack.
-    std::thread::scope(|scope| {
-        std::thread::Builder::new()
-            .name("jq-name".to_owned())
-            .stack_size(STACK + filter.len() * STACK_PER_BYTE)
-            .spawn_scoped(scope, || follow(filter, input, from, to))
-            .map_err(|_| Unfollowed::Unreadable)?
-            .join()
-            .unwrap_or(Err(Unfollowed::Unreadable))
-    })
 }
 
 fn follow(filter: &str, input: &Shape, from: &str, to: &str) -> Result<String, Unfollowed> {

@@ -4,6 +4,16 @@ fn entity() -> Shape {
     Shape::field("properties", Shape::Renamed)
 }
 
+fn rename(filter: &str, input: &Shape, from: &str, to: &str) -> Result<String, Unfollowed> {
+    let (filter, input) = (filter.to_owned(), input.clone());
+    let (from, to) = (from.to_owned(), to.to_owned());
+    let followed = apart(filter.len(), move |renamer| {
+        renamer.rename(&filter, &input, &from, &to)
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    runtime.unwrap().block_on(followed).unwrap()
+}
+
 fn renamed(filter: &str) -> Result<String, Unfollowed> {
     rename(filter, &entity(), "tier", "level")
 }
@@ -218,6 +228,16 @@ fn nested_entities_are_known_by_where_they_stand() {
     ] {
         assert_eq!(renamed(filter).as_deref(), Ok(expected), "{filter}");
     }
+}
+
+#[test]
+fn a_filter_for_which_the_stack_may_not_suffice_is_not_read() {
+    let followed = apart(3, |renamer| {
+        renamer.rename(".properties.tier", &entity(), "tier", "level")
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let followed = runtime.unwrap().block_on(followed);
+    assert_eq!(followed, Some(Err(Unfollowed::Unreadable)));
 }
 
 #[test]
