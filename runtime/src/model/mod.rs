@@ -40,7 +40,7 @@ pub use plugin::{
     Approval, Binding, CapabilityReport, Digest, Finding, PluginState, PluginVersion,
     SecretRequest, UnderWay, UpgradePolicy,
 };
-pub use plugin_diff::{Change, LineRisk, Risk, VersionDiff, VersionMark};
+pub use plugin_diff::{Carried, Change, LineRisk, Risk, VersionDiff, VersionMark};
 pub use principal::{Actor, Origin, Permission, Principal, PrincipalKind, Role};
 pub use query::{
     Combinator, Compare, ContextValue, Direction, Holder, Identifiers, Meta, Operand, Operator,

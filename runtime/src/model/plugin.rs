@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::{LineRisk, PluginName, Timestamp};
+use super::{Carried, LineRisk, PluginName, Timestamp};
 
 /// SHA-256 of some bytes, written `sha256:` and 64 hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -190,6 +190,8 @@ pub struct CapabilityReport {
     pub exports: Vec<String>,
     /// Documents that it ships, by path; an approval puts them in place.
     pub documents: Vec<String>,
+    /// What an approval has to repeat so that it undoes nothing of what the active version was granted.
+    pub carried: Option<Carried>,
     /// What a reviewer should look at.
     pub findings: Vec<Finding>,
 }
@@ -250,17 +252,24 @@ pub struct Approval {
 }
 
 impl Approval {
-    /// Grants all that was requested as it was read, each folder and endpoint at its default.
+    /// Grants what was requested as it was read, less what was denied or lowered before; each folder and endpoint where
+    /// it was, else at its default.
     pub fn of(read: &CapabilityReport) -> Self {
+        let (mut bindings, mut folders) = (BTreeMap::new(), BTreeMap::new());
+        let (mut deny, mut limits) = (Vec::new(), BTreeMap::new());
+        if let Some(carried) = read.carried.clone() {
+            (bindings, folders) = (carried.bindings, carried.folders);
+            (deny, limits) = (carried.deny, carried.limits);
+        }
         Self {
             digest: read.digest,
             manifest_hash: read.manifest_hash,
             policy_revision: read.policy_revision,
-            bindings: BTreeMap::new(),
-            folders: BTreeMap::new(),
+            bindings,
+            folders,
             secrets: BTreeMap::new(),
-            deny: Vec::new(),
-            limits: BTreeMap::new(),
+            deny,
+            limits,
         }
     }
 }

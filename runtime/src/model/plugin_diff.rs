@@ -1,8 +1,10 @@
 //! What a reviewer reads of a version beside its lines: marks, and what changed.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
-use super::Digest;
+use super::{Binding, Digest};
 
 /// How much harm a line could do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, utoipa::ToSchema)]
@@ -82,6 +84,24 @@ pub struct VersionDiff {
     /// One sentence for each thing that `to` asks for and `from` does not, with something that it would allow; where
     /// there is none, all that `to` asks for was asked for before.
     pub asks_more: Vec<String>,
+}
+
+/// What was decided about a plugin before, as far as it fits the version that is read. An approval that repeats it undoes
+/// nothing of that.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Carried {
+    /// The version that it was decided about.
+    #[schema(value_type = String)]
+    pub from: semver::Version,
+    /// Requested lines that are denied there.
+    pub deny: Vec<String>,
+    /// Budgets that were lowered there.
+    pub limits: BTreeMap<String, String>,
+    /// Endpoints that are not at their default there.
+    pub bindings: BTreeMap<String, Binding>,
+    /// Folders that are not at their default there.
+    pub folders: BTreeMap<String, String>,
 }
 
 impl VersionDiff {

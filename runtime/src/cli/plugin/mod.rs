@@ -8,6 +8,7 @@ mod inspect;
 mod new;
 mod remote;
 mod target;
+mod terms;
 
 use std::path::PathBuf;
 
@@ -71,7 +72,8 @@ pub(super) enum PluginCommand {
         /// The package
         file: PathBuf,
 
-        /// Print what it asks for, and allow exactly that package all of it
+        /// Print what it asks for, and allow exactly that package all of it, less what is denied, lowered or bound for
+        /// the active version
         #[arg(long)]
         approve: bool,
 

@@ -9,11 +9,12 @@ use ureq::http::Method;
 use super::super::client::{Client, Payload, list, segment, text};
 use super::super::exit::{Exit, Failure};
 use super::super::output::Output;
-use super::inspect;
+use super::{inspect, terms};
 use crate::config::Connection;
 
 const APPROVE_HELP: &str = "\
 Prints what the version asks for, and asks whether to allow it; with --yes or --digest it does not ask.
+What was denied, lowered or bound for the active version stays so unless it is said otherwise.
 
 Examples:
   goldenpath plugin approve github-repository 1.2.0 --bind github=https://git.example.com/api
@@ -37,33 +38,37 @@ pub(in crate::cli) struct ApproveArguments {
     #[arg(long, short = 'y')]
     yes: bool,
 
+    /// Take over nothing of what was denied, lowered or bound for the active version
+    #[arg(long)]
+    pub(super) afresh: bool,
+
     /// Where an endpoint is; may be repeated
     #[arg(long = "bind", value_name = "ENDPOINT=URL")]
-    bindings: Vec<String>,
+    pub(super) bindings: Vec<String>,
 
     /// An endpoint that may be unencrypted; may be repeated
     #[arg(long = "plaintext", value_name = "ENDPOINT")]
-    plaintext: Vec<String>,
+    pub(super) plaintext: Vec<String>,
 
     /// An endpoint that may have an inside address, where the server allows those at all; may be repeated
     #[arg(long = "private", value_name = "ENDPOINT")]
-    private: Vec<String>,
+    pub(super) private: Vec<String>,
 
     /// Where a folder is; may be repeated
     #[arg(long = "folder", value_name = "NAME=PATH")]
-    folders: Vec<String>,
+    pub(super) folders: Vec<String>,
 
     /// Which stored secret to use for one that the plugin names; may be repeated
     #[arg(long = "secret", value_name = "NAME=STORED")]
-    secrets: Vec<String>,
+    pub(super) secrets: Vec<String>,
 
     /// A lower budget; may be repeated
     #[arg(long = "limit", value_name = "NAME=VALUE")]
-    limits: Vec<String>,
+    pub(super) limits: Vec<String>,
 
     /// A line not to allow; may be repeated
     #[arg(long = "deny", value_name = "LINE")]
-    denied: Vec<String>,
+    pub(super) denied: Vec<String>,
 
     #[command(flatten)]
     connection: Connection,
@@ -101,7 +106,9 @@ pub(super) fn install(
     }
     let path = version_path(&name, &version);
     let report = client.get(&format!("{path}/capabilities"))?;
-    let answer = send_approval(&client, &path, &report, &digest, Map::new())?;
+    let decision = terms::carried(&report);
+    print_terms(output, &decision);
+    let answer = send_approval(&client, &path, &report, &digest, decision)?;
     output.result(&answer, |output| {
         output.line(&format!("approved {name} {version}"))
     });
@@ -139,46 +146,11 @@ pub(super) fn approve(arguments: &ApproveArguments, output: &Output) -> Result<E
             output.line(&format!("  ! {}", text(finding, "/message")));
         }
     }
+    let decision = terms::decided(arguments, report)?;
+    print_terms(output, &decision);
     if arguments.digest.is_none() && !arguments.yes {
         confirm(output)?;
     }
-    let mut decision = Map::new();
-    let mut bindings = Map::new();
-    for (endpoint, url) in pairs("--bind", &arguments.bindings)? {
-        let binding = bindings
-            .entry(endpoint)
-            .or_insert_with(|| json!({"urls": []}));
-        if let Some(Value::Array(urls)) = binding.get_mut("urls") {
-            urls.push(Value::String(url));
-        }
-    }
-    for (flag, key, endpoints) in [
-        ("--plaintext", "allowPlaintext", &arguments.plaintext),
-        ("--private", "allowPrivate", &arguments.private),
-    ] {
-        for endpoint in endpoints {
-            let binding = bindings.get_mut(endpoint).and_then(Value::as_object_mut);
-            let binding = binding.ok_or_else(|| {
-                Failure::usage(format!(
-                    "{flag} {endpoint} needs --bind {endpoint}=URL beside it: what is allowed is one place"
-                ))
-            })?;
-            binding.insert(key.to_owned(), Value::Bool(true));
-        }
-    }
-    decision.insert("bindings".to_owned(), Value::Object(bindings));
-    for (key, flag, given) in [
-        ("folders", "--folder", &arguments.folders),
-        ("secrets", "--secret", &arguments.secrets),
-        ("limits", "--limit", &arguments.limits),
-    ] {
-        let values = pairs(flag, given)?;
-        let values = values
-            .into_iter()
-            .map(|(name, value)| (name, Value::String(value)));
-        decision.insert(key.to_owned(), Value::Object(values.collect()));
-    }
-    decision.insert("deny".to_owned(), json!(arguments.denied));
     let reviewed = arguments.digest.clone().unwrap_or(digest);
     let answer = send_approval(&client, &path, report, &reviewed, decision)?;
     output.result(&answer, |output| {
@@ -232,6 +204,15 @@ fn send_approval(
     client.post(&format!("{path}/approve"), &Value::Object(decision))
 }
 
+/// What the decision says beside the request.
+fn print_terms(output: &Output, decision: &Map<String, Value>) {
+    let lines = terms::shown(decision);
+    if !output.is_json() && !lines.is_empty() {
+        output.line("with:");
+        print_lines(output, &lines);
+    }
+}
+
 fn print_lines(output: &Output, lines: &[String]) {
     if lines.is_empty() {
         output.line("  nothing");
@@ -239,15 +220,6 @@ fn print_lines(output: &Output, lines: &[String]) {
     for line in lines {
         output.line(&format!("  {line}"));
     }
-}
-
-fn pairs(flag: &str, given: &[String]) -> Result<Vec<(String, String)>, Failure> {
-    let split = |text: &String| {
-        let pair = text.split_once('=').filter(|(name, _)| !name.is_empty());
-        pair.map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .ok_or_else(|| Failure::usage(format!("`{flag} {text}` is not of the form name=value")))
-    };
-    given.iter().map(split).collect()
 }
 
 fn confirm(output: &Output) -> Result<(), Failure> {

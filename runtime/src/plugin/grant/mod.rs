@@ -148,7 +148,8 @@ impl Grant {
         lines
     }
 
-    fn limits(&self) -> Limits {
+    /// The granted budgets.
+    pub(crate) fn limits(&self) -> Limits {
         let mut limits = Limits::default();
         for budget in Budget::ALL {
             // A budget that the stored grant does not name was never granted.

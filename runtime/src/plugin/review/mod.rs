@@ -1,5 +1,6 @@
 //! Decisions about versions: what may run, with what, and what no longer may.
 
+mod carried;
 #[cfg(test)]
 mod tests;
 mod upgrade;
@@ -37,20 +38,24 @@ impl PluginHost {
         name: &PluginName,
         version: &semver::Version,
     ) -> Result<CapabilityReport, ReviewError> {
-        let stored = self.find_stored(name, version).await?;
-        let package = self.find_package(&stored.version).await?;
-        let plugin = name.clone();
+        let (plugin, wanted) = (name.clone(), version.clone());
         let policy = Arc::clone(&self.policy);
-        let policy_revision = self
-            .backend
-            .store
-            .read(move |tx| revision(tx, &plugin, &policy))
-            .await?;
+        let found = self.backend.store.read(move |tx| {
+            let stored = tx.find_plugin(&plugin, &wanted)?.ok_or_else(|| {
+                ReviewError::NotFound(format!("version {wanted} of plugin `{plugin}`"))
+            })?;
+            let active = tx.find_active_plugin(&plugin)?;
+            // Of the same moment as what it is about: an approval is refused after any decision since then.
+            Ok::<_, ReviewError>((stored, active, revision(tx, &plugin, &policy)?))
+        });
+        let (stored, active, policy_revision) = found.await?;
+        let package = self.find_package(&stored.version).await?;
         let manifest = &package.manifest;
         let ceiling = &self.policy.ceiling;
         let mut findings = package.findings.clone();
         findings.extend(beyond_ceiling(manifest, ceiling));
-        findings.extend(self.find_more(&stored, &package).await?);
+        let (carried, more) = self.find_more(&stored, active, &package).await;
+        findings.extend(more);
         let grant = stored.grant.as_deref().map(read_grant).transpose()?;
         let grant = grant.filter(|grant| {
             let is_for = grant.is_for(package.digest, package.manifest_hash);
@@ -95,6 +100,7 @@ impl PluginHost {
             imports: package.imports,
             exports: package.exports,
             documents: package.resources.into_keys().collect(),
+            carried,
             findings,
         })
     }

@@ -2,8 +2,11 @@
 
 use serde_json::{Value, json};
 
+use super::carried::Decided;
 use super::{entry, read_grant, supersede};
-use crate::model::{Actor, Finding, PluginState, PluginVersion, UpgradePolicy, Verb, VersionDiff};
+use crate::model::{
+    Actor, Carried, Finding, PluginState, PluginVersion, UpgradePolicy, Verb, VersionDiff,
+};
 use crate::plugin::PluginHost;
 use crate::plugin::diff::compare;
 use crate::plugin::error::ReviewError;
@@ -62,34 +65,43 @@ impl PluginHost {
         }))
     }
 
-    /// What a version that waits asks for on top of the active one: all that a reviewer has to look at.
+    /// What a version that waits asks for on top of the active one, and what an approval would undo of that one's
+    /// grant: all that a reviewer has to look at. Where none is active, what the version itself was granted before.
     pub(super) async fn find_more(
         &self,
         stored: &StoredPlugin,
+        active: Option<StoredPlugin>,
         package: &Package,
-    ) -> Result<Vec<Finding>, ReviewError> {
-        if stored.version.state != PluginState::Pending {
-            return Ok(Vec::new());
-        }
-        let name = stored.version.name.clone();
-        let active = self
-            .backend
-            .store
-            .read(move |tx| tx.find_active_plugin(&name))
-            .await?;
-        let Some(active) = active else {
-            return Ok(Vec::new());
+    ) -> (Option<Carried>, Vec<Finding>) {
+        let is_decided = matches!(
+            stored.version.state,
+            PluginState::Rejected | PluginState::Revoked
+        );
+        let before = active.or_else(|| stored.grant.is_some().then(|| stored.clone()));
+        let Some(before) = before.filter(|_| !is_decided) else {
+            return (None, Vec::new());
         };
-        let version = active.version.version.clone();
-        let more = match self.find_package(&active.version).await {
-            Ok(predecessor) => compare(&predecessor, package).asks_more,
-            Err(error) => vec![format!("the active version cannot be compared: {error}")],
+        let version = before.version.version.clone();
+        let (predecessor, more) = match self.find_package(&before.version).await {
+            Ok(predecessor) => {
+                let more = compare(&predecessor, package).asks_more;
+                (Some(predecessor), more)
+            }
+            Err(error) => {
+                let told = format!("version {version} cannot be compared: {error}");
+                (None, vec![told])
+            }
         };
         let finding = |more: String| Finding {
             code: "asks_for_more".to_owned(),
             message: format!("{more}; the active version {version} does not ask for that"),
         };
-        Ok(more.into_iter().map(finding).collect())
+        let waits = stored.version.state == PluginState::Pending;
+        let more = more.into_iter().filter(|_| waits);
+        let mut findings: Vec<Finding> = more.map(finding).collect();
+        let (carried, told) = Decided::of(&before, predecessor).carried(package);
+        findings.extend(told);
+        (carried, findings)
     }
 
     /// What changes from one version to another.

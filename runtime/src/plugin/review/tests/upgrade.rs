@@ -1,7 +1,12 @@
 use super::*;
+use crate::model::Binding;
 use crate::plugin::review::upgrade::Upgrade;
 
 const CLOCK: &str = "[capabilities.clock]\nreason = \"x\"\n";
+
+const FOLDER: &str = "[[capabilities.files]]\nname = \"out\"\naccess = \"read\"\nreason = \"x\"\n";
+
+const ENDPOINT: &str = "[endpoints.git]\ndefault = \"https://a.example\"\nreason = \"x\"\n[[capabilities.http]]\nendpoint = \"git\"\nmethods = [\"GET\"]\npaths = [\"/\"]\nreason = \"x\"\n";
 
 impl Place {
     /// Installs a version as `install` does, but for the component, which has no code to be compiled; or tells why it
@@ -77,6 +82,72 @@ async fn version_that_asks_for_more_waits_while_the_old_one_serves() {
         .collect();
     assert!(told.contains(&"asks_for_more"), "{told:?}");
     assert_eq!(place.active().await, ["1.0.0"]);
+}
+
+#[tokio::test]
+async fn approval_of_a_waiting_version_keeps_what_was_decided_about_the_active_one() {
+    const MORE: &str = "[capabilities.random]\nreason = \"x\"\n";
+    let place = Place::new();
+    let power = format!("{CLOCK}{FOLDER}{ENDPOINT}");
+    let one = place.put_package(Place::package("1.0.0", &power)).await;
+    let binding = Binding {
+        urls: vec!["https://b.example".to_owned()],
+        ..Binding::default()
+    };
+    let approval = Approval {
+        deny: vec!["clock".to_owned()],
+        limits: BTreeMap::from([("memory".to_owned(), "16MiB".to_owned())]),
+        bindings: BTreeMap::from([("git".to_owned(), binding.clone())]),
+        folders: BTreeMap::from([("out".to_owned(), "/srv/out".to_owned())]),
+        ..Approval::of(&place.read(&one).await)
+    };
+    place.approve(&one, approval.clone()).await.unwrap();
+    let wider = Place::package("1.1.0", &format!("{power}{MORE}"));
+    let two = place.put_package(wider).await;
+    let read = place.read(&two).await;
+    let carried = read.carried.clone().unwrap();
+    assert_eq!(carried.from, one.version);
+    assert_eq!(carried.deny, approval.deny);
+    assert_eq!(carried.limits, approval.limits);
+    assert_eq!(carried.bindings, approval.bindings);
+    assert_eq!(carried.folders, approval.folders);
+    let told = |code: &str| read.findings.iter().filter(|f| f.code == code).count();
+    for code in [
+        "asks_for_more",
+        "carried_denial",
+        "carried_limit",
+        "carried_binding",
+        "carried_folder",
+    ] {
+        assert_eq!(told(code), 1, "{code}: {:?}", read.findings);
+    }
+    place.approve_all(&two).await.unwrap();
+    let granted = place.read(&two).await.granted;
+    for line in [
+        "random",
+        "limit memory 16MiB",
+        "http GET https://b.example/",
+    ] {
+        assert!(granted.contains(&line.to_owned()), "{line}: {granted:?}");
+    }
+    assert!(!granted.contains(&"clock".to_owned()), "{granted:?}");
+}
+
+#[tokio::test]
+async fn denied_line_that_returns_within_a_wider_one_is_told() {
+    let at = |path: &str| ENDPOINT.replace("[\"/\"]", &format!("[\"/a\", \"{path}\"]"));
+    let place = Place::new();
+    let one = place.put_package(Place::package("1.0.0", &at("/b"))).await;
+    let approval = Approval {
+        deny: vec!["http GET git /b".to_owned()],
+        ..Approval::of(&place.read(&one).await)
+    };
+    place.approve(&one, approval).await.unwrap();
+    let two = place.put_package(Place::package("1.1.0", &at("/**"))).await;
+    let read = place.read(&two).await;
+    assert!(read.carried.unwrap().deny.is_empty());
+    let told = |f: &&Finding| f.code == "carried_denial" && f.message.contains("`http GET git /b`");
+    assert_eq!(read.findings.iter().filter(told).count(), 1);
 }
 
 #[tokio::test]
