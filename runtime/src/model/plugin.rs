@@ -175,6 +175,10 @@ pub struct CapabilityReport {
     pub requested: Vec<String>,
     /// Canonical lines of the grant, sorted; empty before an approval.
     pub granted: Vec<String>,
+    /// Where the endpoints of granted lines are, by name.
+    pub bindings: BTreeMap<String, Binding>,
+    /// Granted folders that are not at their default, by name.
+    pub folders: BTreeMap<String, String>,
     /// Why the author asks, by line.
     pub reasons: BTreeMap<String, String>,
     /// How much harm each line could do that is asked for or granted, budgets aside.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Effective, Grant, Reviewed};
 use crate::model::{Approval, Binding, SecretName, Violation};
 use crate::plugin::budget::{Budget, Limits};
+use crate::plugin::capability::files::{Folders, Misplaced};
 use crate::plugin::capability::http::BaseUrl;
 use crate::plugin::capability::line::Line;
 use crate::plugin::capability::{Capability, Place};
@@ -12,7 +13,8 @@ use crate::plugin::ceiling::HostCeiling;
 use crate::plugin::manifest::Manifest;
 
 impl Grant {
-    /// Checks a decision against the request; every problem at once.
+    /// Checks a decision against the request; every problem at once. Where folders may be, the disk has to be asked
+    /// beside ([`misplaced`]).
     pub(crate) fn decide(
         manifest: &Manifest,
         approval: &Approval,
@@ -41,12 +43,9 @@ impl Grant {
                     "unknown",
                     "the manifest declares no such folder",
                 ));
-            } else if !std::path::Path::new(path).is_absolute() || path.contains('\0') {
-                problems.push(Violation::new(
-                    pointer("folders", name),
-                    "format",
-                    "write an absolute path",
-                ));
+            } else if let Err(why) = Folders::check_form(path) {
+                let place = pointer("folders", name);
+                problems.push(Violation::new(place, "format", why.to_string()));
             }
         }
         let limits = lowered(manifest, &approval.limits, &mut problems);
@@ -82,6 +81,21 @@ impl Grant {
             Err(problems)
         }
     }
+}
+
+/// Folders that a decision would bind to where none may be. Looks at the disk.
+pub(crate) fn misplaced(approval: &Approval, folders: &Folders) -> Vec<Violation> {
+    let bound = approval.folders.iter();
+    let refused = bound.filter_map(|(name, path)| match folders.check(path).err()? {
+        // Told already, as all that can be said without the disk.
+        Misplaced::Path => None,
+        why => Some(Violation::new(
+            pointer("folders", name),
+            "place",
+            why.to_string(),
+        )),
+    });
+    refused.collect()
 }
 
 /// The most URLs of one endpoint.

@@ -17,6 +17,7 @@ use super::ceiling::HostCeiling;
 use super::manifest::Manifest;
 use super::package::Package;
 use crate::model::{Binding, BlueprintId, Digest, SecretName};
+pub(crate) use decide::misplaced;
 
 /// A reviewer's decision as it is stored, bound to one digest and manifest hash.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::capability::line::Line;
 use super::ceiling::HostCeiling;
 use super::error::ReviewError;
-use super::grant::{Effective, Grant};
+use super::grant::{Effective, Grant, misplaced};
 use super::manifest::Manifest;
 use super::package::Package;
 use super::risk::mark;
@@ -77,8 +77,11 @@ impl PluginHost {
                 (name.clone(), request)
             })
             .collect();
-        let power = grant.map(|grant| Effective::of(manifest, &grant, ceiling));
+        let power = grant
+            .as_ref()
+            .map(|grant| Effective::of(manifest, grant, ceiling));
         let granted = power.map(|power| power.lines()).unwrap_or_default();
+        let grant = grant.unwrap_or_default();
         let asked = manifest.request.iter().cloned().map(Line::Capability);
         let risks = asked
             .chain(granted.iter().cloned())
@@ -93,6 +96,8 @@ impl PluginHost {
             state: stored.version.state,
             requested: manifest.lines(),
             granted: granted.into_iter().collect(),
+            bindings: grant.bindings,
+            folders: grant.folders,
             risks: risks.into_values().collect(),
             secrets,
             endpoints: package.manifest.endpoints,
@@ -133,8 +138,14 @@ impl PluginHost {
         let stored = self.find_stored(name, version).await?;
         let package = self.find_package(&stored.version).await?;
         let policy = Arc::clone(&self.policy);
-        let grant = Grant::decide(&package.manifest, &approval, &policy.ceiling)
-            .map_err(ReviewError::Invalid)?;
+        let (folders, asked) = (Arc::clone(&self.backend.folders), approval.clone());
+        let misplaced = tokio::task::spawn_blocking(move || misplaced(&asked, &folders)).await;
+        let misplaced = misplaced.map_err(|_| store::Error::Panicked)?;
+        let grant = match Grant::decide(&package.manifest, &approval, &policy.ceiling) {
+            Ok(grant) if misplaced.is_empty() => grant,
+            Ok(_) => return Err(ReviewError::Invalid(misplaced)),
+            Err(problems) => return Err(ReviewError::Invalid([problems, misplaced].concat())),
+        };
         let text = serde_json::to_string(&grant).map_err(|e| store::Error::corrupt("grant", e))?;
         let lines = grant.lines(&package.manifest, &policy.ceiling);
         self.decide(actor, name, version, move |tx, actor, found| {

@@ -150,6 +150,8 @@ impl Upgrade {
             "digest": installed.digest,
             "manifestHash": installed.manifest_hash,
             "granted": self.lines,
+            "folders": self.grant.folders,
+            "bindings": self.grant.bindings,
             "policy": "it asks for nothing that the active version did not ask for",
             "grantOf": self.before.version.version,
         });

@@ -19,6 +19,7 @@ use super::disk::{
     broken, count, empty, entry, names, open_folder, refusal, rename_new, unavailable,
 };
 use super::path::{FilePath, PARTIAL};
+use super::place::{self, Misplaced};
 use super::quota::{Quota, Usage};
 use super::{Entry, Kind, Refusal};
 use crate::model::PluginName;
@@ -29,7 +30,7 @@ const LISTED: usize = 10_000;
 /// The granted folders that calls have open right now: those of one folder share its count.
 #[derive(Debug)]
 pub(crate) struct Folders {
-    root: PathBuf,
+    data_dir: PathBuf,
     /// Tells this process's unfinished files from those that a crash left.
     token: String,
     open: Mutex<HashMap<PathBuf, Weak<Shared>>>,
@@ -69,10 +70,20 @@ impl Folders {
     /// The folders below `files/` of a data folder.
     pub(crate) fn new(data_dir: &Path, token: String) -> Self {
         Self {
-            root: data_dir.join("files"),
+            data_dir: data_dir.to_owned(),
             token,
             open: Mutex::default(),
         }
+    }
+
+    /// Whether a path is written as that of a bound folder has to be.
+    pub(in crate::plugin) fn check_form(path: &str) -> Result<(), Misplaced> {
+        place::check_form(Path::new(path))
+    }
+
+    /// Whether a folder may be bound to a path. Looks at the disk, so not on an async thread.
+    pub(in crate::plugin) fn check(&self, path: &str) -> Result<(), Misplaced> {
+        place::check_path(Path::new(path), &self.data_dir)
     }
 
     /// Opens a folder of a plugin: the bound one, else its own in the data folder, which is made where it is missing.
@@ -86,7 +97,7 @@ impl Folders {
     ) -> Result<Arc<Folder>, Refusal> {
         let path = match bound {
             Some(path) => PathBuf::from(path),
-            None => self.root.join(plugin.as_str()).join(name),
+            None => self.data_dir.join("files").join(plugin.as_str()).join(name),
         };
         let most = Usage {
             bytes: max_bytes,
@@ -105,6 +116,14 @@ impl Folders {
             Dir::create_ambient_dir_all(&path, ambient_authority()).map_err(failed)?;
         }
         let dir = Dir::open_ambient_dir(&path, ambient_authority()).map_err(failed)?;
+        if bound.is_some()
+            && let Err(why) = place::check(&dir, &self.data_dir)
+        {
+            tracing::error!(%why, folder = %path.display(), "a bound folder is refused");
+            return Err(Refusal::Unavailable(format!(
+                "folder `{name}` may not be where it is bound to on the host"
+            )));
+        }
         let mut usage = Usage::default();
         count(dir.as_fd(), &mut usage, 0, &mut |parent, found| {
             self.remove_leftover(parent, found)

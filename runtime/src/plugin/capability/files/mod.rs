@@ -3,6 +3,7 @@
 mod disk;
 mod folder;
 mod path;
+mod place;
 mod quota;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ pub(crate) use self::folder::{Folder, Folders};
 #[expect(unreachable_pub, reason = "generated code re-exports them")]
 pub use self::folder::{Reader, Writer};
 use self::path::FilePath;
+pub(crate) use self::place::Misplaced;
 use super::FilesAccess;
 use crate::plugin::bindings::files;
 use crate::plugin::instance::Guest;

@@ -238,3 +238,61 @@ fn pipe_in_the_folder_is_refused_without_waiting() {
         Err(Refusal::WrongKind(_))
     ));
 }
+
+#[test]
+fn bound_folder_is_outside_the_data_folder_or_below_its_files_whatever_it_is_called() {
+    let around = tempfile::tempdir().unwrap();
+    let data = around.path().join("data");
+    for folder in ["data/files/demo/out", "data/cache", "elsewhere/in"] {
+        std::fs::create_dir_all(around.path().join(folder)).unwrap();
+    }
+    std::os::unix::fs::symlink(&data, around.path().join("link")).unwrap();
+    let folders = Folders::new(&data, "one".to_owned());
+    let plugin = PluginName::parse("demo").unwrap();
+    let open = |path: &str| folders.open(&plugin, "in", Some(path), 1, 1).is_ok();
+    for (below, allowed) in [
+        ("elsewhere", true),
+        ("elsewhere/in", true),
+        ("data/files/demo/out", true),
+        ("link/files/demo", true),
+        ("data/files", false),
+        ("data/cache", false),
+        ("data", false),
+        ("link", false),
+        ("link/cache", false),
+        ("", false),
+    ] {
+        let path = around.path().join(below);
+        let path = path.to_str().unwrap();
+        assert_eq!(folders.check(path).is_ok(), allowed, "{path}");
+        assert_eq!(open(path), allowed, "{path}");
+    }
+    assert!(!open("/"));
+    for (absent, allowed) in [
+        ("elsewhere/later/on", true),
+        ("data/files/later", true),
+        ("data/later", false),
+        ("link/later", false),
+    ] {
+        let path = around.path().join(absent);
+        let checked = folders.check(path.to_str().unwrap());
+        assert_eq!(checked.is_ok(), allowed, "{absent}: {checked:?}");
+    }
+    for path in ["relative", "/srv/../etc", "/a\0b", ""] {
+        assert!(Folders::check_form(path).is_err(), "{path}");
+    }
+}
+
+#[test]
+fn folder_that_came_to_lead_into_the_data_folder_is_not_opened() {
+    let around = tempfile::tempdir().unwrap();
+    let (data, bound) = (around.path().join("data"), around.path().join("bound"));
+    std::fs::create_dir_all(&data).unwrap();
+    let folders = Folders::new(&data, "one".to_owned());
+    let path = bound.to_str().unwrap();
+    folders.check(path).unwrap();
+    std::os::unix::fs::symlink(&data, &bound).unwrap();
+    let plugin = PluginName::parse("demo").unwrap();
+    let opened = folders.open(&plugin, "in", Some(path), 1, 1);
+    assert!(matches!(opened, Err(Refusal::Unavailable(_))));
+}

@@ -9,7 +9,7 @@ use crate::plugin::{ActionCall, CallError, EventSink, InstallError, PluginSettin
 use crate::store::Store;
 
 struct Place {
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
     store: Store,
     host: PluginHost,
     actor: Actor,
@@ -40,7 +40,7 @@ impl Place {
         };
         let host = PluginHost::new(store.clone(), Catalog::new(store.clone()), settings).unwrap();
         Self {
-            _dir: dir,
+            dir,
             store,
             host,
             actor: Actor::system(),

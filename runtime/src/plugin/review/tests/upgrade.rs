@@ -134,6 +134,30 @@ async fn approval_of_a_waiting_version_keeps_what_was_decided_about_the_active_o
 }
 
 #[tokio::test]
+async fn folder_in_the_data_folder_is_refused_and_granted_ones_are_shown() {
+    let place = Place::new();
+    let one = place.put_package(Place::package("1.0.0", FOLDER)).await;
+    let read = place.read(&one).await;
+    let at = |path: &std::path::Path| Approval {
+        folders: BTreeMap::from([("out".to_owned(), path.to_str().unwrap().to_owned())]),
+        ..Approval::of(&read)
+    };
+    let refused = place.approve(&one, at(place.dir.path())).await;
+    let Err(ReviewError::Invalid(problems)) = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(problems[0].path, "/folders/out");
+    let elsewhere = tempfile::tempdir().unwrap();
+    place.approve(&one, at(elsewhere.path())).await.unwrap();
+    let shown = place.read(&one).await.folders;
+    assert_eq!(shown, at(elsewhere.path()).folders);
+    place.upgrade("1.1.0", FOLDER).await.unwrap();
+    let audit: Result<_, store::Error> = place.store.read(|tx| tx.list_audit(None, 10)).await;
+    let row = audit.unwrap().into_iter().next().unwrap();
+    assert_eq!(row.after.unwrap()["folders"], json!(shown));
+}
+
+#[tokio::test]
 async fn denied_line_that_returns_within_a_wider_one_is_told() {
     let at = |path: &str| ENDPOINT.replace("[\"/\"]", &format!("[\"/a\", \"{path}\"]"));
     let place = Place::new();
