@@ -47,11 +47,13 @@ const AT_A_TIME: usize = 16;
 /// How long a request waits for its place among those. A guest that never takes in its answers waits for itself.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-/// Headers by which some servers take a request for one of another method than the one that was checked.
-const OVERRIDES: [&str; 3] = [
+/// Headers by which some servers take a request for one of another method, or to another path, than was checked.
+const OVERRIDES: [&str; 5] = [
     "x-http-method",
     "x-http-method-override",
     "x-method-override",
+    "x-original-url",
+    "x-rewrite-url",
 ];
 
 /// One granted line, its endpoint bound.

@@ -432,6 +432,8 @@ fn headers_that_could_change_the_request_are_forbidden() {
         "proxy-authorization",
         "transfer-encoding",
         "x-http-method-override",
+        "x-original-url",
+        "x-rewrite-url",
         "upgrade",
     ] {
         assert!(
