@@ -150,10 +150,10 @@ fn print(mut to: impl io::Write, text: &str) {
     drop(writeln!(to, "{text}").and_then(|()| to.flush()));
 }
 
-/// Whether a character could move the cursor, change colours or reorder what stands beside it.
+/// Whether a character could move the cursor, change colours, reorder what stands beside it, or is not seen at all.
 fn is_unsafe(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+        || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 /// The text with every character that a terminal could act on written out.
@@ -195,6 +195,10 @@ mod tests {
             "a\\u{1b}[31mb\\u{9b}c\\rd\\n"
         );
         assert_eq!(clean("x\u{202e}y"), "x\\u{202e}y");
+        assert_eq!(
+            clean("a\u{61c}b\u{2060}\u{2064}"),
+            "a\\u{61c}b\\u{2060}\\u{2064}"
+        );
         assert_eq!(clean("grün ✓"), "grün ✓");
     }
 
