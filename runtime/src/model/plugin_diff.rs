@@ -79,6 +79,8 @@ pub struct VersionDiff {
     pub imports: Vec<Change>,
     /// Functions, by what a crash of them means.
     pub actions: Vec<Change>,
+    /// Schemas of functions (`NAME input`, `NAME output`), by their hash.
+    pub schemas: Vec<Change>,
     /// Shipped documents, by their hash.
     pub documents: Vec<Change>,
     /// One sentence for each thing that `to` asks for and `from` does not, with something that it would allow; where
@@ -114,6 +116,7 @@ impl VersionDiff {
                 &self.endpoints,
                 &self.imports,
                 &self.actions,
+                &self.schemas,
                 &self.documents,
             ]
             .into_iter()

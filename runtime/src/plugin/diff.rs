@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
+
 use super::budget::Budget;
 use super::capability::line::Line;
 use super::capability::within::beyond;
 use super::error::InstallError;
 use super::manifest::{Effects, Manifest};
 use super::package::Package;
-use crate::model::{Change, VersionDiff, VersionMark};
+use crate::model::{Change, Digest, VersionDiff, VersionMark};
 
 /// Compares two package files, running nothing.
 ///
@@ -25,6 +27,7 @@ pub(super) fn compare(from: &Package, to: &Package) -> VersionDiff {
     let endpoints = changes(&endpoints(&from.manifest), &endpoints(&to.manifest));
     let actions = changes(&actions(&from.manifest), &actions(&to.manifest));
     let documents = changes(&documents(from), &documents(to));
+    let schemas = changes(&schemas(from), &schemas(to));
     let imports = |package: &Package| -> BTreeMap<String, String> {
         let named = package.imports.iter();
         named
@@ -75,6 +78,13 @@ pub(super) fn compare(from: &Package, to: &Package) -> VersionDiff {
             ));
         }
     }
+    for action in &to.actions {
+        // What a new function takes, nobody has relied on yet.
+        let before = from.actions.iter().find(|old| old.name == action.name);
+        if before.is_some_and(|old| old.input_schema != action.input_schema) {
+            asks_more.push(format!("function `{}` takes another input", action.name));
+        }
+    }
     VersionDiff {
         name: to.manifest.name.to_string(),
         from: mark(from),
@@ -86,6 +96,7 @@ pub(super) fn compare(from: &Package, to: &Package) -> VersionDiff {
         endpoints,
         imports: changes(&imports(from), &imports(to)),
         actions,
+        schemas,
         documents,
         asks_more,
     }
@@ -141,11 +152,25 @@ fn actions(manifest: &Manifest) -> BTreeMap<String, String> {
 fn documents(package: &Package) -> BTreeMap<String, String> {
     let documents = package.resources.iter();
     documents
-        .map(|(path, value)| {
-            let hash = crate::model::Digest::of(value.to_string().as_bytes());
-            (path.clone(), hash.to_string())
-        })
+        .map(|(path, value)| (path.clone(), hash(value)))
         .collect()
+}
+
+/// What each function takes and gives, by a hash of its schema.
+fn schemas(package: &Package) -> BTreeMap<String, String> {
+    let actions = package.actions.iter();
+    let both = actions.flat_map(|action| {
+        let name = &action.name;
+        [
+            (format!("{name} input"), hash(&action.input_schema)),
+            (format!("{name} output"), hash(&action.output_schema)),
+        ]
+    });
+    both.collect()
+}
+
+fn hash(value: &Value) -> String {
+    Digest::of(value.to_string().as_bytes()).to_string()
 }
 
 fn changes(from: &BTreeMap<String, String>, to: &BTreeMap<String, String>) -> Vec<Change> {
@@ -254,5 +279,26 @@ mod tests {
             ]
         );
         assert!(diff(&one, &with("once", "{}")).unwrap().is_empty());
+    }
+
+    #[test]
+    fn other_input_of_a_function_is_more_and_other_output_is_told() {
+        let with = |input: &str, output: &str| {
+            let schemas = serde_json::json!({"sdk": "test 0", "actions": [
+                {"name": "go", "description": "", "inputSchema": {"title": input}, "outputSchema": {"title": output}}
+            ]});
+            let component = plugin(&["goldenpath:plugin/state@0.1.0"]);
+            let manifest = format!("{TOML}{STATE}");
+            crate::plugin::assemble(&component, &manifest, &schemas, "", &BTreeMap::new()).unwrap()
+        };
+        let one = with("a", "a");
+        let input = diff(&one, &with("b", "a")).unwrap();
+        assert_eq!(input.asks_more, ["function `go` takes another input"]);
+        let output = diff(&one, &with("a", "b")).unwrap();
+        assert!(output.asks_more.is_empty() && !output.is_empty());
+        let [change] = &output.schemas[..] else {
+            panic!("{output:?}");
+        };
+        assert_eq!(change.name, "go output");
     }
 }

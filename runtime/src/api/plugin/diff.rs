@@ -20,7 +20,8 @@ pub(in crate::api) struct DiffReply {
     diff: VersionDiff,
 }
 
-/// Read what changes from one version to another: lines, budgets, endpoints, imports, functions and documents.
+/// Read what changes from one version to another: lines, budgets, endpoints, imports, functions with their schemas, and
+/// documents.
 #[utoipa::path(
     get, path = "/v1/plugins/{name}/diff", tag = "plugins", security(("bearer" = ["plugins:read"])),
     params(

@@ -26,8 +26,17 @@ pub(super) fn run(from: &Path, to: &Path, output: &Output) -> Result<Exit, Failu
 }
 
 fn compare(from: &Path, to: &Path) -> Result<VersionDiff, Failure> {
-    let (before, _) = read(from)?;
-    let (after, _) = read(to)?;
+    let (before, old) = read(from)?;
+    let (after, new) = read(to)?;
+    if old.name != new.name {
+        return Err(Failure::usage(format!(
+            "`{}` is plugin `{}` and `{}` is plugin `{}`: only versions of one plugin are compared",
+            from.display(),
+            old.name,
+            to.display(),
+            new.name
+        )));
+    }
     plugin::diff(&before, &after).map_err(|error| unreadable(to, &error))
 }
 
@@ -51,6 +60,7 @@ fn show(diff: &VersionDiff, output: &Output) {
         ("endpoint", &diff.endpoints),
         ("import", &diff.imports),
         ("function", &diff.actions),
+        ("schema", &diff.schemas),
         ("document", &diff.documents),
     ] {
         for change in changes {
