@@ -157,15 +157,21 @@ impl App {
         Ok(approved)
     }
 
-    /// Lets an earlier version of a plugin serve again, and puts the documents that it ships in place again.
+    /// Lets an earlier version of a plugin serve again, and puts the documents that it ships in place again; refused
+    /// where another version than `from` is active.
     pub async fn roll_back_plugin(
         &self,
         actor: &Actor,
         name: &PluginName,
         version: Option<&semver::Version>,
+        from: Option<&semver::Version>,
         reason: &str,
     ) -> Result<PluginVersion, ApproveError> {
-        let target = self.plugins.find_roll_back(name, version).await?.version;
+        let target = self
+            .plugins
+            .find_roll_back(name, version, from)
+            .await?
+            .version;
         let documents = self.shipped_documents(name, &target).await?;
         self.put(actor, documents.clone(), ApplyMode::DryRun)
             .await
@@ -173,7 +179,7 @@ impl App {
         // By name: had another decision come between, then this one is refused or is what was looked at.
         let active = self
             .plugins
-            .roll_back(actor, name, Some(&target), reason)
+            .roll_back(actor, name, Some(&target), from, reason)
             .await?;
         self.apply(actor, documents, ApplyMode::Commit)
             .await

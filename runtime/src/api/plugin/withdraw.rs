@@ -32,6 +32,10 @@ pub(in crate::api) struct RollBack {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     version: Option<semver::Version>,
+    /// The active version that was seen; where another one is active by now, nothing changes.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    from: Option<semver::Version>,
     /// One sentence for the audit log.
     #[serde(default)]
     reason: String,
@@ -81,7 +85,7 @@ pub(in crate::api) async fn revoke_version(
     Ok(Json(VersionReply::of(version)))
 }
 
-/// Let an earlier version serve again, with what it was granted then.
+/// Let an earlier version serve again, with what it was granted then; 409 if another version is active than was seen.
 ///
 /// The actions and blueprints that its package ships are put in place again.
 #[utoipa::path(
@@ -97,7 +101,13 @@ pub(in crate::api) async fn roll_back_plugin(
 ) -> Result<Json<VersionReply>, ApiError> {
     let reason = bounded(&wanted.reason)?;
     let version = app
-        .roll_back_plugin(&caller, &name, wanted.version.as_ref(), reason)
+        .roll_back_plugin(
+            &caller,
+            &name,
+            wanted.version.as_ref(),
+            wanted.from.as_ref(),
+            reason,
+        )
         .await?;
     Ok(Json(VersionReply::of(version)))
 }

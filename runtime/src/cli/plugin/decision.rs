@@ -63,9 +63,13 @@ pub(super) fn roll_back(
     connection: &Connection,
     output: &Output,
 ) -> Result<Exit, Failure> {
-    let path = format!("/v1/plugins/{}/rollback", segment(name));
-    let body = json!({"version": to, "reason": reason});
-    let answer = Client::new(connection)?.post(&path, &body)?;
+    let client = Client::new(connection)?;
+    let path = format!("/v1/plugins/{}", segment(name));
+    let seen = client.get(&path)?;
+    // Whoever else goes back at the same time does not make it two versions.
+    let from = seen.pointer("/plugin/activeVersion");
+    let body = json!({"version": to, "from": from, "reason": reason});
+    let answer = client.post(&format!("{path}/rollback"), &body)?;
     output.result(&answer, |output| {
         let version = text(&answer, "/plugin/version");
         output.line(&format!("{name} {version} serves again"));

@@ -50,21 +50,23 @@ impl PluginHost {
     }
 
     /// Lets a version serve again that did before, with what it was granted then: the one that is named, else the
-    /// latest before the active one.
+    /// latest before the active one. `from` is the active version that whoever asks has seen.
     ///
     /// # Errors
-    /// There is none, or the named one was never approved or is revoked.
+    /// There is none, or the named one was never approved or is revoked, or another version than `from` is active.
     pub async fn roll_back(
         &self,
         actor: &Actor,
         name: &PluginName,
         version: Option<&semver::Version>,
+        from: Option<&semver::Version>,
         reason: &str,
     ) -> Result<PluginVersion, ReviewError> {
         let (actor, name, version) = (actor.clone(), name.clone(), version.cloned());
-        let reason = shortened(reason);
+        let (from, reason) = (from.cloned(), shortened(reason));
         let rolled_back = self.backend.store.write(move |tx| {
             let active = tx.find_active_plugin(&name)?;
+            seen(&name, from.as_ref(), active.as_ref())?;
             let target = target(tx, &name, version.as_ref(), active.as_ref())?;
             if let Some(active) = &active {
                 supersede(tx, &actor, active)?;
@@ -94,10 +96,12 @@ impl PluginHost {
         &self,
         name: &PluginName,
         version: Option<&semver::Version>,
+        from: Option<&semver::Version>,
     ) -> Result<PluginVersion, ReviewError> {
-        let (name, version) = (name.clone(), version.cloned());
+        let (name, version, from) = (name.clone(), version.cloned(), from.cloned());
         let found = self.backend.store.read(move |tx| {
             let active = tx.find_active_plugin(&name)?;
+            seen(&name, from.as_ref(), active.as_ref())?;
             let target = target(tx, &name, version.as_ref(), active.as_ref())?;
             Ok::<_, ReviewError>(target.version)
         });
@@ -124,6 +128,21 @@ impl PluginHost {
         });
         written.await?;
         Ok(ended)
+    }
+}
+
+/// Refuses to go back from something else than what was seen: somebody else may have gone back, or on, in between.
+fn seen(
+    name: &PluginName,
+    from: Option<&semver::Version>,
+    active: Option<&StoredPlugin>,
+) -> Result<(), ReviewError> {
+    let active = active.map(|active| &active.version.version);
+    match from {
+        Some(from) if active != Some(from) => Err(ReviewError::Conflict(format!(
+            "version {from} of plugin `{name}` is not the active one any more; look at it again"
+        ))),
+        _ => Ok(()),
     }
 }
 

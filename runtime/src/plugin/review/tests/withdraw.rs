@@ -6,7 +6,7 @@ impl Place {
         let version = version.map(|version| &version.version);
         let rolled = self
             .host
-            .roll_back(&self.actor, &name, version, "slow")
+            .roll_back(&self.actor, &name, version, None, "slow")
             .await;
         rolled.map(|version| version.version.to_string())
     }
@@ -87,4 +87,25 @@ async fn stop_is_audited_even_when_nothing_runs() {
     let audit: Result<_, store::Error> = place.store.read(|tx| tx.list_audit(None, 10)).await;
     let row = &audit.unwrap()[0];
     assert_eq!(row.after.as_ref().unwrap()["reason"], "incident");
+}
+
+#[tokio::test]
+async fn rollback_from_another_version_than_was_seen_changes_nothing() {
+    let place = Place::new();
+    let (one, two) = (place.put("1.0.0").await, place.put("2.0.0").await);
+    place.approve_all(&one).await.unwrap();
+    place.approve_all(&two).await.unwrap();
+    let back = |seen: &PluginVersion| {
+        let (host, actor) = (place.host.clone(), place.actor.clone());
+        let (name, seen) = (seen.name.clone(), seen.version.clone());
+        async move {
+            let rolled = host.roll_back(&actor, &name, None, Some(&seen), "slow");
+            rolled.await.map(|version| version.version.to_string())
+        }
+    };
+    let stale = back(&one).await;
+    assert!(matches!(stale, Err(ReviewError::Conflict(_))), "{stale:?}");
+    assert_eq!(back(&two).await.unwrap(), "1.0.0");
+    let again = back(&two).await;
+    assert!(matches!(again, Err(ReviewError::Conflict(_))), "{again:?}");
 }
