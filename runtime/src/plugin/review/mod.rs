@@ -56,7 +56,18 @@ impl PluginHost {
         findings.extend(beyond_ceiling(manifest, ceiling));
         let (carried, more) = self.find_more(&stored, active, &package).await;
         findings.extend(more);
-        let grant = stored.grant.as_deref().map(read_grant).transpose()?;
+        let grant = stored.grant.as_deref().map(read_grant).transpose();
+        // Told, not refused: whoever is to approve it again has to read it first.
+        let grant = grant.unwrap_or_else(|error| {
+            tracing::error!(%error, plugin = %name, %version, "a grant cannot be read");
+            findings.push(Finding {
+                code: "grant_unreadable".to_owned(),
+                message:
+                    "what was granted cannot be read; nothing of it runs until it is approved again"
+                        .to_owned(),
+            });
+            None
+        });
         let grant = grant.filter(|grant| {
             let is_for = grant.is_for(package.digest, package.manifest_hash);
             findings.extend((!is_for).then(|| Finding {

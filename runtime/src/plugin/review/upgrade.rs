@@ -12,7 +12,7 @@ use crate::plugin::diff::compare;
 use crate::plugin::error::ReviewError;
 use crate::plugin::grant::Grant;
 use crate::plugin::package::Package;
-use crate::store::{StoredPlugin, WriteTx};
+use crate::store::{self, ReadTx, StoredPlugin, WriteTx};
 
 /// What a new version takes over from the active one, once that is still what it was.
 #[derive(Clone, Debug)]
@@ -30,14 +30,20 @@ impl PluginHost {
     ) -> Result<Result<Upgrade, Vec<String>>, ReviewError> {
         let waits = |why: &str| Ok(Err(vec![why.to_owned()]));
         let name = package.manifest.name.clone();
-        let active = self
-            .backend
-            .store
-            .read(move |tx| tx.find_active_plugin(&name))
-            .await?;
+        let found = self.backend.store.read(move |tx| {
+            let active = tx.find_active_plugin(&name)?;
+            let turned_down = active.as_ref().map(|active| turned_down(tx, active));
+            Ok::<_, store::Error>((active, turned_down.transpose()?.flatten()))
+        });
+        let (active, turned_down) = found.await?;
         let Some(before) = active else {
             return waits("no version of it is active");
         };
+        if let Some(later) = turned_down {
+            return waits(&format!(
+                "version {later}, which is later than the active one, serves no more: somebody decided so"
+            ));
+        }
         if self.policy.upgrades == UpgradePolicy::Review {
             return waits("every version waits for a reviewer here");
         }
@@ -45,7 +51,11 @@ impl PluginHost {
         if *version <= before.version.version || !version.pre.is_empty() {
             return waits("it is no later release than the active one");
         }
-        let predecessor = self.find_package(&before.version).await?;
+        // A predecessor that cannot be read is a reason to look at the new version, not one to refuse it.
+        let predecessor = match self.find_package(&before.version).await {
+            Ok(predecessor) => predecessor,
+            Err(error) => return waits(&format!("the active version cannot be read: {error}")),
+        };
         let diff = compare(&predecessor, package);
         if !diff.asks_more.is_empty() {
             return Ok(Err(diff.asks_more));
@@ -130,15 +140,15 @@ impl Upgrade {
         tx: &WriteTx<'_>,
         actor: &Actor,
         installed: &PluginVersion,
-    ) -> Result<PluginState, crate::store::Error> {
+    ) -> Result<PluginState, store::Error> {
         let unchanged = tx.find_active_plugin(&installed.name)?.is_some_and(|now| {
             now.version == self.before.version && now.grant == self.before.grant
         });
-        if !unchanged {
+        if !unchanged || turned_down(tx, &self.before)?.is_some() {
             return Ok(PluginState::Pending);
         }
         let text = serde_json::to_string(&self.grant)
-            .map_err(|error| crate::store::Error::corrupt("grant", error))?;
+            .map_err(|error| store::Error::corrupt("grant", error))?;
         supersede(tx, actor, &self.before)?;
         tx.update_plugin_grant(&installed.name, &installed.version, &text)?;
         let found = StoredPlugin {
@@ -159,4 +169,20 @@ impl Upgrade {
         tx.update_plugin_state_of(&installed.name, &installed.version, PluginState::Active)?;
         Ok(PluginState::Active)
     }
+}
+
+/// The latest version after the active one that a person decided against: went back from, refused or forbade. The same
+/// code may come again under a later number; that is for a person to let serve.
+fn turned_down(
+    tx: &ReadTx<'_>,
+    active: &StoredPlugin,
+) -> Result<Option<semver::Version>, store::Error> {
+    let known = tx.list_plugins(Some(&active.version.name))?.into_iter();
+    let against = known.filter(|stored| match stored.version.state {
+        PluginState::Superseded | PluginState::Rejected | PluginState::Revoked => {
+            stored.version.version > active.version.version
+        }
+        PluginState::Pending | PluginState::Active => false,
+    });
+    Ok(against.map(|stored| stored.version.version).max())
 }

@@ -209,6 +209,61 @@ async fn decision_in_between_lets_the_new_version_wait() {
 }
 
 #[tokio::test]
+async fn nothing_takes_over_by_itself_after_a_later_version_was_turned_down() {
+    for turn_down in ["rollback", "reject", "revoke and rollback"] {
+        let place = Place::new();
+        let one = place.put("1.0.0").await;
+        place.approve_all(&one).await.unwrap();
+        let two = place.put("1.1.0").await;
+        let package = Package::read(&Place::package("1.2.0", "")).unwrap();
+        let early = place.host.find_upgrade(&package).await.unwrap().unwrap();
+        if turn_down == "reject" {
+            let rejected = place
+                .host
+                .reject(&place.actor, &two.name, &two.version, "no");
+            rejected.await.unwrap();
+        } else {
+            place.approve_all(&two).await.unwrap();
+            if turn_down == "revoke and rollback" {
+                place.revoke(&two, UnderWay::Finish).await.unwrap();
+            }
+            let rolled =
+                place
+                    .host
+                    .roll_back(&place.actor, &two.name, Some(&one.version), None, "no");
+            rolled.await.unwrap();
+        }
+        let waits = place.upgrade("1.3.0", "").await.unwrap_err();
+        assert!(waits[0].contains("1.1.0"), "{turn_down}: {waits:?}");
+        let late = place.put("1.2.0").await;
+        place.take_over(early, &late).await;
+        assert_eq!(place.active().await, ["1.0.0"], "{turn_down}");
+    }
+}
+
+#[tokio::test]
+async fn active_version_that_cannot_be_read_is_replaced_by_a_reviewer() {
+    let place = Place::new();
+    let one = place.put("1.0.0").await;
+    place.approve_all(&one).await.unwrap();
+    let (name, version) = (one.name.clone(), one.version.clone());
+    let broken: Result<(), store::Error> = place
+        .store
+        .write(move |tx| tx.update_plugin_grant(&name, &version, "{"))
+        .await;
+    broken.unwrap();
+    let told = |read: CapabilityReport, code: &str| read.findings.iter().any(|f| f.code == code);
+    assert!(told(place.read(&one).await, "grant_unreadable"));
+    place.upgrade("1.1.0", "").await.unwrap_err();
+    let version = semver::Version::new(1, 1, 0);
+    let two = place.host.find_version(&one.name, &version);
+    let two = two.await.unwrap();
+    assert!(told(place.read(&two).await, "carried_unknown"));
+    place.approve_all(&two).await.unwrap();
+    assert_eq!(place.active().await, ["1.1.0"]);
+}
+
+#[tokio::test]
 async fn two_versions_are_compared_by_what_they_ask_for() {
     let place = Place::new();
     let one = place.put("1.0.0").await;
