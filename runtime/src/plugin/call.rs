@@ -12,7 +12,7 @@ use super::denial::Denials;
 use super::error::CallError;
 use super::grant::{Effective, Grant};
 use super::instance::{self, Caller, Guest, Provision};
-use super::loaded::Loaded;
+use super::loaded::{Loaded, LoadedAction};
 use super::running::{Halt, halt};
 use super::secret::Redactor;
 use super::{ActionCall, PluginHost, json, schema};
@@ -27,15 +27,17 @@ const LINES: usize = 5;
 
 /// A version of a plugin with its power as of the moment when it was prepared: good for one call, at once.
 ///
-/// A grant that changes later it does not know; that its version was revoked is found out when the call begins.
+/// When a decision about versions was taken since, the call is prepared anew as it begins.
 pub struct Prepared {
     plugin: PluginName,
     loaded: Arc<Loaded>,
     power: Arc<Effective>,
     pre: ActionPluginPre<Guest>,
     version: semver::Version,
-    /// How many versions had been revoked when the grant was read.
-    revocations: u64,
+    /// The version that was named, where one was.
+    exact: Option<semver::Version>,
+    /// How many decisions had been taken when the grant was read.
+    sweeps: u64,
 }
 
 impl PluginHost {
@@ -79,7 +81,7 @@ impl PluginHost {
         plugin: &PluginName,
         version: Option<&semver::Version>,
     ) -> Result<Prepared, CallError> {
-        let revocations = self.calls.revocations();
+        let sweeps = self.calls.sweeps();
         let stored = self.stored(plugin, version).await?;
         let grant = permitted(&stored)?;
         let digest = stored.version.digest;
@@ -106,7 +108,8 @@ impl PluginHost {
             loaded,
             power,
             pre,
-            revocations,
+            exact: version.cloned(),
+            sweeps,
         })
     }
 
@@ -119,21 +122,33 @@ impl PluginHost {
         prepared: &Prepared,
         call: ActionCall,
     ) -> Result<Value, CallError> {
-        let Prepared {
-            plugin,
-            version,
-            loaded,
-            power,
-            pre,
-            revocations,
-        } = prepared;
-        let action = loaded
-            .action(&call.action)
-            .ok_or_else(|| no_action(plugin, &call.action))?;
-        let broken = schema::violations(&action.input, &call.input);
-        if !broken.is_empty() {
-            return Err(CallError::InvalidInput(broken));
-        }
+        let mut newer: Option<Prepared> = None;
+        let mut slot = None;
+        let begun = loop {
+            let ready = newer.as_ref().unwrap_or(prepared);
+            ready.check(&call)?;
+            let mut begun = self.calls.begin(ready.loaded.package.digest);
+            if slot.is_none() {
+                let taken = tokio::select! {
+                    biased;
+                    told = halt(&mut begun.halted) => return Err(match told {
+                        Halt::Stopped => CallError::Stopped,
+                        Halt::Revoked => revoked(&ready.plugin, &ready.version),
+                    }),
+                    taken = self.slots.acquire() => taken.map_err(|_| CallError::Stopped)?,
+                };
+                slot = Some(taken);
+            }
+            // A decision is on disk before it is counted, and counted before it ends calls: this one is either among
+            // those, or reads its version again.
+            if self.calls.sweeps() == ready.sweeps {
+                break begun;
+            }
+            newer = Some(self.prepare(&ready.plugin, ready.exact.as_ref()).await?);
+        };
+        let ready = newer.as_ref().unwrap_or(prepared);
+        let action = ready.action(&call.action)?;
+        let (loaded, power) = (&ready.loaded, &ready.power);
         let request = Call {
             action: call.action,
             run_id: call.run.to_string(),
@@ -142,7 +157,7 @@ impl PluginHost {
             requested_by: call.actor.name.clone(),
         };
         let caller = Caller {
-            plugin: plugin.clone(),
+            plugin: ready.plugin.clone(),
             digest: loaded.package.digest,
             run: call.run,
             actor: call.actor,
@@ -162,20 +177,7 @@ impl PluginHost {
             power: Arc::clone(power),
             backend: Some(self.backend.clone()),
         };
-        let mut begun = self.calls.begin(loaded.package.digest);
-        // A revocation is on disk before it is counted, and counted before it ends calls: this one is either among those,
-        // or reads its version again.
-        if begun.revocations != *revocations {
-            permitted(&self.stored(plugin, Some(version)).await?)?;
-        }
-        let _slot = tokio::select! {
-            slot = self.slots.acquire() => slot.map_err(|_| CallError::Stopped)?,
-            told = halt(&mut begun.halted) => return Err(match told {
-                Halt::Stopped => CallError::Stopped,
-                Halt::Revoked => revoked(plugin, version),
-            }),
-        };
-        let ended = instance::run(pre, provision, request, begun.halted.clone()).await;
+        let ended = instance::run(&ready.pre, provision, request, begun.halted.clone()).await;
         let accepted = ended.and_then(|answer| {
             let output = answer.map_err(|failed| failure(failed, &denials.missing()))?;
             accept(&output, power.limits.get(Budget::Output), &action.output)
@@ -223,6 +225,22 @@ impl PluginHost {
                 "plugin `{plugin}` has no active version; install and approve one"
             )),
         }
+    }
+}
+
+impl Prepared {
+    fn action(&self, name: &str) -> Result<&LoadedAction, CallError> {
+        let action = self.loaded.action(name);
+        action.ok_or_else(|| no_action(&self.plugin, name))
+    }
+
+    /// Whether it has the function, and that takes the input.
+    fn check(&self, call: &ActionCall) -> Result<(), CallError> {
+        let broken = schema::violations(&self.action(&call.action)?.input, &call.input);
+        if broken.is_empty() {
+            return Ok(());
+        }
+        Err(CallError::InvalidInput(broken))
     }
 }
 

@@ -258,13 +258,14 @@ async fn enter<T>(
         }),
     };
     let ended = tokio::select! {
+        // First of all whether it was ended before its first instruction.
         biased;
+        told = halt(&mut stop) => Err(Ended::Halted(told)),
         ended = work => ended.map_err(Ended::Broken),
         // Dropping the work drops the guest's stack where it stands.
         () = tokio::time::sleep(limits.time(Budget::WallTime)) => {
             Err(Ended::Broken(Stop::WallTime.into()))
         }
-        told = halt(&mut stop) => Err(Ended::Halted(told)),
     };
     book.finish();
     match ended {

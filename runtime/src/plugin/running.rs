@@ -28,7 +28,7 @@ pub(super) struct Calls {
 #[derive(Debug, Default)]
 struct Inner {
     next: u64,
-    revocations: u64,
+    sweeps: u64,
     closed: bool,
     calls: HashMap<u64, (Digest, watch::Sender<Option<Halt>>)>,
 }
@@ -39,15 +39,18 @@ pub(super) struct Begun {
     number: u64,
     /// Tells when the call has to end.
     pub(super) halted: Halted,
-    /// See [`Calls::revocations`].
-    pub(super) revocations: u64,
 }
 
 impl Calls {
-    /// How many versions were revoked so far. Who read a grant before a revocation, and begins after it, may have read
-    /// what is not true any more.
-    pub(super) fn revocations(&self) -> u64 {
-        self.lock().revocations
+    /// How many decisions were taken so far about what may run, or with what. Who read a grant before one, and has not
+    /// begun by then, may have read what is not true any more.
+    pub(super) fn sweeps(&self) -> u64 {
+        self.lock().sweeps
+    }
+
+    /// Such a decision is on disk: calls that read their grant before it, and have not begun, read it again.
+    pub(super) fn sweep(&self) {
+        self.lock().sweeps += 1;
     }
 
     /// A call begins, of the package with this digest.
@@ -61,7 +64,6 @@ impl Calls {
             calls: self.clone(),
             number,
             halted,
-            revocations: inner.revocations,
         }
     }
 
@@ -69,7 +71,7 @@ impl Calls {
     /// that is asked; how many.
     pub(super) fn revoke(&self, digest: Digest, under_way: UnderWay) -> usize {
         let mut inner = self.lock();
-        inner.revocations += 1;
+        inner.sweeps += 1;
         match under_way {
             UnderWay::Cancel => inner.end(Halt::Revoked, |of| *of == digest),
             UnderWay::Finish => 0,
@@ -139,13 +141,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_read_a_grant_before_a_revocation_finds_out_when_the_call_begins() {
+    async fn who_read_a_grant_before_a_decision_finds_out() {
         let calls = Calls::default();
         for under_way in [UnderWay::Finish, UnderWay::Cancel] {
-            let read = calls.revocations();
+            let read = calls.sweeps();
             calls.revoke(Digest::of(b"one"), under_way);
-            assert_ne!(calls.begin(Digest::of(b"one")).revocations, read);
+            assert_ne!(calls.sweeps(), read);
         }
+        let read = calls.sweeps();
+        calls.sweep();
+        assert_ne!(calls.sweeps(), read);
     }
 
     #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod budget;
 mod crash;
+mod decided;
 mod egress;
 mod files;
 mod install;

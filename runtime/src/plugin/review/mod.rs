@@ -228,7 +228,7 @@ impl PluginHost {
         + 'static,
     ) -> Result<PluginVersion, ReviewError> {
         let (actor, name, version) = (actor.clone(), name.clone(), version.clone());
-        let decided = self.backend.store.write(move |tx| {
+        let decided = self.settle(move |tx| {
             let found = tx.find_plugin(&name, &version)?.ok_or_else(|| {
                 ReviewError::NotFound(format!("version {version} of plugin `{name}`"))
             })?;
@@ -240,6 +240,22 @@ impl PluginHost {
             })
         });
         decided.await
+    }
+
+    /// Puts a decision on disk, and lets calls that have not begun know.
+    async fn settle<T: Send + 'static>(
+        &self,
+        decision: impl FnOnce(&WriteTx<'_>) -> Result<T, ReviewError> + Send + 'static,
+    ) -> Result<T, ReviewError> {
+        let host = self.clone();
+        // A task of its own: whoever asked may go away between the commit and the count.
+        let settling = tokio::spawn(async move {
+            let settled = host.backend.store.write(decision).await;
+            host.calls.sweep();
+            settled
+        });
+        let settled = settling.await;
+        settled.unwrap_or_else(|_| Err(store::Error::Panicked.into()))
     }
 
     async fn find_package(&self, version: &PluginVersion) -> Result<Package, ReviewError> {

@@ -64,7 +64,7 @@ impl PluginHost {
     ) -> Result<PluginVersion, ReviewError> {
         let (actor, name, version) = (actor.clone(), name.clone(), version.cloned());
         let (from, reason) = (from.cloned(), shortened(reason));
-        let rolled_back = self.backend.store.write(move |tx| {
+        let rolled_back = self.settle(move |tx| {
             let active = tx.find_active_plugin(&name)?;
             seen(&name, from.as_ref(), active.as_ref())?;
             let target = target(tx, &name, version.as_ref(), active.as_ref())?;
