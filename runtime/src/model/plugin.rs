@@ -156,7 +156,7 @@ pub struct Finding {
 }
 
 /// What a plugin version asks for, what it was granted, and what its component can reach at all.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CapabilityReport {
     /// Hash of the whole file; an approval has to repeat it.
@@ -194,6 +194,9 @@ pub struct CapabilityReport {
     pub exports: Vec<String>,
     /// Documents that it ships, by path; an approval puts them in place.
     pub documents: Vec<String>,
+    /// What they say, by path.
+    #[schema(value_type = Object)]
+    pub shipped: BTreeMap<String, serde_json::Value>,
     /// What an approval has to repeat so that it undoes nothing of what the active version was granted.
     pub carried: Option<Carried>,
     /// What a reviewer should look at.

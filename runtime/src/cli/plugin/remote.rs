@@ -107,7 +107,7 @@ pub(super) fn install(
     let path = version_path(&name, &version);
     let report = client.get(&format!("{path}/capabilities"))?;
     let decision = terms::carried(&report);
-    print_terms(output, &decision);
+    print_terms(output, &report, &decision);
     let answer = send_approval(&client, &path, &report, &digest, decision)?;
     output.result(&answer, |output| {
         output.line(&format!("approved {name} {version}"))
@@ -147,7 +147,7 @@ pub(super) fn approve(arguments: &ApproveArguments, output: &Output) -> Result<E
         }
     }
     let decision = terms::decided(arguments, report)?;
-    print_terms(output, &decision);
+    print_terms(output, report, &decision);
     if arguments.digest.is_none() && !arguments.yes {
         confirm(output)?;
     }
@@ -204,12 +204,17 @@ fn send_approval(
     client.post(&format!("{path}/approve"), &Value::Object(decision))
 }
 
-/// What the decision says beside the request.
-fn print_terms(output: &Output, decision: &Map<String, Value>) {
-    let lines = terms::shown(decision);
-    if !output.is_json() && !lines.is_empty() {
-        output.line("with:");
-        print_lines(output, &lines);
+/// What the decision says beside the request, where it lets requests go, and what it puts in place.
+fn print_terms(output: &Output, report: &Value, decision: &Map<String, Value>) {
+    for (title, lines) in [
+        ("with:", terms::shown(decision)),
+        ("requests go to:", terms::places(report, decision)),
+        ("puts in place:", terms::documents(report)),
+    ] {
+        if !output.is_json() && !lines.is_empty() {
+            output.line(title);
+            print_lines(output, &lines);
+        }
     }
 }
 
@@ -223,6 +228,11 @@ fn print_lines(output: &Output, lines: &[String]) {
 }
 
 fn confirm(output: &Output) -> Result<(), Failure> {
+    if output.is_json() {
+        return Err(Failure::usage(
+            "with --json nothing is shown to say yes to; give --digest with the digest that was reviewed, or --yes",
+        ));
+    }
     if !io::stdin().is_terminal() {
         return Err(Failure::usage(
             "nobody is there to ask; give --digest with the digest that was reviewed, or --yes",

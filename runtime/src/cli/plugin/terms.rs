@@ -63,10 +63,37 @@ pub(super) fn shown(terms: &Map<String, Value>) -> Vec<String> {
         let named = named.into_iter().flatten();
         lines.extend(named.map(|(name, value)| format!("{word} {name} {}", text(value, ""))));
     }
-    let bindings = terms.get("bindings").and_then(Value::as_object);
-    let bindings = bindings.into_iter().flatten();
-    lines.extend(bindings.map(|(name, binding)| format!("endpoint {name} {}", place(binding))));
     lines
+}
+
+/// One line for each endpoint: its name, and where requests to it go.
+pub(super) fn places(report: &Value, terms: &Map<String, Value>) -> Vec<String> {
+    let bound = |name: &str| terms.get("bindings").and_then(|bound| bound.get(name));
+    let endpoints = report.get("endpoints").and_then(Value::as_object);
+    let endpoints = endpoints.into_iter().flatten();
+    endpoints
+        .map(|(name, default)| {
+            let place = match (bound(name), default) {
+                (Some(binding), _) => place(binding),
+                (None, Value::String(url)) => url.clone(),
+                (None, _) => "nowhere yet; it has to be bound".to_owned(),
+            };
+            format!("{name} \u{2192} {place}")
+        })
+        .collect()
+}
+
+/// One line for each document that an approval puts in place: its kind and identifier.
+pub(super) fn documents(report: &Value) -> Vec<String> {
+    let shipped = report.get("shipped").and_then(Value::as_object);
+    let shipped = shipped.into_iter().flatten();
+    shipped
+        .map(|(path, document)| {
+            let kind = path.split_once('/').map_or("document", |(kind, _)| kind);
+            let kind = kind.strip_suffix('s').unwrap_or(kind);
+            format!("{kind}/{}", text(document, "/identifier"))
+        })
+        .collect()
 }
 
 /// Where a binding leads, with what it allows there.
@@ -168,9 +195,31 @@ mod tests {
             "limit memory 16MiB",
             "limit log 1KiB",
             "folder out /srv/out",
-            "endpoint git https://git.example allow-private",
         ];
         assert_eq!(terms, kept);
+    }
+
+    #[test]
+    fn endpoints_and_documents_are_shown_as_what_they_come_to() {
+        let mut report = report();
+        report["endpoints"] =
+            json!({"git": "https://git.default", "chat": "https://chat.default", "mail": null});
+        report["shipped"] = json!({
+            "actions/a.json": {"identifier": "deploy"},
+            "blueprints/b.json": {"identifier": "Service"},
+        });
+        let mut places = places(&report, &decide(&report, &[]));
+        places.sort_unstable();
+        let shown = [
+            "chat \u{2192} https://chat.default",
+            "git \u{2192} https://git.example allow-private",
+            "mail \u{2192} nowhere yet; it has to be bound",
+        ];
+        assert_eq!(places, shown);
+        assert_eq!(documents(&report), ["action/deploy", "blueprint/Service"]);
+        let moved = decide(&report, &["--bind", "git=https://other.example"]);
+        let moved = super::places(&report, &moved);
+        assert!(moved.contains(&"git \u{2192} https://other.example".to_owned()));
     }
 
     #[test]
@@ -191,7 +240,6 @@ mod tests {
             "limit memory 8MiB",
             "limit log 1KiB",
             "folder out /srv/out",
-            "endpoint git https://other.example",
         ];
         assert_eq!(terms, said);
         assert_eq!(shown(&decide(&report(), &["--afresh"])), [""; 0]);

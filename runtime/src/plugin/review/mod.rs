@@ -115,7 +115,8 @@ impl PluginHost {
             reasons: package.manifest.reasons,
             imports: package.imports,
             exports: package.exports,
-            documents: package.resources.into_keys().collect(),
+            documents: package.resources.keys().cloned().collect(),
+            shipped: package.resources,
             carried,
             findings,
         })
