@@ -114,7 +114,10 @@ fn place(binding: &Value) -> String {
     place
 }
 
-fn named(arguments: &ApproveArguments) -> Result<Vec<(&'static str, Map<String, Value>)>, Failure> {
+/// A part of a decision, by its key.
+type Part = (&'static str, Map<String, Value>);
+
+fn named(arguments: &ApproveArguments) -> Result<Vec<Part>, Failure> {
     let mut bindings = Map::new();
     for (endpoint, url) in pairs("--bind", &arguments.bindings)? {
         let binding = bindings
