@@ -15,7 +15,7 @@ use super::instance::{self, Caller, Guest, Provision};
 use super::loaded::{Loaded, LoadedAction};
 use super::running::{Halt, halt};
 use super::secret::Redactor;
-use super::{ActionCall, PluginHost, json, schema};
+use super::{ActionCall, PluginHost, apart, json, schema};
 use crate::model::{PluginName, PluginState, Violation};
 use crate::store::{self, StoredPlugin};
 
@@ -93,11 +93,16 @@ impl PluginHost {
                 stored.version.name, stored.version.version
             )));
         }
-        let power = Arc::new(Effective::of(
-            &package.manifest,
-            &grant,
-            &self.policy.ceiling,
-        ));
+        let power = if self.policy.ceiling.limits_capabilities() {
+            let (policy, of) = (Arc::clone(&self.policy), Arc::clone(&loaded));
+            let power = apart(move || Effective::of(&of.package.manifest, &grant, &policy.ceiling));
+            power
+                .await
+                .map_err(|error| CallError::Host(error.to_string()))?
+        } else {
+            Effective::of(&package.manifest, &grant, &self.policy.ceiling)
+        };
+        let power = Arc::new(power);
         // It linked at install with all that it asks for: what is missing now is what the reviewer denied.
         let pre = loaded
             .prelinked(&power.powers())

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::budget::{Budget, Limits};
 use super::capability::Power;
 use super::capability::line::Line;
-use super::capability::within::{Excess, beyond};
+use super::capability::within::{Excess, Maximum};
 
 /// Lines of the host's settings, in the grammar of manifests and grants.
 ///
@@ -13,7 +13,7 @@ use super::capability::within::{Excess, beyond};
 /// the kind's lines.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct HostCeiling {
-    lines: Vec<Line>,
+    maximum: Maximum,
     forbidden: BTreeSet<Power>,
     limited: BTreeSet<Power>,
     limits: Vec<(Budget, u64)>,
@@ -51,29 +51,34 @@ impl HostCeiling {
                 self.limited.insert(capability.power());
             }
         }
-        self.lines.push(line);
+        self.maximum.take(line);
         Ok(())
     }
 
     /// The lines that go beyond the ceiling, each with something that it would allow.
     pub(crate) fn beyond(&self, lines: &[Line]) -> Vec<Excess> {
-        let limited: Vec<Line> = lines
-            .iter()
-            .filter(|line| match line {
-                Line::Capability(capability) => {
-                    let power = capability.power();
-                    self.limited.contains(&power) || self.forbidden.contains(&power)
-                }
-                Line::Limit(budget, _) => self.limits.iter().any(|(limited, _)| limited == budget),
-            })
-            .cloned()
-            .collect();
-        beyond(&limited, &self.lines)
+        let limited = lines.iter().filter(|line| self.limits_it(line));
+        self.maximum.beyond(&limited.cloned().collect::<Vec<_>>())
     }
 
     /// Whether one line stays below it.
     pub(crate) fn holds(&self, line: &Line) -> bool {
-        self.beyond(std::slice::from_ref(line)).is_empty()
+        !self.limits_it(line) || self.maximum.holds(line)
+    }
+
+    /// Whether it says anything about lines of capabilities.
+    pub(crate) fn limits_capabilities(&self) -> bool {
+        !self.limited.is_empty() || !self.forbidden.is_empty()
+    }
+
+    fn limits_it(&self, line: &Line) -> bool {
+        match line {
+            Line::Capability(capability) => {
+                let power = capability.power();
+                self.limited.contains(&power) || self.forbidden.contains(&power)
+            }
+            Line::Limit(budget, _) => self.limits.iter().any(|(limited, _)| limited == budget),
+        }
     }
 
     /// The lower of a call's budgets and the ceiling's.
@@ -90,7 +95,7 @@ impl HostCeiling {
         let mut texts: Vec<String> = forbidden
             .map(|power| format!("no {}", power.as_str()))
             .collect();
-        texts.extend(self.lines.iter().map(ToString::to_string));
+        texts.extend(self.maximum.lines().iter().map(ToString::to_string));
         texts.sort_unstable();
         texts
     }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::budget::Budget;
 use super::capability::line::Line;
-use super::capability::within::beyond;
+use super::capability::within::Maximum;
 use super::error::InstallError;
 use super::manifest::{Effects, Manifest};
 use super::package::Package;
@@ -34,7 +34,9 @@ pub(super) fn compare(from: &Package, to: &Package) -> VersionDiff {
             .map(|name| (name.clone(), "imported".to_owned()))
             .collect()
     };
-    let mut asks_more: Vec<String> = beyond(&all(&to.manifest), &all(&from.manifest))
+    let before: Maximum = all(&from.manifest).into_iter().collect();
+    let mut asks_more: Vec<String> = before
+        .beyond(&all(&to.manifest))
         .iter()
         .map(ToString::to_string)
         .collect();

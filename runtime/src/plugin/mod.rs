@@ -124,6 +124,14 @@ pub trait EventSink: Send + Sync {
     fn emit(&self, event: EventBody);
 }
 
+/// Does what may take long on a thread of its own: how lines relate to lines takes the longer the more an author writes.
+async fn apart<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, store::Error> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|_| store::Error::Panicked)
+}
+
 impl PluginHost {
     /// Sets up the sandbox.
     ///

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::budget::{Budget, Limits};
 use super::capability::http::{BaseUrl, BoundSecret, HttpRule};
 use super::capability::line::Line;
-use super::capability::within::beyond;
+use super::capability::within::Maximum;
 use super::capability::{Capability, CatalogAccess, FilesAccess, Place, Power};
 use super::ceiling::HostCeiling;
 use super::manifest::Manifest;
@@ -91,13 +91,10 @@ impl Grant {
     /// never allows more than this grant does. `None` where this grant cannot be read.
     pub(crate) fn carried(&self, package: &Package) -> Option<Self> {
         let granted = self.lines.iter().map(|line| Line::parse(line).ok());
-        let granted = granted.collect::<Option<Vec<Line>>>()?;
+        let granted = granted.collect::<Option<Maximum>>()?;
         let request = package.manifest.request.iter();
         let lines: BTreeSet<String> = request
-            .filter(|capability| {
-                let line = Line::Capability((*capability).clone());
-                beyond(std::slice::from_ref(&line), &granted).is_empty()
-            })
+            .filter(|capability| granted.holds(&Line::Capability((*capability).clone())))
             .map(ToString::to_string)
             .collect();
         let declared = &package.manifest;

@@ -8,7 +8,7 @@ use crate::model::{Binding, Carried, Finding};
 use crate::plugin::budget::Budget;
 use crate::plugin::capability::Capability;
 use crate::plugin::capability::line::Line;
-use crate::plugin::capability::within::beyond;
+use crate::plugin::capability::within::Maximum;
 use crate::plugin::grant::Grant;
 use crate::plugin::package::Package;
 use crate::store::StoredPlugin;
@@ -61,12 +61,12 @@ impl Decided {
     /// Requested lines that the grant lacks, and that the version which was decided about asks for as well.
     fn denied(&self, kept: &Grant, onto: &Package, findings: &mut Vec<Finding>) -> Vec<String> {
         let asked_before = self.package.as_ref().map(request);
-        let (mut denied, mut allowed) = (Vec::new(), Vec::new());
-        for line in request(onto) {
+        let (mut denied, mut allowed) = (Vec::new(), Maximum::default());
+        for line in request(onto).lines() {
             let asked = asked_before.as_ref();
             if kept.lines.contains(&line.to_string()) {
-                allowed.push(line);
-            } else if asked.is_none_or(|asked| is_within(&line, asked)) {
+                allowed.take(line.clone());
+            } else if asked.is_none_or(|asked| asked.holds(line)) {
                 findings.push(finding(
                     "carried_denial",
                     format!(
@@ -77,16 +77,17 @@ impl Decided {
                 denied.push(line.to_string());
             } else {
                 // New: it is told among what the version asks for on top.
-                allowed.push(line);
+                allowed.take(line.clone());
             }
         }
         let before = self.grant.as_ref();
-        let refused = asked_before.into_iter().flatten().filter(|line| {
+        let asked = asked_before.iter().flat_map(Maximum::lines);
+        let refused = asked.filter(|line| {
             let text = line.to_string();
             before.is_some_and(|grant| !grant.lines.contains(&text)) && !denied.contains(&text)
         });
         for line in refused {
-            if is_within(&line, &allowed) {
+            if allowed.holds(line) {
                 let message = format!(
                     "`{line}` is denied in {}, and allowed by another line that this version asks for",
                     self.version
@@ -173,13 +174,9 @@ impl Decided {
     }
 }
 
-fn request(package: &Package) -> Vec<Line> {
+fn request(package: &Package) -> Maximum {
     let request: &[Capability] = &package.manifest.request;
     request.iter().cloned().map(Line::Capability).collect()
-}
-
-fn is_within(line: &Line, maximum: &[Line]) -> bool {
-    beyond(std::slice::from_ref(line), maximum).is_empty()
 }
 
 fn finding(code: &str, message: String) -> Finding {

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::capability::files::Folders;
 use super::capability::line::Line;
 use super::ceiling::HostCeiling;
 use super::error::ReviewError;
@@ -18,12 +19,13 @@ use super::grant::{Effective, Grant, misplaced};
 use super::manifest::Manifest;
 use super::package::Package;
 use super::risk::mark;
-use super::{HostPolicy, PluginHost};
+use super::{HostPolicy, PluginHost, apart};
 use crate::model::{
     Actor, Approval, AuditEntry, CapabilityReport, Digest, Finding, LineRisk, PluginName,
-    PluginState, PluginVersion, SecretRequest, Verb,
+    PluginState, PluginVersion, SecretRequest, Verb, Violation,
 };
 use crate::store::{self, ReadTx, StoredPlugin, WriteTx};
+use upgrade::Before;
 
 /// The longest reason that is kept with a decision.
 const REASON_CHARS: usize = 1_000;
@@ -50,76 +52,10 @@ impl PluginHost {
         });
         let (stored, active, policy_revision) = found.await?;
         let package = self.find_package(&stored.version).await?;
-        let manifest = &package.manifest;
-        let ceiling = &self.policy.ceiling;
-        let mut findings = package.findings.clone();
-        findings.extend(beyond_ceiling(manifest, ceiling));
-        let (carried, more) = self.find_more(&stored, active, &package).await;
-        findings.extend(more);
-        let grant = stored.grant.as_deref().map(read_grant).transpose();
-        // Told, not refused: whoever is to approve it again has to read it first.
-        let grant = grant.unwrap_or_else(|error| {
-            tracing::error!(%error, plugin = %name, %version, "a grant cannot be read");
-            findings.push(Finding {
-                code: "grant_unreadable".to_owned(),
-                message:
-                    "what was granted cannot be read; nothing of it runs until it is approved again"
-                        .to_owned(),
-            });
-            None
-        });
-        let grant = grant.filter(|grant| {
-            let is_for = grant.is_for(package.digest, package.manifest_hash);
-            findings.extend((!is_for).then(|| Finding {
-                code: "drift".to_owned(),
-                message: "what was approved is another package; none of it runs".to_owned(),
-            }));
-            is_for
-        });
-        let stored_as = |name: &str| grant.as_ref()?.secrets.get(name).cloned();
-        let attachments = manifest.secrets.iter();
-        let secrets = attachments
-            .map(|(name, attachment)| {
-                let request = SecretRequest {
-                    header: attachment.header.to_string(),
-                    format: attachment.format.clone(),
-                    stored: stored_as(name),
-                };
-                (name.clone(), request)
-            })
-            .collect();
-        let power = grant
-            .as_ref()
-            .map(|grant| Effective::of(manifest, grant, ceiling));
-        let granted = power.map(|power| power.lines()).unwrap_or_default();
-        let grant = grant.unwrap_or_default();
-        let asked = manifest.request.iter().cloned().map(Line::Capability);
-        let risks = asked
-            .chain(granted.iter().cloned())
-            .filter_map(|line| mark(&line));
-        let risks: BTreeMap<String, LineRisk> =
-            risks.map(|risk| (risk.line.clone(), risk)).collect();
-        let granted: BTreeSet<String> = granted.iter().map(ToString::to_string).collect();
-        Ok(CapabilityReport {
-            digest: stored.version.digest,
-            manifest_hash: stored.version.manifest_hash,
-            policy_revision,
-            state: stored.version.state,
-            requested: manifest.lines(),
-            granted: granted.into_iter().collect(),
-            bindings: grant.bindings,
-            folders: grant.folders,
-            risks: risks.into_values().collect(),
-            secrets,
-            endpoints: package.manifest.endpoints,
-            reasons: package.manifest.reasons,
-            imports: package.imports,
-            exports: package.exports,
-            documents: package.resources.keys().cloned().collect(),
-            shipped: package.resources,
-            carried,
-            findings,
-        })
+        let before = self.find_before(&stored, active).await;
+        let policy = Arc::clone(&self.policy);
+        let read = apart(move || report(stored, package, before, policy_revision, &policy)).await?;
+        Ok(read)
     }
 
     /// Documents that the package ships, path (`actions/x.json`, `blueprints/…`, `scorecards/…`) to JSON.
@@ -151,15 +87,14 @@ impl PluginHost {
         let package = self.find_package(&stored.version).await?;
         let policy = Arc::clone(&self.policy);
         let (folders, asked) = (Arc::clone(&self.backend.folders), approval.clone());
-        let misplaced = tokio::task::spawn_blocking(move || misplaced(&asked, &folders)).await;
-        let misplaced = misplaced.map_err(|_| store::Error::Panicked)?;
-        let grant = match Grant::decide(&package.manifest, &approval, &policy.ceiling) {
-            Ok(grant) if misplaced.is_empty() => grant,
-            Ok(_) => return Err(ReviewError::Invalid(misplaced)),
-            Err(problems) => return Err(ReviewError::Invalid([problems, misplaced].concat())),
-        };
+        let held = Arc::clone(&policy);
+        let decided = apart(move || {
+            let grant = allow(&package.manifest, &asked, &held.ceiling, &folders)?;
+            let lines = grant.lines(&package.manifest, &held.ceiling);
+            Ok((grant, lines))
+        });
+        let (grant, lines) = decided.await?.map_err(ReviewError::Invalid)?;
         let text = serde_json::to_string(&grant).map_err(|e| store::Error::corrupt("grant", e))?;
-        let lines = grant.lines(&package.manifest, &policy.ceiling);
         self.decide(actor, name, version, move |tx, actor, found| {
             let version = &found.version;
             if version.digest != approval.digest || version.manifest_hash != approval.manifest_hash
@@ -301,6 +236,99 @@ fn revision(
         "upgrades": policy.upgrades.as_str(),
     });
     Ok(Digest::of(json!([host, known]).to_string().as_bytes()))
+}
+
+/// Checks a decision by itself, and against the disk.
+fn allow(
+    manifest: &Manifest,
+    approval: &Approval,
+    ceiling: &HostCeiling,
+    folders: &Folders,
+) -> Result<Grant, Vec<Violation>> {
+    let misplaced = misplaced(approval, folders);
+    match Grant::decide(manifest, approval, ceiling) {
+        Ok(grant) if misplaced.is_empty() => Ok(grant),
+        Ok(_) => Err(misplaced),
+        Err(problems) => Err([problems, misplaced].concat()),
+    }
+}
+
+/// What is known of a version at one moment.
+fn report(
+    stored: StoredPlugin,
+    package: Package,
+    before: Option<Before>,
+    policy_revision: Digest,
+    policy: &HostPolicy,
+) -> CapabilityReport {
+    let manifest = &package.manifest;
+    let ceiling = &policy.ceiling;
+    let mut findings = package.findings.clone();
+    findings.extend(beyond_ceiling(manifest, ceiling));
+    let more = before.map(|before| before.find_more(&stored, &package));
+    let (carried, more) = more.unwrap_or_default();
+    findings.extend(more);
+    let grant = stored.grant.as_deref().map(read_grant).transpose();
+    // Told, not refused: whoever is to approve it again has to read it first.
+    let grant = grant.unwrap_or_else(|error| {
+        tracing::error!(%error, plugin = %stored.version.name, version = %stored.version.version, "a grant cannot be read");
+        findings.push(Finding {
+            code: "grant_unreadable".to_owned(),
+            message:
+                "what was granted cannot be read; nothing of it runs until it is approved again"
+                    .to_owned(),
+        });
+        None
+    });
+    let grant = grant.filter(|grant| {
+        let is_for = grant.is_for(package.digest, package.manifest_hash);
+        findings.extend((!is_for).then(|| Finding {
+            code: "drift".to_owned(),
+            message: "what was approved is another package; none of it runs".to_owned(),
+        }));
+        is_for
+    });
+    let stored_as = |name: &str| grant.as_ref()?.secrets.get(name).cloned();
+    let secrets = manifest.secrets.iter().map(|(name, attachment)| {
+        let request = SecretRequest {
+            header: attachment.header.to_string(),
+            format: attachment.format.clone(),
+            stored: stored_as(name),
+        };
+        (name.clone(), request)
+    });
+    let secrets = secrets.collect();
+    let power = grant
+        .as_ref()
+        .map(|grant| Effective::of(manifest, grant, ceiling));
+    let granted = power.map(|power| power.lines()).unwrap_or_default();
+    let grant = grant.unwrap_or_default();
+    let asked = manifest.request.iter().cloned().map(Line::Capability);
+    let risks = asked
+        .chain(granted.iter().cloned())
+        .filter_map(|line| mark(&line));
+    let risks: BTreeMap<String, LineRisk> = risks.map(|risk| (risk.line.clone(), risk)).collect();
+    let granted: BTreeSet<String> = granted.iter().map(ToString::to_string).collect();
+    CapabilityReport {
+        digest: stored.version.digest,
+        manifest_hash: stored.version.manifest_hash,
+        policy_revision,
+        state: stored.version.state,
+        requested: manifest.lines(),
+        granted: granted.into_iter().collect(),
+        bindings: grant.bindings,
+        folders: grant.folders,
+        risks: risks.into_values().collect(),
+        secrets,
+        endpoints: package.manifest.endpoints,
+        reasons: package.manifest.reasons,
+        imports: package.imports,
+        exports: package.exports,
+        documents: package.resources.keys().cloned().collect(),
+        shipped: package.resources,
+        carried,
+        findings,
+    }
 }
 
 /// Lines that an approval would be refused for, each endpoint at its default.

@@ -1,5 +1,7 @@
 //! Upgrades: a version that asks for nothing new takes over what its predecessor was granted.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::carried::Decided;
@@ -7,11 +9,11 @@ use super::{entry, read_grant, supersede};
 use crate::model::{
     Actor, Carried, Finding, PluginState, PluginVersion, UpgradePolicy, Verb, VersionDiff,
 };
-use crate::plugin::PluginHost;
 use crate::plugin::diff::compare;
 use crate::plugin::error::ReviewError;
 use crate::plugin::grant::Grant;
 use crate::plugin::package::Package;
+use crate::plugin::{HostPolicy, PluginHost, apart};
 use crate::store::{self, ReadTx, StoredPlugin, WriteTx};
 
 /// What a new version takes over from the active one, once that is still what it was.
@@ -20,6 +22,44 @@ pub(in crate::plugin) struct Upgrade {
     before: StoredPlugin,
     grant: Grant,
     lines: Vec<String>,
+}
+
+/// The version that was decided about before another one is.
+pub(super) struct Before {
+    stored: StoredPlugin,
+    package: Result<Package, ReviewError>,
+}
+
+impl Before {
+    /// What a version that waits asks for on top, and what an approval would undo of what was granted before: all that
+    /// a reviewer has to look at.
+    pub(super) fn find_more(
+        self,
+        stored: &StoredPlugin,
+        package: &Package,
+    ) -> (Option<Carried>, Vec<Finding>) {
+        let version = self.stored.version.version.clone();
+        let (predecessor, more) = match self.package {
+            Ok(predecessor) => {
+                let more = compare(&predecessor, package).asks_more;
+                (Some(predecessor), more)
+            }
+            Err(error) => {
+                let told = format!("version {version} cannot be compared: {error}");
+                (None, vec![told])
+            }
+        };
+        let finding = |more: String| Finding {
+            code: "asks_for_more".to_owned(),
+            message: format!("{more}; the active version {version} does not ask for that"),
+        };
+        let waits = stored.version.state == PluginState::Pending;
+        let more = more.into_iter().filter(|_| waits);
+        let mut findings: Vec<Finding> = more.map(finding).collect();
+        let (carried, told) = Decided::of(&self.stored, predecessor).carried(package);
+        findings.extend(told);
+        (carried, findings)
+    }
 }
 
 impl PluginHost {
@@ -56,62 +96,28 @@ impl PluginHost {
             Ok(predecessor) => predecessor,
             Err(error) => return waits(&format!("the active version cannot be read: {error}")),
         };
-        let diff = compare(&predecessor, package);
-        if !diff.asks_more.is_empty() {
-            return Ok(Err(diff.asks_more));
-        }
-        let granted = before.grant.as_deref();
-        let granted = granted
-            .and_then(|text| read_grant(text).ok())
-            .filter(|grant| grant.is_for(before.version.digest, before.version.manifest_hash));
-        let Some(grant) = granted.and_then(|grant| grant.carried(package)) else {
-            return waits("the grant of the active version cannot be read");
-        };
-        let lines = grant.lines(&package.manifest, &self.policy.ceiling);
-        Ok(Ok(Upgrade {
-            before,
-            grant,
-            lines,
-        }))
+        let (package, policy) = (package.clone(), Arc::clone(&self.policy));
+        Ok(apart(move || take_over(before, &predecessor, &package, &policy)).await?)
     }
 
-    /// What a version that waits asks for on top of the active one, and what an approval would undo of that one's
-    /// grant: all that a reviewer has to look at. Where none is active, what the version itself was granted before.
-    pub(super) async fn find_more(
+    /// What was decided about before a version that may still be approved: the active one, or where none is, itself.
+    pub(super) async fn find_before(
         &self,
         stored: &StoredPlugin,
         active: Option<StoredPlugin>,
-        package: &Package,
-    ) -> (Option<Carried>, Vec<Finding>) {
-        let is_decided = matches!(
+    ) -> Option<Before> {
+        if matches!(
             stored.version.state,
             PluginState::Rejected | PluginState::Revoked
-        );
-        let before = active.or_else(|| stored.grant.is_some().then(|| stored.clone()));
-        let Some(before) = before.filter(|_| !is_decided) else {
-            return (None, Vec::new());
-        };
-        let version = before.version.version.clone();
-        let (predecessor, more) = match self.find_package(&before.version).await {
-            Ok(predecessor) => {
-                let more = compare(&predecessor, package).asks_more;
-                (Some(predecessor), more)
-            }
-            Err(error) => {
-                let told = format!("version {version} cannot be compared: {error}");
-                (None, vec![told])
-            }
-        };
-        let finding = |more: String| Finding {
-            code: "asks_for_more".to_owned(),
-            message: format!("{more}; the active version {version} does not ask for that"),
-        };
-        let waits = stored.version.state == PluginState::Pending;
-        let more = more.into_iter().filter(|_| waits);
-        let mut findings: Vec<Finding> = more.map(finding).collect();
-        let (carried, told) = Decided::of(&before, predecessor).carried(package);
-        findings.extend(told);
-        (carried, findings)
+        ) {
+            return None;
+        }
+        let before = active.or_else(|| stored.grant.is_some().then(|| stored.clone()))?;
+        let package = self.find_package(&before.version).await;
+        Some(Before {
+            stored: before,
+            package,
+        })
     }
 
     /// What changes from one version to another.
@@ -128,7 +134,7 @@ impl PluginHost {
         let to = self.find_stored(name, to).await?;
         let from = self.find_package(&from.version).await?;
         let to = self.find_package(&to.version).await?;
-        Ok(compare(&from, &to))
+        Ok(apart(move || compare(&from, &to)).await?)
     }
 }
 
@@ -169,6 +175,34 @@ impl Upgrade {
         tx.update_plugin_state_of(&installed.name, &installed.version, PluginState::Active)?;
         Ok(PluginState::Active)
     }
+}
+
+/// What a package takes over from its predecessor, or why not.
+fn take_over(
+    before: StoredPlugin,
+    predecessor: &Package,
+    package: &Package,
+    policy: &HostPolicy,
+) -> Result<Upgrade, Vec<String>> {
+    let diff = compare(predecessor, package);
+    if !diff.asks_more.is_empty() {
+        return Err(diff.asks_more);
+    }
+    let granted = before.grant.as_deref();
+    let granted = granted
+        .and_then(|text| read_grant(text).ok())
+        .filter(|grant| grant.is_for(before.version.digest, before.version.manifest_hash));
+    let Some(grant) = granted.and_then(|grant| grant.carried(package)) else {
+        return Err(vec![
+            "the grant of the active version cannot be read".to_owned(),
+        ]);
+    };
+    let lines = grant.lines(&package.manifest, &policy.ceiling);
+    Ok(Upgrade {
+        before,
+        grant,
+        lines,
+    })
 }
 
 /// The latest version after the active one that a person decided against: went back from, refused or forbade. The same

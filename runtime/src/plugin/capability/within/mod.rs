@@ -81,17 +81,50 @@ pub(crate) struct Excess {
     pub(crate) deed: Deed,
 }
 
-/// Every line of a request that allows what no line of a maximum does; none where all of it is within.
-pub(crate) fn beyond(request: &[Line], maximum: &[Line]) -> Vec<Excess> {
-    let mut known = Known::default();
-    maximum.iter().for_each(|line| known.take(line));
-    let excess = |line: &Line| {
-        let refused = |deed: &Deed| !maximum.iter().any(|line| line.allows(deed));
-        let deed = known.samples(line).into_iter().find(refused)?;
+/// Lines that others are held against, however often, with what they name.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Maximum {
+    lines: Vec<Line>,
+    known: Known,
+}
+
+impl Maximum {
+    /// Adds a line.
+    pub(crate) fn take(&mut self, line: Line) {
+        self.known.take(&line);
+        self.lines.push(line);
+    }
+
+    /// Its lines, as they were added.
+    pub(crate) fn lines(&self) -> &[Line] {
+        &self.lines
+    }
+
+    /// Whether a line allows nothing beyond it.
+    pub(crate) fn holds(&self, line: &Line) -> bool {
+        self.excess(line).is_none()
+    }
+
+    /// Every line of a request that allows what no line of this does; none where all of it is within.
+    pub(crate) fn beyond(&self, request: &[Line]) -> Vec<Excess> {
+        let request = request.iter();
+        request.filter_map(|line| self.excess(line)).collect()
+    }
+
+    fn excess(&self, line: &Line) -> Option<Excess> {
+        let refused = |deed: &Deed| !self.lines.iter().any(|line| line.allows(deed));
+        let deed = self.known.samples(line).into_iter().find(refused)?;
         let line = line.clone();
         Some(Excess { line, deed })
-    };
-    request.iter().filter_map(excess).collect()
+    }
+}
+
+impl FromIterator<Line> for Maximum {
+    fn from_iter<I: IntoIterator<Item = Line>>(lines: I) -> Self {
+        let mut maximum = Self::default();
+        lines.into_iter().for_each(|line| maximum.take(line));
+        maximum
+    }
 }
 
 impl Line {
@@ -192,7 +225,7 @@ impl Capability {
 }
 
 /// What the lines of a maximum name, so that other names can be told from all of them.
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 struct Known {
     segments: BTreeSet<String>,
     keys: BTreeSet<String>,

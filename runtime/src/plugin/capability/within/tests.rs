@@ -9,6 +9,10 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
 use super::*;
+
+fn beyond(request: &[Line], maximum: &[Line]) -> Vec<Excess> {
+    maximum.iter().cloned().collect::<Maximum>().beyond(request)
+}
 use crate::plugin::budget::Limits;
 use crate::plugin::capability::Power;
 use crate::plugin::capability::http::{BaseUrl, HttpRule, Origin, judge};
