@@ -356,6 +356,13 @@ fn differences_are_told_by_file_and_by_route_alike() {
     portal
         .cli(&["plugin", "diff", "old.wasm", "absent.wasm"])
         .with_code(2);
+    let other = user_of_the_sdk("talker")
+        .with_manifest(TALKS)
+        .with_action("sends");
+    write(&portal.folder().join("other.wasm"), other.package());
+    let two = portal.cli(&["plugin", "diff", "old.wasm", "other.wasm"]);
+    let two = two.with_code(2).stderr;
+    assert!(two.contains("`hello`") && two.contains("`talker`"), "{two}");
     let path = "/v1/plugins/hello/diff?from=1.0.0";
     portal.admin().get(path).with_status(400);
     let path = "/v1/plugins/hello/diff?from=1.0.0&to=9.0.0";
@@ -393,6 +400,13 @@ fn decisions_are_taken_on_the_command_line_too() {
     portal
         .cli(&["plugin", "stop", "--reason", "drill"])
         .with_code(0);
+    send_package(&portal, &hello().with_version("1.0.2"));
+    let blind = portal.cli(&["--json", "plugin", "approve", "hello", "1.0.2"]);
+    let blind = blind.with_code(2).stderr;
+    assert!(blind.contains("--json"), "{blind}");
+    let shown = portal.cli(&["plugin", "approve", "hello", "1.0.2", "--yes"]);
+    let shown = shown.with_code(0).stdout;
+    assert!(shown.contains("action/hello"), "{shown}");
 }
 
 #[test]
