@@ -75,6 +75,14 @@ pub struct DerivedState {
     pub failures: Vec<DerivedFailure>,
 }
 
+/// A batch that was made.
+struct Step {
+    /// The entry to which it goes back at most.
+    last: i64,
+    /// How long it took where it made again what others have changed.
+    spent: Duration,
+}
+
 enum Fault {
     Catalog(Error),
     NoWorkers(NoWorkers),
@@ -227,7 +235,7 @@ impl Deriver {
             return Ok(true);
         }
         pace.turns = 0;
-        if self.step(true, i64::MAX).await?.is_some() {
+        if self.step(true, None).await?.is_some() {
             return Ok(true);
         }
         self.waited(pace).await
@@ -239,32 +247,28 @@ impl Deriver {
             return Ok(false);
         }
         self.rest(false);
-        let last = match pace.round_until() {
-            Some(last) => last,
-            None => self.last_queued().await?,
-        };
-        match self.step(false, last).await? {
-            Some(spent) => pace.go_on(last, spent),
+        match self.step(false, pace.round_until()).await? {
+            Some(Step { last, spent }) => pace.go_on(last, spent),
             None if pace.round_until().is_none() => return Ok(false),
             None => self.rest(pace.end_round(Instant::now())),
         }
         Ok(true)
     }
 
-    /// Makes one batch of what goes back to an entry or one before it. How long it took where it made again what others
-    /// have changed; `None` where there was nothing to do.
-    async fn step(&self, background: bool, until: i64) -> Result<Option<Duration>, Fault> {
+    /// Makes one batch of what goes back to an entry or one before it, or to any. `None` where there was nothing to do.
+    async fn step(&self, background: bool, until: Option<i64>) -> Result<Option<Step>, Fault> {
         let began = Instant::now();
         let kinds = self.inner.kinds.clone();
         let read = move |tx: &ReadTx<'_>| -> Result<_, Error> {
-            let batch = expand::read(tx, &kinds, (background, until), Timestamp::now())?;
+            let last = until.map_or_else(|| tx.find_last_queued(), Ok)?;
+            let batch = expand::read(tx, &kinds, (background, last), Timestamp::now())?;
             let progress = match &batch {
                 None => Some(progress(tx)?),
                 Some(_) => None,
             };
-            Ok((batch, progress))
+            Ok((last, batch, progress))
         };
-        let (batch, progress) = self.inner.store.read(read).await?;
+        let (last, batch, progress) = self.inner.store.read(read).await?;
         if let Some(progress) = progress {
             self.tell(progress);
         }
@@ -295,10 +299,11 @@ impl Deriver {
         let (progress, batch) = written.await?;
         drop(tokio::task::spawn_blocking(move || drop(batch)));
         self.tell(progress);
-        Ok(Some(match spreads {
+        let spent = match spreads {
             true => began.elapsed(),
             false => Duration::ZERO,
-        }))
+        };
+        Ok(Some(Step { last, spent }))
     }
 
     fn tell(&self, (waited, all): (i64, i64)) {
