@@ -259,24 +259,26 @@ pub struct Approval {
 }
 
 impl Approval {
-    /// Grants what was requested as it was read, less what was denied or lowered before; each folder and endpoint where
-    /// it was, else at its default.
+    /// Grants what was requested as it was read, less what was denied or lowered before; each folder, endpoint and
+    /// secret where it was, else folders and endpoints at their defaults.
     pub fn of(read: &CapabilityReport) -> Self {
-        let (mut bindings, mut folders) = (BTreeMap::new(), BTreeMap::new());
-        let (mut deny, mut limits) = (Vec::new(), BTreeMap::new());
-        if let Some(carried) = read.carried.clone() {
-            (bindings, folders) = (carried.bindings, carried.folders);
-            (deny, limits) = (carried.deny, carried.limits);
-        }
-        Self {
+        let mut approval = Self {
             digest: read.digest,
             manifest_hash: read.manifest_hash,
             policy_revision: read.policy_revision,
-            bindings,
-            folders,
+            bindings: BTreeMap::new(),
+            folders: BTreeMap::new(),
             secrets: BTreeMap::new(),
-            deny,
-            limits,
+            deny: Vec::new(),
+            limits: BTreeMap::new(),
+        };
+        if let Some(carried) = read.carried.clone() {
+            approval.bindings = carried.bindings;
+            approval.folders = carried.folders;
+            approval.secrets = carried.secrets;
+            approval.deny = carried.deny;
+            approval.limits = carried.limits;
         }
+        approval
     }
 }

@@ -104,6 +104,8 @@ pub struct Carried {
     pub bindings: BTreeMap<String, Binding>,
     /// Folders that are not at their default there.
     pub folders: BTreeMap<String, String>,
+    /// Which stored secret each of the manifest's secrets is there, of those that are attached in the same way.
+    pub secrets: BTreeMap<String, String>,
 }
 
 impl VersionDiff {

@@ -54,6 +54,7 @@ impl Decided {
             limits: self.limits(grant, onto, &mut findings),
             bindings: self.bindings(&kept, onto, &mut findings),
             folders: self.folders(&kept, &mut findings),
+            secrets: self.secrets(&kept, onto, &mut findings),
         };
         (Some(carried), findings)
     }
@@ -171,6 +172,34 @@ impl Decided {
             findings.push(finding("carried_folder", message));
         }
         kept.folders.clone()
+    }
+
+    /// A secret that is attached in another way is another decision: the reviewer has to name it again.
+    fn secrets(
+        &self,
+        kept: &Grant,
+        onto: &Package,
+        findings: &mut Vec<Finding>,
+    ) -> BTreeMap<String, String> {
+        let before = self
+            .package
+            .as_ref()
+            .map(|package| &package.manifest.secrets);
+        let is_as_before = |name: &str| {
+            before.is_some_and(|before| before.get(name) == onto.manifest.secrets.get(name))
+        };
+        let mut same = BTreeMap::new();
+        for (name, stored) in &kept.secrets {
+            if is_as_before(name) {
+                let message = format!(
+                    "secret `{name}` is the stored `{stored}` in {}; an approval has to say which it is",
+                    self.version
+                );
+                findings.push(finding("carried_secret", message));
+                same.insert(name.clone(), stored.clone());
+            }
+        }
+        same
     }
 }
 

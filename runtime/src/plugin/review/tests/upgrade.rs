@@ -85,6 +85,39 @@ async fn version_that_asks_for_more_waits_while_the_old_one_serves() {
 }
 
 #[tokio::test]
+async fn approval_keeps_which_secret_it_is_as_long_as_that_is_attached_in_the_same_way() {
+    let attached = |header: &str| {
+        format!(
+            "[endpoints.git]\ndefault = \"https://a.example\"\nreason = \"x\"\n\
+             [[capabilities.http]]\nendpoint = \"git\"\nmethods = [\"GET\"]\npaths = [\"/\"]\nreason = \"x\"\n\
+             secret = {{ name = \"token\", header = \"{header}\" }}\n{CLOCK}"
+        )
+    };
+    let place = Place::new();
+    let one = place
+        .put_package(Place::package("1.0.0", &attached("authorization")))
+        .await;
+    let secrets = BTreeMap::from([("token".to_owned(), "stored".to_owned())]);
+    let approval = Approval {
+        secrets: secrets.clone(),
+        ..Approval::of(&place.read(&one).await)
+    };
+    place.approve(&one, approval).await.unwrap();
+    for (version, header, carried) in [
+        ("1.1.0", "authorization", secrets),
+        ("1.2.0", "x-token", BTreeMap::new()),
+    ] {
+        let next = place
+            .put_package(Place::package(version, &attached(header)))
+            .await;
+        let read = place.read(&next).await;
+        assert_eq!(Approval::of(&read).secrets, carried, "{header}");
+        let told = read.findings.iter().any(|f| f.code == "carried_secret");
+        assert_eq!(told, !carried.is_empty(), "{:?}", read.findings);
+    }
+}
+
+#[tokio::test]
 async fn approval_of_a_waiting_version_keeps_what_was_decided_about_the_active_one() {
     const MORE: &str = "[capabilities.random]\nreason = \"x\"\n";
     let place = Place::new();
