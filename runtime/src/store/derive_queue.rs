@@ -156,3 +156,25 @@ impl WriteTx<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+
+    #[tokio::test]
+    async fn an_entry_of_an_earlier_version_names_its_entity_in_a_column_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let read = |tx: &WriteTx<'_>| -> Result<_, Error> {
+            tx.connection.execute_batch(
+                "INSERT INTO derive_queue (background, blueprint_id, entity_id, cause, at)
+                 VALUES (0, 1, 7, '{\"own\":true}', 0)",
+            )?;
+            tx.list_queued(false, i64::MAX, 10)
+        };
+        let queued = store.write(read).await.unwrap();
+        let entities: Vec<_> = queued.iter().map(|entry| entry.entity).collect();
+        assert_eq!(entities, [Some(EntityKey(7))]);
+    }
+}

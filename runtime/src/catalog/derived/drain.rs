@@ -83,6 +83,14 @@ struct Step {
     spent: Duration,
 }
 
+impl Progress {
+    /// Whether there is no sense in waiting until an entry is done.
+    fn lets_go(&self, last: i64, background: bool) -> bool {
+        let reached = if background { self.all } else { self.waited };
+        !self.works || reached >= last || self.rests
+    }
+}
+
 enum Fault {
     Catalog(Error),
     NoWorkers(NoWorkers),
@@ -140,14 +148,7 @@ impl Deriver {
         }
         let last = self.last_queued().await?;
         let mut progress = self.inner.progress.subscribe();
-        let passed = progress.wait_for(|progress| {
-            let reached = if background {
-                progress.all
-            } else {
-                progress.waited
-            };
-            !progress.works || reached >= last || progress.rests
-        });
+        let passed = progress.wait_for(|progress| progress.lets_go(last, background));
         // Whoever is not served in time reads what there is so far.
         drop(timeout(PATIENCE, passed).await);
         Ok(())
@@ -414,4 +415,90 @@ fn write(tx: &WriteTx<'_>, batch: &Batch) -> Result<(i64, i64), Error> {
         tx.update_queued(*sequence, reached)?;
     }
     progress(tx)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::catalog::{Catalog, WriteOptions, parse_blueprint, parse_draft};
+    use crate::model::{BlueprintId, WriteMode};
+
+    #[test]
+    fn a_write_waits_for_what_is_before_it_and_never_while_the_worker_rests() {
+        let works = Progress {
+            works: true,
+            waited: 7,
+            all: 3,
+            rests: false,
+        };
+        assert!(!works.lets_go(8, false));
+        assert!(works.lets_go(7, false));
+        assert!(!works.lets_go(7, true));
+        let rests = Progress {
+            rests: true,
+            ..works
+        };
+        assert!(rests.lets_go(8, false) && rests.lets_go(8, true));
+        let stopped = Progress {
+            works: false,
+            ..works
+        };
+        assert!(stopped.lets_go(8, true));
+    }
+
+    #[tokio::test]
+    async fn what_is_written_while_it_is_made_comes_again_after_the_round() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let catalog = Catalog::with_jq(store.clone(), None);
+        let actor = Actor::system();
+        let blueprint = json!({
+            "identifier": "Service", "title": "Service",
+            "schema": { "properties": { "beat": { "type": "number" } } },
+            "relations": { "uses": { "target": "Service", "many": true } },
+            "aggregationProperties": { "users": {
+                "title": "Users", "target": "Service",
+                "calculationSpec": { "calculationBy": "entities", "func": "count" },
+            } },
+        });
+        catalog
+            .create_blueprint(&actor, parse_blueprint(blueprint).unwrap())
+            .await
+            .unwrap();
+        let write = async |beat: i64| {
+            let draft = json!({ "identifier": "hot", "properties": { "beat": beat } });
+            let (draft, id) = (
+                parse_draft(draft).unwrap(),
+                BlueprintId::parse("Service").unwrap(),
+            );
+            let (mode, options) = (WriteMode::Merge, WriteOptions::default());
+            let written = catalog.write_entity(&actor, &id, draft, mode, options);
+            written.await.unwrap();
+        };
+        write(1).await;
+        let kinds = Kinds::default();
+        let read = move |tx: &ReadTx<'_>| -> Result<_, Error> {
+            let last = tx.find_last_queued()?;
+            let batch = expand::read(tx, &kinds, (false, last), Timestamp::now())?;
+            Ok((last, batch.unwrap()))
+        };
+        let (last, batch) = store.read(read).await.unwrap();
+        write(2).await;
+        store
+            .write(move |tx| super::write(tx, &batch))
+            .await
+            .unwrap();
+        let queued = move |tx: &ReadTx<'_>| -> Result<_, Error> {
+            let of_round = tx.list_queued(false, last, 10)?;
+            Ok((of_round.len(), tx.list_queued(false, i64::MAX, 10)?.len()))
+        };
+        let (of_round, all) = store.read(queued).await.unwrap();
+        assert_eq!(
+            of_round, 0,
+            "the round is over, however often that is written"
+        );
+        assert!(all > 0, "and nothing is forgotten");
+    }
 }
