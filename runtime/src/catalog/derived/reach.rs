@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::walk::{Hop, MAX_WALKED, TooFar, Walk};
+use super::walk::{MAX_WALKED, Spot, TooFar, Walk};
 use crate::store::{self, BlueprintKey, EntityKey, ReadTx};
 
 /// Entities that are in memory at a time; where several entities reach more together, fewer are taken.
@@ -15,8 +15,7 @@ const MAX_EDGES: usize = 4;
 /// The part of the catalog that a walk from some entities passes through.
 #[derive(Debug, Default)]
 pub(super) struct Reach {
-    /// Where an entity is, after how many of the steps of the walk. A walk of any number of steps counts none.
-    places: HashMap<(usize, EntityKey), usize>,
+    places: HashMap<Spot, usize>,
     keys: Vec<EntityKey>,
     /// Whether the walk looks for the entity of this place.
     sought: Vec<bool>,
@@ -43,98 +42,30 @@ impl Reach {
             _ => MAX_TOGETHER,
         };
         let mut reach = Self::default();
-        let read = match walk {
-            Walk::Steps(hops) => reach.read_steps(tx, hops, starts, most)?,
-            Walk::Flood {
-                edges,
-                backwards,
-                collect,
-            } => {
-                let hops = edges.iter().map(|edge| Hop {
-                    edge: edge.clone(),
-                    backwards: *backwards,
-                });
-                let hops: Vec<Hop> = hops.collect();
-                reach.read_flood(tx, &hops, *collect, (blueprint, starts), most)?
+        for key in starts {
+            reach.place((0, *key), walk.seeks(blueprint));
+        }
+        let gone = walk.go(tx, blueprint, starts, |edge| {
+            let (to, new) = reach.place(edge.to, edge.sought);
+            let (from, _) = reach.place(edge.from, false);
+            reach.edges.push((from, to));
+            match reach.is_beyond(most) {
+                true => Err(TooFar),
+                false => Ok(new),
             }
-        };
-        Ok(read.map(|()| {
+        })?;
+        Ok(gone.map(|()| {
             reach.put_in_order();
             reach
         }))
-    }
-
-    fn read_steps(
-        &mut self,
-        tx: &ReadTx<'_>,
-        hops: &[Hop],
-        starts: &[EntityKey],
-        most: usize,
-    ) -> Result<Result<(), TooFar>, store::Error> {
-        for key in starts {
-            self.place((0, *key), hops.is_empty());
-        }
-        let mut front = starts.to_vec();
-        for (taken, hop) in hops.iter().enumerate() {
-            let last = taken + 1 == hops.len();
-            let mut next = Vec::new();
-            for (from, to) in hop.pairs(tx, &front)? {
-                let (to_place, new) = self.place((taken + 1, to), last);
-                let (from_place, _) = self.place((taken, from), false);
-                self.edges.push((from_place, to_place));
-                if new {
-                    next.push(to);
-                }
-            }
-            if self.is_beyond(most) {
-                return Ok(Err(TooFar));
-            }
-            front = next;
-        }
-        Ok(Ok(()))
-    }
-
-    fn read_flood(
-        &mut self,
-        tx: &ReadTx<'_>,
-        hops: &[Hop],
-        sought: BlueprintKey,
-        (blueprint, starts): (BlueprintKey, &[EntityKey]),
-        most: usize,
-    ) -> Result<Result<(), TooFar>, store::Error> {
-        for key in starts {
-            self.place((0, *key), blueprint == sought);
-        }
-        let mut front = HashMap::from([(blueprint, starts.to_vec())]);
-        while !front.is_empty() {
-            let mut next: HashMap<BlueprintKey, Vec<EntityKey>> = HashMap::new();
-            for hop in hops {
-                let Some(keys) = front.get(&hop.begin()) else {
-                    continue;
-                };
-                for (from, to) in hop.pairs(tx, keys)? {
-                    let (to_place, new) = self.place((0, to), hop.end() == sought);
-                    let (from_place, _) = self.place((0, from), false);
-                    self.edges.push((from_place, to_place));
-                    if new {
-                        next.entry(hop.end()).or_default().push(to);
-                    }
-                }
-                if self.is_beyond(most) {
-                    return Ok(Err(TooFar));
-                }
-            }
-            front = next;
-        }
-        Ok(Ok(()))
     }
 
     fn is_beyond(&self, most: usize) -> bool {
         self.keys.len() > most || self.edges.len() > most * MAX_EDGES
     }
 
-    /// The place of an entity, and whether it was not there before.
-    fn place(&mut self, at: (usize, EntityKey), sought: bool) -> (usize, bool) {
+    /// The place of a spot, and whether it was not there before.
+    fn place(&mut self, at: Spot, sought: bool) -> (usize, bool) {
         let next = self.keys.len();
         let place = *self.places.entry(at).or_insert(next);
         let new = place == next;

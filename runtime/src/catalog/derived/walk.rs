@@ -1,6 +1,6 @@
 //! Ways along the relations of entities, forwards and backwards.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::store::{self, BlueprintKey, EntityKey, ReadTx};
 
@@ -43,6 +43,17 @@ pub(super) enum Walk {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TooFar;
 
+/// An entity, and after how many of the steps of a walk. A walk of any number of steps counts none.
+pub(super) type Spot = (usize, EntityKey);
+
+/// An edge that a walk has passed.
+pub(super) struct Passed {
+    pub(super) from: Spot,
+    pub(super) to: Spot,
+    /// Whether its end is what the walk looks for.
+    pub(super) sought: bool,
+}
+
 impl Walk {
     /// Every blueprint that it comes to.
     pub(super) fn ends(&self) -> Vec<BlueprintKey> {
@@ -73,23 +84,97 @@ impl Walk {
         blueprint: BlueprintKey,
         starts: BTreeSet<EntityKey>,
     ) -> Result<Result<BTreeSet<EntityKey>, TooFar>, store::Error> {
+        let keys: Vec<EntityKey> = starts.iter().copied().collect();
+        let mut known: HashSet<Spot> = keys.iter().map(|key| (0, *key)).collect();
+        let mut found = match self.seeks(blueprint) {
+            true => starts,
+            false => BTreeSet::new(),
+        };
+        let gone = self.go(tx, blueprint, &keys, |edge| {
+            let new = known.insert(edge.to);
+            if edge.sought {
+                found.insert(edge.to.1);
+            }
+            match known.len() > MAX_WALKED {
+                true => Err(TooFar),
+                false => Ok(new),
+            }
+        })?;
+        Ok(gone.map(|()| found))
+    }
+
+    /// Whether it looks for what it begins at, where that is of a blueprint.
+    pub(super) fn seeks(&self, blueprint: BlueprintKey) -> bool {
+        match self {
+            Self::Steps(hops) => hops.is_empty(),
+            Self::Flood { collect, .. } => *collect == blueprint,
+        }
+    }
+
+    /// Goes it from some entities of one blueprint, as far as it leads. Whoever is told of an edge says whether its end
+    /// was not come to before: from there it goes on.
+    pub(super) fn go(
+        &self,
+        tx: &ReadTx<'_>,
+        blueprint: BlueprintKey,
+        starts: &[EntityKey],
+        mut tell: impl FnMut(Passed) -> Result<bool, TooFar>,
+    ) -> Result<Result<(), TooFar>, store::Error> {
         match self {
             Self::Steps(hops) => {
-                let mut at = starts;
-                for hop in hops {
-                    at = hop.take(tx, &at)?;
-                    if at.len() > MAX_WALKED {
-                        return Ok(Err(TooFar));
+                let mut front = starts.to_vec();
+                for (taken, hop) in hops.iter().enumerate() {
+                    let mut next = Vec::new();
+                    for (from, to) in hop.pairs(tx, &front)? {
+                        let passed = Passed {
+                            from: (taken, from),
+                            to: (taken + 1, to),
+                            sought: taken + 1 == hops.len(),
+                        };
+                        match tell(passed) {
+                            Ok(true) => next.push(to),
+                            Ok(false) => {}
+                            Err(TooFar) => return Ok(Err(TooFar)),
+                        }
                     }
+                    front = next;
                 }
-                Ok(Ok(at))
             }
             Self::Flood {
                 edges,
                 backwards,
                 collect,
-            } => flood(tx, edges, *backwards, *collect, blueprint, starts),
+            } => {
+                let hops = edges.iter().map(|edge| Hop {
+                    edge: edge.clone(),
+                    backwards: *backwards,
+                });
+                let hops: Vec<Hop> = hops.collect();
+                let mut front = HashMap::from([(blueprint, starts.to_vec())]);
+                while !front.is_empty() {
+                    let mut next: HashMap<BlueprintKey, Vec<EntityKey>> = HashMap::new();
+                    for hop in &hops {
+                        let Some(keys) = front.get(&hop.begin()) else {
+                            continue;
+                        };
+                        for (from, to) in hop.pairs(tx, keys)? {
+                            let passed = Passed {
+                                from: (0, from),
+                                to: (0, to),
+                                sought: hop.end() == *collect,
+                            };
+                            match tell(passed) {
+                                Ok(true) => next.entry(hop.end()).or_default().push(to),
+                                Ok(false) => {}
+                                Err(TooFar) => return Ok(Err(TooFar)),
+                            }
+                        }
+                    }
+                    front = next;
+                }
+            }
         }
+        Ok(Ok(()))
     }
 }
 
@@ -121,56 +206,4 @@ impl Hop {
             false => tx.list_edges_from(from, &self.edge.relation),
         }
     }
-
-    fn take(
-        &self,
-        tx: &ReadTx<'_>,
-        from: &BTreeSet<EntityKey>,
-    ) -> Result<BTreeSet<EntityKey>, store::Error> {
-        let keys: Vec<EntityKey> = from.iter().copied().collect();
-        Ok(self
-            .pairs(tx, &keys)?
-            .into_iter()
-            .map(|(_, end)| end)
-            .collect())
-    }
-}
-
-fn flood(
-    tx: &ReadTx<'_>,
-    edges: &[Edge],
-    backwards: bool,
-    collect: BlueprintKey,
-    blueprint: BlueprintKey,
-    starts: BTreeSet<EntityKey>,
-) -> Result<Result<BTreeSet<EntityKey>, TooFar>, store::Error> {
-    let mut visited: HashMap<BlueprintKey, BTreeSet<EntityKey>> = HashMap::new();
-    let mut frontier = HashMap::from([(blueprint, starts.clone())]);
-    let mut walked = starts.len();
-    visited.insert(blueprint, starts);
-    while !frontier.is_empty() {
-        let mut next: HashMap<BlueprintKey, BTreeSet<EntityKey>> = HashMap::new();
-        for edge in edges {
-            let hop = Hop {
-                edge: edge.clone(),
-                backwards,
-            };
-            let to = hop.end();
-            let Some(keys) = frontier.get(&hop.begin()) else {
-                continue;
-            };
-            let known = visited.entry(to).or_default();
-            for key in hop.take(tx, keys)? {
-                if known.insert(key) {
-                    next.entry(to).or_default().insert(key);
-                    walked += 1;
-                }
-            }
-            if walked > MAX_WALKED {
-                return Ok(Err(TooFar));
-            }
-        }
-        frontier = next;
-    }
-    Ok(Ok(visited.remove(&collect).unwrap_or_default()))
 }
