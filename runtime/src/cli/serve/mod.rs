@@ -1,6 +1,7 @@
 //! `goldenpath serve`: the portal as a process, from its settings to its last connection.
 
 mod connection;
+mod memory;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
@@ -76,6 +77,7 @@ pub(super) fn run(arguments: ServeArguments, output: &Output) -> Result<Exit, Fa
 
 /// Runs a future on a runtime of its own: only `serve` and its like need one.
 pub(super) fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    memory::keep_little();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
