@@ -33,7 +33,7 @@ const STATEMENTS: usize = 128;
 const WRITER_CACHE: i32 = 64 << 10;
 
 /// Pages that each reader keeps in memory, in KiB: the upper levels of every index.
-const READER_CACHE: i32 = 8 << 10;
+const READER_CACHE: i32 = 4 << 10;
 
 /// Pages in the write-ahead log after which they are moved into the database. A page that is written again and again
 /// is moved once.
