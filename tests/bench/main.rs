@@ -3,7 +3,8 @@
 //! Plugins are measured with the demo: its plugins are built and installed once, its data folder is then opened by a
 //! portal in a process of its own, and by the sandbox alone in this one. The catalog is measured with generated ones:
 //! `cargo bench -- catalog` is that alone, and `GOLDENPATH_BENCH_ENTITIES=10000,100000` says how large they are.
-//! `cargo bench -- jq` is what a calculation costs by the size of its batch, and is measured only then.
+//! `cargo bench -- versions` is what a thousand versions of plugins cost, which takes minutes to compile, and
+//! `cargo bench -- jq` what a calculation costs by the size of its batch; both are measured only then.
 
 #![expect(
     clippy::unwrap_used,
@@ -20,6 +21,7 @@ mod process;
 mod sandbox;
 mod server;
 mod table;
+mod versions;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -36,6 +38,9 @@ const TARGET: &str = env!("CARGO_TARGET_TMPDIR");
 
 /// The argument that leaves out all but the catalog.
 const CATALOG: &str = "catalog";
+
+/// The argument that leaves out all but many versions of plugins.
+const VERSIONS: &str = "versions";
 
 /// The argument that leaves out all but jq.
 const JQ: &str = "jq";
@@ -58,6 +63,12 @@ fn main() -> ExitCode {
     if filter.is_some_and(|filter| filter == JQ) {
         // It is the name of no figure: nothing is left out by it.
         jq::measure(&mut Criterion::default(), &program);
+        return ExitCode::SUCCESS;
+    }
+    if filter.is_some_and(|filter| filter == VERSIONS) {
+        let mut table = Table::default();
+        versions::measure(&program, &plugins(), &mut table);
+        print(&table, "Medians");
         return ExitCode::SUCCESS;
     }
     if filter.is_none_or(|filter| filter != CATALOG) {

@@ -63,13 +63,19 @@ impl Guest {
 
     /// Adds one of the component's functions under its own name, and an action of the portal that calls it.
     #[must_use]
-    pub fn with_action(mut self, function: &str) -> Self {
+    pub fn with_action(self, function: &str) -> Self {
+        self.with_action_as(function, function)
+    }
+
+    /// The same under another name: no two plugins have the same action.
+    #[must_use]
+    pub fn with_action_as(mut self, function: &str, identifier: &str) -> Self {
         self.manifest.push_str(&format!(
             "[[actions]]\nname = \"{function}\"\neffects = \"none\"\n"
         ));
         self.actions.push(json!({
-            "identifier": function,
-            "title": function,
+            "identifier": identifier,
+            "title": identifier,
             "trigger": {"type": "self-service", "operation": "CREATE"},
             "invocationMethod": {"type": "PLUGIN", "plugin": self.name, "action": function},
         }));
@@ -104,8 +110,8 @@ impl Guest {
     /// What the component says of the functions that the manifest has.
     fn described(&self) -> Value {
         let wanted = |action: &Value| {
-            let named = |own: &Value| own["identifier"] == action["name"];
-            self.actions.iter().any(named)
+            let calls = |own: &Value| own["invocationMethod"]["action"] == action["name"];
+            self.actions.iter().any(calls)
         };
         let mut description = self.description.clone();
         if let Some(actions) = description["actions"].as_array_mut() {
