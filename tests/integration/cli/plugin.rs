@@ -134,7 +134,31 @@ fn an_endpoint_inside_is_bound_by_command_and_only_with_both_words() {
         "{}",
         refused.stderr
     );
+    let waiting = portal.cli(&["plugin", "show", "talker"]).with_code(0);
+    for part in [
+        "talker 1.0.0  pending",
+        "http GET api /    # to talk",
+        "api → nowhere yet",
+        "plugin approve talker 1.0.0 --digest sha256:",
+    ] {
+        assert!(
+            waiting.stdout.contains(part),
+            "`{part}`: {}",
+            waiting.stdout
+        );
+    }
     approve(&["--bind", &bind, "--plaintext", "api", "--private", "api"]).with_code(0);
+    let shown = portal.cli(&["plugin", "show", "talker"]).with_code(0);
+    let (line, place) = (
+        format!("http GET {}/ allow-private", server.url()),
+        format!("api → {} allow-plaintext allow-private", server.url()),
+    );
+    for part in ["talker 1.0.0  active", &line, &place] {
+        assert!(shown.stdout.contains(part), "`{part}`: {}", shown.stdout);
+    }
+    portal
+        .cli(&["plugin", "show", "talker", "9.9.9"])
+        .with_code(4);
     let input = json!({"method": "GET", "url": server.url()});
     let run = portal.admin().run("sends", &input);
     assert_eq!(run["output"]["body"], "inside", "{run}");

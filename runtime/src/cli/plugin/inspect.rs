@@ -127,7 +127,7 @@ fn show(inspection: &Inspection, output: &Output) {
     section(output, "readme", &readme);
 }
 
-fn section(output: &Output, title: &str, lines: &[String]) {
+pub(super) fn section(output: &Output, title: &str, lines: &[String]) {
     output.line("");
     output.line(title);
     if lines.is_empty() {

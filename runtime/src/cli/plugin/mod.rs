@@ -7,6 +7,7 @@ mod embedded;
 mod inspect;
 mod new;
 mod remote;
+mod show;
 mod target;
 mod terms;
 
@@ -81,6 +82,11 @@ pub(super) enum PluginCommand {
         #[command(flatten)]
         connection: Connection,
     },
+    /// Show what a version on the server asks for and was granted
+    #[command(
+        after_help = "Examples:\n  goldenpath plugin show github-repository\n  goldenpath plugin show hello 0.1.0 --json"
+    )]
+    Show(show::ShowArguments),
     /// Let an installed version run
     Approve(remote::ApproveArguments),
     /// Refuse an installed version
@@ -137,6 +143,7 @@ pub(super) fn run(command: PluginCommand, output: &Output) -> Result<Exit, Failu
             connection,
         } => remote::install(&file, approve, &connection, output),
         PluginCommand::Approve(arguments) => remote::approve(&arguments, output),
+        PluginCommand::Show(arguments) => show::run(&arguments, output),
         PluginCommand::Diff { from, to } => diff::run(&from, &to, output),
         PluginCommand::Reject(arguments) => decision::reject(&arguments, output),
         PluginCommand::Revoke { decision, cancel } => {

@@ -21,6 +21,13 @@ pub(super) fn carried(report: &Value) -> Map<String, Value> {
     terms
 }
 
+/// The decision that a version was approved by, as far as its report tells where requests go.
+pub(super) fn granted(report: &Value) -> Map<String, Value> {
+    let bindings = report.get("bindings").cloned();
+    let bindings = bindings.unwrap_or_else(|| json!({}));
+    Map::from_iter([("bindings".to_owned(), bindings)])
+}
+
 /// The decision of a command: its own words, and where it says nothing what was decided before.
 pub(super) fn decided(
     arguments: &ApproveArguments,
