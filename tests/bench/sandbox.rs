@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use criterion::Criterion;
 use goldenpath::catalog::Catalog;
 use goldenpath::model::{Actor, EventBody, PluginName, RunId, Timestamp};
-use goldenpath::plugin::{ActionCall, EventSink, PluginHost, PluginSettings};
+use goldenpath::plugin::{ActionCall, EgressSettings, EventSink, PluginHost, PluginSettings};
 use goldenpath::store::Store;
 use serde_json::json;
 use tokio::runtime::Runtime;
@@ -27,7 +27,7 @@ pub(crate) fn measure(criterion: &mut Criterion, table: &mut Table, data: &Path,
     let open = || {
         let settings = PluginSettings {
             data_dir: data.to_owned(),
-            allow_private: false,
+            egress: EgressSettings::default(),
             ceiling: Vec::new(),
             upgrades: goldenpath::model::UpgradePolicy::Activate,
             own_listener: None,

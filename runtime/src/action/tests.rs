@@ -149,7 +149,7 @@ fn open(folder: &tempfile::TempDir) -> Actions {
     let catalog = Catalog::new(store.clone());
     let settings = PluginSettings {
         data_dir: folder.path().to_owned(),
-        allow_private: false,
+        egress: crate::plugin::EgressSettings::default(),
         ceiling: Vec::new(),
         upgrades: crate::model::UpgradePolicy::Activate,
         own_listener: None,

@@ -17,19 +17,25 @@ pub use export::{Export, ExportError};
 pub use prune::Prune;
 
 use std::ffi::OsString;
+use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
 use crate::action::{self, ActionSettings, Actions};
 use crate::catalog::{self, Catalog, History};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::jq::{self, Jq};
 use crate::plugin::{
-    CompilerProgram, PluginHost, PluginSettings, SecretKeyError, Secrets, StartError,
+    CompilerProgram, EgressSettings, PluginHost, PluginSettings, SecretKeyError, Secrets,
+    StartError,
 };
 use crate::store::{self, Store};
+
+/// A list of authorities is some kilobytes; all public ones are a quarter of a megabyte.
+const MAX_PEM_BYTES: u64 = 1024 * 1024;
 
 /// A place in the results of a search, as the doors hand it out and take it back.
 pub use crate::store::Cursor as SearchCursor;
@@ -80,12 +86,36 @@ pub enum OpenError {
     /// The sandbox cannot be set up.
     #[error(transparent)]
     Plugins(#[from] StartError),
+    /// The certificate authorities that plugins' requests are to trust cannot be read.
+    #[error("read the file of the setting `egress-ca-file`, `{}`", file.display())]
+    Authorities {
+        /// The file.
+        file: PathBuf,
+        #[source]
+        source: io::Error,
+    },
     /// The indexes of the catalog cannot be brought up to date.
     #[error("bring the indexes of the catalog up to date")]
     Catalog(#[from] catalog::Error),
     /// The runs of an earlier life cannot be put in order.
     #[error("take up the runs")]
     Actions(#[from] action::Error),
+}
+
+/// The settings of requests that plugins send, with the file read that one of them names.
+fn egress(config: &Config) -> Result<EgressSettings, OpenError> {
+    let read = |file: &PathBuf| {
+        config::read_file(file, MAX_PEM_BYTES).map_err(|source| OpenError::Authorities {
+            file: file.clone(),
+            source,
+        })
+    };
+    Ok(EgressSettings {
+        allow_private: config.egress.allow_private,
+        resolver: config.egress.resolver,
+        proxy: config.egress.proxy,
+        authorities: config.egress.ca_file.as_ref().map(read).transpose()?,
+    })
 }
 
 impl App {
@@ -96,7 +126,7 @@ impl App {
         let backups = Backups::open(store.clone(), &config.data)?;
         let settings = PluginSettings {
             data_dir: config.data.clone(),
-            allow_private: config.allow_private,
+            egress: egress(config)?,
             ceiling: config.plugin_ceiling.clone(),
             upgrades: config.plugin_upgrades,
             own_listener: listener,

@@ -101,6 +101,19 @@ pub struct Settings {
           default_missing_value = "true", value_parser = BoolishValueParser::new())]
     pub egress_allow_private: Option<bool>,
 
+    /// DNS server that is asked where plugins' requests go, with port [default: whoever this machine asks]
+    #[arg(long, env = "GOLDENPATH_EGRESS_RESOLVER", value_name = "ADDR", value_parser = parse_address)]
+    pub egress_resolver: Option<SocketAddr>,
+
+    /// HTTP proxy that plugins' requests go through, with port; it is told addresses, never names. HTTP_PROXY and its
+    /// like have no say [default: none]
+    #[arg(long, env = "GOLDENPATH_EGRESS_PROXY", value_name = "ADDR", value_parser = parse_address)]
+    pub egress_proxy: Option<SocketAddr>,
+
+    /// PEM file with certificate authorities that plugins' requests trust beside those of this machine
+    #[arg(long, env = "GOLDENPATH_EGRESS_CA_FILE", value_name = "FILE")]
+    pub egress_ca_file: Option<PathBuf>,
+
     /// What no grant goes beyond, as a canonical line such as `http GET https://api.github.com/**` or `limit memory
     /// 128MiB`, or `no state`; may be repeated. Kinds and budgets without a line are not limited
     #[arg(
@@ -158,6 +171,19 @@ pub struct Bootstrap {
     pub client_secret: Secret,
 }
 
+/// How plugins' requests leave the house.
+#[derive(Clone, Debug, Default)]
+pub struct Egress {
+    /// Whether a grant may allow private addresses.
+    pub allow_private: bool,
+    /// The DNS server to ask; absent: whoever this machine asks.
+    pub resolver: Option<SocketAddr>,
+    /// The HTTP proxy to go through.
+    pub proxy: Option<SocketAddr>,
+    /// PEM file with further authorities to trust.
+    pub ca_file: Option<PathBuf>,
+}
+
 /// How this portal is to run: complete and consistent.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -187,8 +213,8 @@ pub struct Config {
     pub plugin_limit: usize,
     /// Requests of one principal within five minutes; absent: any number.
     pub request_limit: Option<u64>,
-    /// Whether a grant may allow private addresses.
-    pub allow_private: bool,
+    /// How plugins' requests leave the house.
+    pub egress: Egress,
     /// What no grant goes beyond.
     pub plugin_ceiling: Vec<String>,
     /// What becomes of versions of plugins that ask for nothing new.
@@ -304,7 +330,12 @@ impl Config {
             body_limit: settings.body_limit.map_or(8 << 20, ByteSize::bytes),
             plugin_limit: settings.plugin_limit.map_or(32 << 20, ByteSize::bytes),
             request_limit: settings.request_limit,
-            allow_private: settings.egress_allow_private.unwrap_or(false),
+            egress: Egress {
+                allow_private: settings.egress_allow_private.unwrap_or(false),
+                resolver: settings.egress_resolver,
+                proxy: settings.egress_proxy,
+                ca_file: settings.egress_ca_file,
+            },
             plugin_ceiling: settings.plugin_ceiling,
             plugin_upgrades: settings.plugin_upgrades.unwrap_or_default(),
             secret_key,
@@ -365,6 +396,9 @@ impl Settings {
             plugin_limit: self.plugin_limit.or(other.plugin_limit),
             request_limit: self.request_limit.or(other.request_limit),
             egress_allow_private: self.egress_allow_private.or(other.egress_allow_private),
+            egress_resolver: self.egress_resolver.or(other.egress_resolver),
+            egress_proxy: self.egress_proxy.or(other.egress_proxy),
+            egress_ca_file: self.egress_ca_file.or(other.egress_ca_file),
             plugin_ceiling: if self.plugin_ceiling.is_empty() {
                 other.plugin_ceiling
             } else {

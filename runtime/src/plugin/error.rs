@@ -51,6 +51,9 @@ pub enum StartError {
     /// The setting of the ceiling is not understood; the text names the line.
     #[error("read the setting `plugin-ceiling`: {0}")]
     Ceiling(String),
+    /// The authorities that requests are to trust are none; the text says why.
+    #[error("read the file of the setting `egress-ca-file`: {0}")]
+    Authorities(String),
     /// This machine cannot run the sandbox.
     #[error("start the sandbox: {0}")]
     Engine(String),

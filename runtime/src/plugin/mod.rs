@@ -84,8 +84,8 @@ struct HostPolicy {
 pub struct PluginSettings {
     /// The data folder; `cache/` and `files/` are made in it.
     pub data_dir: PathBuf,
-    /// Whether a grant may allow private, loopback and link-local addresses at all.
-    pub allow_private: bool,
+    /// How requests leave the house.
+    pub egress: EgressSettings,
     /// Canonical lines, and `no KIND`: what no grant goes beyond.
     pub ceiling: Vec<String>,
     /// What becomes of versions that ask for nothing new.
@@ -94,6 +94,19 @@ pub struct PluginSettings {
     pub own_listener: Option<SocketAddr>,
     /// What compiles components; absent: this very process, which a component can then hold up.
     pub compiler: Option<CompilerProgram>,
+}
+
+/// How requests of plugins leave the house.
+#[derive(Clone, Debug, Default)]
+pub struct EgressSettings {
+    /// Whether a grant may allow private, loopback and link-local addresses at all.
+    pub allow_private: bool,
+    /// The DNS server to ask; absent: whoever this machine asks.
+    pub resolver: Option<SocketAddr>,
+    /// The HTTP proxy that opens connections; absent: they are opened from here.
+    pub proxy: Option<SocketAddr>,
+    /// PEM text of certificate authorities to trust beside those of this machine.
+    pub authorities: Option<Vec<u8>>,
 }
 
 /// One call of a plugin's function.
@@ -145,16 +158,15 @@ impl PluginHost {
         let mut token = [0_u8; 8];
         getrandom::fill(&mut token).map_err(|e| StartError::Engine(e.to_string()))?;
         let ceiling = HostCeiling::parse(&settings.ceiling).map_err(StartError::Ceiling)?;
+        let http = HttpClient::new(&settings.egress, settings.own_listener)
+            .map_err(StartError::Authorities)?;
         let folders = Folders::new(&settings.data_dir, data_encoding::HEXLOWER.encode(&token));
         Ok(Self {
             backend: Backend {
                 store,
                 catalog,
                 folders: Arc::new(folders),
-                http: Arc::new(HttpClient::new(
-                    settings.allow_private,
-                    settings.own_listener,
-                )),
+                http: Arc::new(http),
                 secrets: None,
             },
             compiler: Compiler::open(&settings.data_dir, settings.compiler)?,
@@ -164,7 +176,7 @@ impl PluginHost {
             policy: Arc::new(HostPolicy {
                 ceiling,
                 upgrades: settings.upgrades,
-                allow_private: settings.allow_private,
+                allow_private: settings.egress.allow_private,
             }),
         })
     }

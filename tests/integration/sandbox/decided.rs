@@ -8,7 +8,7 @@ use goldenpath::model::{
     Actor, Approval, EventBody, PluginName, PluginVersion, RunId, Timestamp, UnderWay,
     UpgradePolicy,
 };
-use goldenpath::plugin::{ActionCall, EventSink, PluginHost, PluginSettings};
+use goldenpath::plugin::{ActionCall, EgressSettings, EventSink, PluginHost, PluginSettings};
 use goldenpath::store::Store;
 use serde_json::json;
 
@@ -32,7 +32,7 @@ impl Place {
         let store = Store::open(dir.path()).expect("a store");
         let settings = PluginSettings {
             data_dir: dir.path().to_owned(),
-            allow_private: false,
+            egress: EgressSettings::default(),
             ceiling: Vec::new(),
             upgrades: UpgradePolicy::Review,
             own_listener: None,

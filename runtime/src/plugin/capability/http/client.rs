@@ -1,4 +1,4 @@
-//! Sends one checked request: resolves once, dials only addresses that were checked, follows nothing.
+//! Sends one checked request: resolves once, dials only addresses that were checked, follows nothing, keeps nothing.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::pin::Pin;
@@ -11,17 +11,17 @@ use hyper::body::{Body, Bytes, Frame, SizeHint};
 use hyper::header::{HOST, HeaderName, HeaderValue};
 use hyper::{Request, Response, Uri};
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::{OnceCell, OwnedSemaphorePermit};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, timeout};
-use tokio_rustls::TlsConnector;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
 use super::address::{Reach, reach};
 use super::secret::BoundSecret;
+use super::tls::{Stream, Tls};
 use super::url::{Host, Origin};
+use super::{dns, proxy};
+use crate::plugin::EgressSettings;
 use crate::plugin::limits::Meter;
 
 /// The longest wait for a connection and for each piece of an answer, whatever the guest wants.
@@ -37,18 +37,13 @@ const HEADER_LINES: usize = 128;
 pub(crate) struct HttpClient {
     /// Whether a grant may allow inside addresses at all.
     allow_private: bool,
+    /// Whom to ask for addresses; absent: whoever this machine asks.
+    resolver: Option<SocketAddr>,
+    /// The way out; absent: straight.
+    proxy: Option<SocketAddr>,
     /// Where this portal itself listens: it would be asked with the trust that it has in this machine.
     own: Option<SocketAddr>,
-    tls: OnceCell<TlsSettings>,
-}
-
-#[derive(Clone)]
-struct TlsSettings(Arc<rustls::ClientConfig>);
-
-impl std::fmt::Debug for TlsSettings {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("TlsSettings")
-    }
+    tls: Tls,
 }
 
 /// A request that the grant allows, in the form in which it is sent.
@@ -96,12 +91,16 @@ pub(super) type Answer = (
 );
 
 impl HttpClient {
-    pub(crate) fn new(allow_private: bool, own: Option<SocketAddr>) -> Self {
-        Self {
-            allow_private,
+    /// A client after the operator's settings, in a portal that listens at `own`. The text of an error is about the
+    /// authorities.
+    pub(crate) fn new(settings: &EgressSettings, own: Option<SocketAddr>) -> Result<Self, String> {
+        Ok(Self {
+            allow_private: settings.allow_private,
+            resolver: settings.resolver,
+            proxy: settings.proxy,
             own,
-            ..Self::default()
-        }
+            tls: Tls::trusting(settings.authorities.as_deref())?,
+        })
     }
 
     pub(super) async fn send(
@@ -162,34 +161,36 @@ impl HttpClient {
         let addresses = self.resolve(allowed).await?;
         let mut failed = Error::DestinationUnavailable;
         for address in addresses {
-            match TcpStream::connect(address).await {
-                Ok(stream) => return Ok(self.secure(allowed, stream).await?),
-                Err(error) => failed = Error::Connect(error),
+            match self.dial(address).await {
+                Ok(stream) if allowed.origin.encrypted => {
+                    return Ok(self.tls.secure(&allowed.origin.host, stream).await?);
+                }
+                Ok(stream) => return Ok(Box::new(stream)),
+                Err(error) => failed = error,
             }
         }
         Err(failed.into())
     }
 
+    /// The one place from which a plugin's connections start. No variable of the environment has a say in it.
+    async fn dial(&self, address: SocketAddr) -> Result<TcpStream, Error> {
+        match self.proxy {
+            Some(proxy) => proxy::tunnel(proxy, address).await,
+            None => TcpStream::connect(address).await.map_err(Error::Connect),
+        }
+    }
+
     /// The addresses of a host, all of them allowed. One bad one among good ones is how a name is turned around
     /// between check and use: then none is dialled.
     async fn resolve(&self, allowed: &Allowed) -> Result<Vec<SocketAddr>, Unsent> {
-        let port = allowed.origin.port;
-        let addresses: Vec<SocketAddr> = match &allowed.origin.host {
-            Host::Address(address) => vec![SocketAddr::new(*address, port)],
-            Host::Name(name) => {
-                let unknown = |_| Error::DnsError {
-                    rcode: None,
-                    info_code: None,
-                };
-                tokio::net::lookup_host((name.as_str(), port))
-                    .await
-                    .map_err(unknown)?
-                    .collect()
-            }
+        let addresses = match &allowed.origin.host {
+            Host::Address(address) => vec![*address],
+            Host::Name(name) => dns::resolve(self.resolver, name)
+                .await
+                .map_err(Error::from)?,
         };
-        if addresses.is_empty() {
-            return Err(Error::DestinationNotFound.into());
-        }
+        let with_port = |address| SocketAddr::new(address, allowed.origin.port);
+        let addresses: Vec<SocketAddr> = addresses.into_iter().map(with_port).collect();
         for address in &addresses {
             self.check(*address, allowed.private)
                 .map_err(Unsent::Prohibited)?;
@@ -206,50 +207,6 @@ impl HttpClient {
             Reach::Private if private && self.allow_private => Ok(()),
             Reach::Private => Err(Prohibited::Private),
             Reach::Forbidden => Err(Prohibited::Forbidden),
-        }
-    }
-
-    async fn secure(&self, allowed: &Allowed, stream: TcpStream) -> Result<Stream, Error> {
-        if !allowed.origin.encrypted {
-            return Ok(Box::new(stream));
-        }
-        let name = match &allowed.origin.host {
-            Host::Name(name) => {
-                ServerName::try_from(name.clone()).map_err(|_| Error::HttpRequestUriInvalid)?
-            }
-            Host::Address(address) => ServerName::from(*address),
-        };
-        let settings = self.tls.get_or_try_init(TlsSettings::load).await?.clone();
-        let stream = TlsConnector::from(settings.0)
-            .connect(name, stream)
-            .await
-            .map_err(Error::Tls)?;
-        Ok(Box::new(stream))
-    }
-}
-
-impl TlsSettings {
-    /// Trusts what this machine trusts, so that a company's own authorities work.
-    async fn load() -> Result<Self, Error> {
-        let load = || {
-            let mut roots = rustls::RootCertStore::empty();
-            let found = rustls_native_certs::load_native_certs();
-            roots.add_parsable_certificates(found.certs);
-            if roots.is_empty() {
-                tracing::error!(errors = ?found.errors, "this machine has no trusted certificates: plugins cannot use https");
-            }
-            let provider = Arc::new(rustls::crypto::ring::default_provider());
-            let versions = rustls::ClientConfig::builder_with_provider(provider)
-                .with_safe_default_protocol_versions();
-            versions.map(|builder| {
-                Self(Arc::new(
-                    builder.with_root_certificates(roots).with_no_client_auth(),
-                ))
-            })
-        };
-        match tokio::task::spawn_blocking(load).await {
-            Ok(Ok(settings)) => Ok(settings),
-            _ => Err(Error::ConfigurationError),
         }
     }
 }
@@ -280,13 +237,6 @@ fn is_of_this_machine(address: IpAddr) -> bool {
     // Where there is no route there is nothing to protect.
     from.is_ok_and(|from| from.ip() == address)
 }
-
-/// A connection, encrypted or not.
-trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Connection for T {}
-
-type Stream = Box<dyn Connection>;
 
 /// Which way a body goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

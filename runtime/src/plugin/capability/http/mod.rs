@@ -2,11 +2,14 @@
 
 mod address;
 mod client;
+mod dns;
 mod endpoint;
+mod proxy;
 mod query;
 mod secret;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod url;
 
 use std::collections::BTreeSet;

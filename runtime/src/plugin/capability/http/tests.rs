@@ -9,9 +9,9 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::model::{Actor, Digest, EventBody, PluginName, RunId, Timestamp};
-use crate::plugin::EventSink;
 use crate::plugin::budget::{Budget, Limits};
 use crate::plugin::instance::Caller;
+use crate::plugin::{EgressSettings, EventSink};
 use crate::store::Store;
 
 fn rule(method: &str, base: &str, path: &str, private: bool) -> HttpRule {
@@ -169,6 +169,14 @@ fn the_line_that_allows_an_inside_address_counts_whatever_stands_before_it() {
     assert!(!allowed("/x"));
 }
 
+fn client(allow_private: bool, own: Option<SocketAddr>) -> HttpClient {
+    let settings = EgressSettings {
+        allow_private,
+        ..EgressSettings::default()
+    };
+    HttpClient::new(&settings, own).unwrap()
+}
+
 #[derive(Default)]
 struct Kept(Mutex<Vec<String>>);
 
@@ -237,7 +245,7 @@ impl Place {
             actor: Actor::system(),
             at: Timestamp(0),
         };
-        let client = Arc::new(HttpClient::new(host_allows, own(server)));
+        let sender = Arc::new(client(host_allows, own(server)));
         let egress = Egress::new(
             vec![rule(
                 "GET",
@@ -245,7 +253,7 @@ impl Place {
                 "/ok/**",
                 reviewer_allows,
             )],
-            Some(client),
+            Some(sender),
             Arc::new(Meter::start(&limits)),
             LogBook::new(Arc::clone(&log) as Arc<dyn EventSink>, 1 << 20),
             Arc::new(Denials::new(caller, Some(store.clone()), Arc::default())),
@@ -355,15 +363,15 @@ async fn portal_itself_is_out_of_reach() {
 #[tokio::test]
 async fn port_of_the_portal_is_open_on_other_machines() {
     let own = Some("0.0.0.0:443".parse().unwrap());
-    let client = HttpClient::new(true, own);
-    let check = |address: &str| client.check(address.parse().unwrap(), true);
+    let wide = client(true, own);
+    let check = |address: &str| wide.check(address.parse().unwrap(), true);
     // An address for documentation: nobody's, so not this machine's.
     assert_eq!(check("192.0.2.1:443"), Ok(()));
     assert_eq!(check("127.0.0.1:8443"), Ok(()));
     for same in ["127.0.0.1:443", "127.9.9.9:443", "[::ffff:127.0.0.1]:443"] {
         assert_eq!(check(same), Err(Prohibited::Own), "{same}");
     }
-    let narrow = HttpClient::new(true, Some("10.1.2.3:443".parse().unwrap()));
+    let narrow = client(true, Some("10.1.2.3:443".parse().unwrap()));
     let check = |address: &str| narrow.check(address.parse().unwrap(), true);
     assert_eq!(check("[::ffff:10.1.2.3]:443"), Err(Prohibited::Own));
     assert_eq!(check("10.1.2.4:443"), Ok(()));

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use rustls::pki_types::ServerName;
+
 /// Longer paths are no interface of anybody.
 const PATH_BYTES: usize = 4 << 10;
 
@@ -104,6 +106,14 @@ fn split_port(authority: &str) -> Result<(&str, Option<&str>), String> {
 }
 
 impl Host {
+    /// The name that a server has to prove.
+    pub(super) fn server_name(&self) -> Option<ServerName<'static>> {
+        match self {
+            Self::Name(name) => ServerName::try_from(name.clone()).ok(),
+            Self::Address(address) => Some(ServerName::from(*address)),
+        }
+    }
+
     fn parse(text: &str) -> Result<Self, String> {
         if text.contains(':') {
             let address: Ipv6Addr = text

@@ -32,7 +32,7 @@ impl Place {
         let store = Store::open(dir.path()).unwrap();
         let settings = PluginSettings {
             data_dir: dir.path().to_owned(),
-            allow_private: false,
+            egress: crate::plugin::EgressSettings::default(),
             ceiling: ceiling.iter().map(|line| (*line).to_owned()).collect(),
             upgrades,
             own_listener: None,
