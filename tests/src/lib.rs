@@ -11,7 +11,10 @@ mod guest;
 mod load;
 mod portal;
 mod program;
+mod proxy;
+mod resolver;
 mod server;
+mod tls;
 mod toolchain;
 
 pub mod generator;
@@ -22,7 +25,10 @@ pub use guest::{Guest, component, guests_dir, plugins_dir};
 pub use load::{LoadSettings, Loaded, load};
 pub use portal::Portal;
 pub use program::{Ended, Program};
+pub use proxy::Proxy;
+pub use resolver::{Asked, Resolver, Said};
 pub use server::{Answer, Received, Server};
+pub use tls::TlsServer;
 pub use toolchain::{Toolchain, machine_has_target};
 
 /// The one environment variable that switches on what needs more than this machine.

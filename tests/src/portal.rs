@@ -34,8 +34,16 @@ impl Portal {
 
     /// Starts a portal in an empty folder with further arguments of `serve`.
     pub fn start_with(program: &Path, arguments: &[&str]) -> Self {
+        Self::start_among(program, arguments, &[])
+    }
+
+    /// Starts a portal in an empty folder with further arguments of `serve`, among variables of the environment.
+    pub fn start_among(program: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let program = Program::new(program, folder.path().join("home"));
+        let program = variables
+            .iter()
+            .fold(program, |program, (name, value)| program.with(name, value));
         Self::launch(program, folder, "serve", arguments)
     }
 

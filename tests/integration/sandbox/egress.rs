@@ -7,7 +7,7 @@ use super::assert_greets;
 use crate::sdk::user_of_the_sdk;
 use crate::{hello, program};
 
-const MANIFEST: &str = r#"
+pub(super) const MANIFEST: &str = r#"
 [capabilities.state]
 reason = "imported, never called"
 
@@ -40,7 +40,7 @@ fn send(portal: &Portal, url: &str) -> Value {
 
 /// The request was denied, and log and audit row say so in these words.
 #[track_caller]
-fn assert_denied(portal: &Portal, url: &str, log: &str, missing: &str) {
+pub(super) fn assert_denied(portal: &Portal, url: &str, log: &str, missing: &str) {
     let run = send(portal, url);
     assert_eq!(run["output"]["error"], "denied", "{url}: {run}");
     let said = portal.admin().log_of(&run).join("\n");

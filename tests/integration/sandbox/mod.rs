@@ -8,6 +8,7 @@ mod files;
 mod install;
 mod power;
 mod print;
+mod resolve;
 mod secret;
 
 use std::sync::Arc;
