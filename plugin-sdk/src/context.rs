@@ -4,6 +4,7 @@ use crate::catalog::{Catalog, Entity};
 use crate::files::Folder;
 use crate::http::Http;
 use crate::log::Log;
+use crate::secrets::Secrets;
 use crate::state::State;
 use crate::{Failure, decode};
 
@@ -85,6 +86,11 @@ impl Context {
     /// The plugin's own small store, kept between runs. Needs `[capabilities.state]`.
     pub fn state(&self) -> State<'_> {
         State { ctx: self }
+    }
+
+    /// The text of granted secrets. Needs `[[capabilities.secret]]`.
+    pub fn secrets(&self) -> Secrets<'_> {
+        Secrets { ctx: self }
     }
 
     /// Outgoing HTTP. Needs `[[capabilities.http]]`.

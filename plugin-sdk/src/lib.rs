@@ -9,6 +9,7 @@ pub mod files;
 pub mod http;
 pub mod log;
 pub mod prelude;
+pub mod secrets;
 pub mod state;
 
 mod action;

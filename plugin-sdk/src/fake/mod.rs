@@ -4,6 +4,7 @@ pub(crate) mod catalog;
 pub(crate) mod files;
 pub(crate) mod http;
 pub(crate) mod log;
+pub(crate) mod secrets;
 pub(crate) mod state;
 
 use std::cell::RefCell;
@@ -31,6 +32,7 @@ pub(crate) struct World {
     folders: BTreeMap<String, FakeFolder>,
     file_write_fault: Option<(usize, files_api::Error)>,
     state: BTreeMap<String, Vec<u8>>,
+    secrets: BTreeMap<String, Option<String>>,
     endpoints: BTreeMap<String, Vec<String>>,
     responses: VecDeque<Result<Response, http_api::Error>>,
     requests: Vec<Request>,
@@ -40,7 +42,7 @@ pub(crate) struct World {
 ///
 /// It behaves as the host does where a plugin can tell: conflicts, missing entities and relation targets, path
 /// rules, quotas of state, whole-or-nothing files. It knows no blueprints, so it accepts every property, and grants
-/// everything but folders and endpoints, which it must be given, and what it is told to deny.
+/// everything but folders, endpoints and secrets, which it must be given, and what it is told to deny.
 ///
 /// ```
 /// use goldenpath_sdk::prelude::*;
@@ -174,6 +176,22 @@ impl FakeContext {
         self.change(|world| {
             let urls = world.endpoints.entry(name.into()).or_default();
             urls.push(url.into());
+        })
+    }
+
+    /// Grants a secret with its text; any other is refused.
+    #[must_use]
+    pub fn with_secret(self, name: impl Into<String>, text: impl Into<String>) -> Self {
+        self.change(|world| {
+            world.secrets.insert(name.into(), Some(text.into()));
+        })
+    }
+
+    /// Grants a secret that nobody has set.
+    #[must_use]
+    pub fn with_unset_secret(self, name: impl Into<String>) -> Self {
+        self.change(|world| {
+            world.secrets.insert(name.into(), None);
         })
     }
 

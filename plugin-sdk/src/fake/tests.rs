@@ -249,3 +249,16 @@ fn every_error_turns_into_a_failure_with_its_code() {
         ("not_found", "entity `nothing` of blueprint `Component`")
     );
 }
+
+#[test]
+fn a_secret_is_read_only_where_it_was_given() {
+    let ctx = FakeContext::new()
+        .with_secret("key", "hunter2-hunter2")
+        .with_unset_secret("other");
+    assert_eq!(
+        ctx.secrets().get("key").unwrap().expose(),
+        "hunter2-hunter2"
+    );
+    let code = |name: &str| ctx.secrets().get(name).unwrap_err().code();
+    assert_eq!((code("other"), code("third")), ("secret_unset", "denied"));
+}

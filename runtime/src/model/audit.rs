@@ -21,17 +21,20 @@ pub enum Verb {
     Deny,
     /// A backup was put in place.
     Restore,
+    /// A plugin read the text of a secret.
+    Read,
 }
 
 impl Verb {
     /// Every verb.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Create,
         Self::Update,
         Self::Delete,
         Self::Approve,
         Self::Deny,
         Self::Restore,
+        Self::Read,
     ];
 
     /// The verb as the store and the API write it.
@@ -43,6 +46,7 @@ impl Verb {
             Self::Approve => "APPROVE",
             Self::Deny => "DENY",
             Self::Restore => "RESTORE",
+            Self::Read => "READ",
         }
     }
 
@@ -50,9 +54,12 @@ impl Verb {
     pub fn status(self) -> AuditStatus {
         match self {
             Self::Deny => AuditStatus::Failure,
-            Self::Create | Self::Update | Self::Delete | Self::Approve | Self::Restore => {
-                AuditStatus::Success
-            }
+            Self::Create
+            | Self::Update
+            | Self::Delete
+            | Self::Approve
+            | Self::Restore
+            | Self::Read => AuditStatus::Success,
         }
     }
 }

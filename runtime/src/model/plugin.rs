@@ -186,7 +186,7 @@ pub struct CapabilityReport {
     /// Endpoint name to the URL where it is unless an approval binds it; absent where one has to.
     #[schema(value_type = Object)]
     pub endpoints: BTreeMap<String, Option<String>>,
-    /// Secret name to how the host attaches it, wherever a line says `using`.
+    /// Secret name to what is done with it: attached by the host wherever a line says `using`, or read by the plugin.
     pub secrets: BTreeMap<String, SecretRequest>,
     /// Interfaces that the component imports, by name.
     pub imports: Vec<String>,
@@ -203,13 +203,15 @@ pub struct CapabilityReport {
     pub findings: Vec<Finding>,
 }
 
-/// How the host attaches a secret to requests, and which one it is.
+/// What is done with a secret, and which one it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct SecretRequest {
-    /// The header that it stands in.
-    pub header: String,
+    /// The header that the host puts it into; absent where no line attaches it.
+    pub header: Option<String>,
     /// What stands in the header, with `{}` for the secret.
-    pub format: String,
+    pub format: Option<String>,
+    /// Whether the plugin gets its text.
+    pub read: bool,
     /// The stored secret that the grant binds; absent before an approval.
     pub stored: Option<String>,
 }

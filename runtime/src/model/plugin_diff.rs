@@ -67,6 +67,8 @@ pub struct VersionDiff {
     pub to: VersionMark,
     /// Canonical lines that are new.
     pub added: Vec<String>,
+    /// How much harm each of the new lines could do.
+    pub risks: Vec<LineRisk>,
     /// Canonical lines that are gone.
     pub removed: Vec<String>,
     /// Canonical lines in both.

@@ -19,5 +19,7 @@ mod generated {
 
 pub(super) use generated::exports::goldenpath::plugin::action::{Call, Failure};
 pub(super) use generated::exports::goldenpath::plugin::descriptor::Description;
-pub(super) use generated::goldenpath::plugin::{catalog, endpoints, files, log, state, types};
+pub(super) use generated::goldenpath::plugin::{
+    catalog, endpoints, files, log, secrets, state, types,
+};
 pub(super) use generated::{ActionPlugin, ActionPluginPre};

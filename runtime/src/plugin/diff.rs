@@ -10,7 +10,8 @@ use super::capability::within::Maximum;
 use super::error::InstallError;
 use super::manifest::{Effects, Manifest};
 use super::package::Package;
-use crate::model::{Change, Digest, VersionDiff, VersionMark};
+use super::risk;
+use crate::model::{Change, Digest, LineRisk, VersionDiff, VersionMark};
 
 /// Compares two package files, running nothing.
 ///
@@ -92,6 +93,7 @@ pub(super) fn compare(from: &Package, to: &Package) -> VersionDiff {
         from: mark(from),
         to: mark(to),
         added: new.difference(&old).cloned().collect(),
+        risks: risks(&to.manifest, &old),
         removed: old.difference(&new).cloned().collect(),
         unchanged: old.intersection(&new).cloned().collect(),
         budgets,
@@ -102,6 +104,13 @@ pub(super) fn compare(from: &Package, to: &Package) -> VersionDiff {
         documents,
         asks_more,
     }
+}
+
+/// The marks of the lines that were not asked for before.
+fn risks(manifest: &Manifest, before: &BTreeSet<String>) -> Vec<LineRisk> {
+    let request = manifest.request.iter().cloned().map(Line::Capability);
+    let marked = request.filter_map(|line| risk::mark(&line));
+    marked.filter(|risk| !before.contains(&risk.line)).collect()
 }
 
 fn mark(package: &Package) -> VersionMark {
@@ -191,6 +200,7 @@ fn changes(from: &BTreeMap<String, String>, to: &BTreeMap<String, String>) -> Ve
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Risk;
     use crate::plugin::package::tests::{TOML, build, plugin};
 
     const STATE: &str = "[capabilities.state]\nreason = \"count\"\n";
@@ -234,6 +244,19 @@ mod tests {
         let less = diff(&other, &one).unwrap();
         assert_eq!(less.removed, ["clock"]);
         assert!(less.asks_more.is_empty() && !less.is_empty());
+    }
+
+    #[test]
+    fn new_lines_are_marked() {
+        let secret = "[[capabilities.secret]]\nname = \"key\"\nreason = \"sign\"\n";
+        let one = package(&format!("{TOML}{STATE}"));
+        let other = package(&format!("{TOML}{STATE}{secret}"));
+        let risks = diff(&one, &other).unwrap().risks;
+        let [risk] = &risks[..] else {
+            panic!("{risks:?}");
+        };
+        assert_eq!((risk.line.as_str(), risk.risk), ("secret key", Risk::High));
+        assert!(diff(&other, &one).unwrap().risks.is_empty());
     }
 
     const HTTP: &str = "[[capabilities.http]]\nendpoint = \"git\"\nmethods = [\"GET\"]\npaths = [\"/\"]\nreason = \"x\"\n";

@@ -1,6 +1,6 @@
 //! One call: a fresh store and instance, every limit applied, the end classified by type.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ use super::limits::{
 use super::running::{Halt, Halted, halt};
 use super::secret::Secrets;
 use crate::catalog::Catalog;
-use crate::model::{Actor, Digest, PluginName, RunId, Timestamp};
+use crate::model::{Actor, Digest, PluginName, RunId, SecretValue, Timestamp};
 use crate::store::Store;
 
 /// Who calls what: what every audit row of the call says.
@@ -58,7 +58,7 @@ pub(super) struct Backend {
     pub(super) folders: Arc<Folders>,
     /// For granted endpoints.
     pub(super) http: Arc<HttpClient>,
-    /// For lines that attach one; absent: there are none.
+    /// For lines that attach or read one; absent: there are none.
     pub(super) secrets: Option<Secrets>,
 }
 
@@ -83,6 +83,8 @@ pub(super) struct Guest {
     pub(super) folders: HashMap<String, Arc<Folder>>,
     /// Readers and writers that it holds.
     pub(super) open_files: usize,
+    /// Secrets that it has read, by their name in the manifest.
+    pub(super) read_secrets: BTreeMap<String, SecretValue>,
 }
 
 /// What a guest is given for one call.
@@ -167,6 +169,7 @@ impl Guest {
             denials,
             folders: HashMap::new(),
             open_files: 0,
+            read_secrets: BTreeMap::new(),
         }
     }
 

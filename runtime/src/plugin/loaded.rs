@@ -90,7 +90,13 @@ impl Loaded {
 /// Links a component that is only asked to describe itself: what it imports is there, and every call of it is denied,
 /// because nothing is granted and no floor below is in reach.
 pub(super) fn prelink_to_describe(component: &Component) -> Result<ActionPluginPre<Guest>, String> {
-    let visible = BTreeSet::from([Power::Catalog, Power::Files, Power::Http, Power::State]);
+    let visible = BTreeSet::from([
+        Power::Catalog,
+        Power::Files,
+        Power::Http,
+        Power::Secret,
+        Power::State,
+    ]);
     let linked = linker::link(component.engine(), &visible)
         .and_then(|linker| linker.instantiate_pre(component))
         .and_then(ActionPluginPre::new);

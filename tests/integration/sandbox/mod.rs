@@ -8,6 +8,7 @@ mod files;
 mod install;
 mod power;
 mod print;
+mod raw_secret;
 mod resolve;
 mod secret;
 

@@ -4,6 +4,7 @@ pub(crate) mod catalog;
 pub(crate) mod files;
 pub(crate) mod http;
 pub(crate) mod log;
+pub(crate) mod secrets;
 pub(crate) mod state;
 
 use crate::bindings::goldenpath::plugin::types;

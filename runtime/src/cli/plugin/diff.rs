@@ -8,7 +8,7 @@ use super::super::exit::{Exit, Failure};
 use super::super::output::{Output, Tint};
 use super::build::unreadable;
 use super::inspect::read;
-use crate::model::{Change, VersionDiff};
+use crate::model::{Change, Risk, VersionDiff};
 use crate::plugin;
 
 pub(super) fn run(from: &Path, to: &Path, output: &Output) -> Result<Exit, Failure> {
@@ -50,7 +50,10 @@ fn show(diff: &VersionDiff, output: &Output) {
         output.line("both may do the same");
     }
     for line in &diff.added {
-        output.tinted(Tint::Bad, &format!("+ {line}"));
+        let risk = diff.risks.iter().find(|risk| risk.line == *line);
+        let high = risk.is_some_and(|risk| risk.risk == Risk::High);
+        let mark = if high { "   high risk" } else { "" };
+        output.tinted(Tint::Bad, &format!("+ {line}{mark}"));
     }
     for line in &diff.removed {
         output.tinted(Tint::Good, &format!("- {line}"));

@@ -138,8 +138,16 @@ pub(super) fn approve(arguments: &ApproveArguments, output: &Output) -> Result<E
         let secrets = report.get("secrets").and_then(Value::as_object);
         for (secret, how) in secrets.into_iter().flatten() {
             let (header, format) = (text(how, "/header"), text(how, "/format"));
+            let mut goes = Vec::new();
+            if !header.is_empty() {
+                goes.push(format!("goes into header `{header}` as `{format}`"));
+            }
+            if how.get("read") == Some(&Value::Bool(true)) {
+                goes.push("is read by the plugin itself".to_owned());
+            }
+            let goes = goes.join(", and ");
             output.line(&format!(
-                "  secret {secret} goes into header `{header}` as `{format}`; name the stored one with --secret"
+                "  secret {secret} {goes}; name the stored one with --secret"
             ));
         }
         for finding in list(report, "findings") {

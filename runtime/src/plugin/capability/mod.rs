@@ -5,6 +5,7 @@ pub(super) mod files;
 pub(super) mod http;
 pub(super) mod line;
 pub(super) mod log;
+pub(super) mod secret;
 pub(super) mod state;
 pub(super) mod within;
 
@@ -117,7 +118,7 @@ pub(crate) enum Power {
     Random,
     /// Starting runs. Nothing is linked for it yet: a manifest that asks for it is refused.
     RunAction,
-    /// Reading secrets. Nothing is linked for it yet: a manifest that asks for it is refused.
+    /// `goldenpath:plugin/secrets`.
     Secret,
     /// `goldenpath:plugin/state`.
     State,

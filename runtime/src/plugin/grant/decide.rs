@@ -167,7 +167,7 @@ fn bound(
     bindings
 }
 
-/// Which stored secrets the granted lines attach. Whether there are such is not told: who reviews plugins need not know.
+/// Which stored secrets the granted lines attach or read. Whether there are such is not told: who reviews plugins need not know.
 fn attached(
     manifest: &Manifest,
     granted: &BTreeSet<String>,
@@ -177,17 +177,25 @@ fn attached(
     let mut refuse = |name: &str, rule: &str, message: String| {
         problems.push(Violation::new(pointer("secrets", name), rule, message));
     };
+    let declared = manifest.secret_names();
     for name in wanted.keys() {
-        if !manifest.secrets.contains_key(name) {
+        if !declared.contains(name) {
             let message = "the manifest declares no such secret";
             refuse(name, "unknown", message.to_owned());
         }
     }
     let mut secrets = BTreeMap::new();
-    for name in manifest.secrets.keys() {
+    for name in declared {
         let used = manifest.request.iter().any(|capability| {
-            let attaches = matches!(capability, Capability::Http { secret: Some(secret), .. } if secret == name);
-            attaches && granted.contains(&capability.to_string())
+            let is_of = match capability {
+                Capability::Http {
+                    secret: Some(secret),
+                    ..
+                } => secret == name,
+                Capability::Secret { name: read } => read == name,
+                _ => false,
+            };
+            is_of && granted.contains(&capability.to_string())
         });
         match wanted.get(name) {
             Some(stored) => {

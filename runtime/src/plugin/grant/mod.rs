@@ -60,6 +60,8 @@ pub(crate) struct Effective {
     pub(crate) folders: BTreeMap<String, String>,
     /// The granted HTTP lines, each bound to a URL.
     pub(crate) http: Vec<HttpRule>,
+    /// Secrets whose text it may read, each bound to a stored one.
+    pub(crate) secrets: BTreeMap<String, SecretName>,
 }
 
 impl Grant {
@@ -80,8 +82,8 @@ impl Grant {
             folders: BTreeMap::new(),
             bindings: defaults.collect(),
             secrets: manifest
-                .secrets
-                .keys()
+                .secret_names()
+                .into_iter()
                 .map(|name| (name.clone(), name.clone()))
                 .collect(),
         }
@@ -125,7 +127,7 @@ impl Grant {
             secrets: self
                 .secrets
                 .iter()
-                .filter(|(name, _)| declared.secrets.contains_key(*name))
+                .filter(|(name, _)| declared.secret_names().contains(name))
                 .map(|(name, stored)| (name.clone(), stored.clone()))
                 .collect(),
         })
@@ -217,20 +219,31 @@ impl Effective {
             limits: ceiling.lower(manifest.limits.min(&grant.limits())),
             folders: grant.folders.clone(),
             http: Vec::new(),
+            secrets: BTreeMap::new(),
         };
         for capability in &manifest.request {
             if !grant.lines.contains(&capability.to_string()) {
                 continue;
             }
             let below = |line: Capability| ceiling.holds(&Line::Capability(line));
-            let allowed = if capability.power() == Power::Http {
-                let mut rules = rules(capability, manifest, grant);
-                rules.retain(|rule| below(rule.line()));
-                let bound = !rules.is_empty();
-                power.http.extend(rules);
-                bound
-            } else {
-                below(capability.clone())
+            let allowed = match capability {
+                Capability::Http { .. } => {
+                    let mut rules = rules(capability, manifest, grant);
+                    rules.retain(|rule| below(rule.line()));
+                    let bound = !rules.is_empty();
+                    power.http.extend(rules);
+                    bound
+                }
+                Capability::Secret { name } => {
+                    let stored = grant.secrets.get(name);
+                    let stored = stored.and_then(|stored| SecretName::parse(stored).ok());
+                    let bound = stored.filter(|_| below(capability.clone()));
+                    bound.is_some_and(|stored| {
+                        power.secrets.insert(name.clone(), stored);
+                        true
+                    })
+                }
+                _ => below(capability.clone()),
             };
             if allowed {
                 power.capabilities.push(capability.clone());
@@ -246,6 +259,7 @@ impl Effective {
             limits: Limits::default(),
             folders: BTreeMap::new(),
             http: Vec::new(),
+            secrets: BTreeMap::new(),
         }
     }
 

@@ -46,7 +46,7 @@ pub(crate) struct Manifest {
     pub(crate) description: String,
     /// Its endpoints, by name, each with the URL that it has where a reviewer says nothing else.
     pub(crate) endpoints: BTreeMap<String, Option<String>>,
-    /// How each secret is attached that its lines name, by name.
+    /// How each secret is attached that its lines attach, by name.
     pub(crate) secrets: BTreeMap<String, Attachment>,
     /// What it asks for, sorted by canonical line.
     pub(crate) request: Vec<Capability>,
@@ -117,6 +117,24 @@ impl Manifest {
         lines
     }
 
+    /// Whether it asks for the text of a secret itself.
+    pub(crate) fn reads_secret(&self, name: &str) -> bool {
+        let is_it = |c: &Capability| matches!(c, Capability::Secret { name: read } if read == name);
+        self.request.iter().any(is_it)
+    }
+
+    /// Every secret that a reviewer has to bind: those that are attached, and those that are read.
+    pub(crate) fn secret_names(&self) -> BTreeSet<&String> {
+        let read = self
+            .request
+            .iter()
+            .filter_map(|capability| match capability {
+                Capability::Secret { name } => Some(name),
+                _ => None,
+            });
+        self.secrets.keys().chain(read).collect()
+    }
+
     /// One of its actions.
     pub(crate) fn action(&self, name: &str) -> Option<&ActionDeclaration> {
         self.actions.iter().find(|action| action.name == name)
@@ -169,6 +187,11 @@ fn build(document: Document) -> Result<Manifest, Problem> {
         let secret = entry.secret.as_ref();
         let secret = secret.map(|declared| attached(declared, &mut secrets));
         http(entry, &endpoints, secret.transpose()?, &mut lines)?;
+    }
+    for entry in &document.capabilities.secret {
+        let name = word(&entry.name, "a secret")?;
+        let place = entry.name.span();
+        lines.add(Capability::Secret { name }, &entry.reason, place)?;
     }
     let switches = [
         (&document.capabilities.state, Capability::State),

@@ -51,7 +51,7 @@ pub(super) struct Capabilities {
     #[serde(default)]
     pub(super) http: Vec<Http>,
     #[serde(default)]
-    secret: Vec<Spanned<toml::Table>>,
+    pub(super) secret: Vec<ReadSecret>,
     #[serde(default)]
     run_action: Vec<Spanned<toml::Table>>,
 }
@@ -83,6 +83,13 @@ pub(super) struct Http {
     pub(super) paths: Spanned<Vec<Spanned<String>>>,
     pub(super) query: Option<Spanned<Vec<String>>>,
     pub(super) secret: Option<Spanned<Secret>>,
+    pub(super) reason: Spanned<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReadSecret {
+    pub(super) name: Spanned<String>,
     pub(super) reason: Spanned<String>,
 }
 
@@ -123,10 +130,7 @@ pub(super) struct Action {
 impl Document {
     /// Refuses every key whose power this version cannot hold in check.
     pub(super) fn refuse_what_is_not_enforced(&self) -> Result<(), Problem> {
-        let refused = [
-            (&self.capabilities.secret, "capabilities.secret"),
-            (&self.capabilities.run_action, "capabilities.run-action"),
-        ];
+        let refused = [(&self.capabilities.run_action, "capabilities.run-action")];
         for (entries, key) in refused {
             if let Some(entry) = entries.first() {
                 return Err((entry.span(), not_enforced(key)));

@@ -179,17 +179,35 @@ fn http_that_says_too_little_or_too_much_is_refused() {
 }
 
 #[test]
-fn powers_that_are_not_enforced_are_refused() {
-    for (key, middle) in [
-        (
-            "capabilities.secret",
-            "[[capabilities.secret]]\nname = \"token\"\nreason = \"x\"\n",
-        ),
-        (
-            "capabilities.run-action",
-            "[[capabilities.run-action]]\naction = \"notify\"\nreason = \"x\"\n",
-        ),
+fn a_secret_that_is_read_is_a_line_and_one_more_to_bind() {
+    let read = "[[capabilities.secret]]\nname = \"key\"\nreason = \"sign\"\n";
+    let attached = HTTP.replacen(
+        "paths = [",
+        "secret = { name = \"token\", header = \"x-a\" }\npaths = [",
+        1,
+    );
+    let manifest = parse(&format!("{attached}{read}")).unwrap();
+    assert!(manifest.lines().contains(&"secret key".to_owned()));
+    assert_eq!(manifest.reasons["secret key"], "sign");
+    assert!(manifest.reads_secret("key") && !manifest.reads_secret("token"));
+    let names: Vec<_> = manifest.secret_names().into_iter().collect();
+    assert_eq!(names, ["key", "token"]);
+    for odd in [
+        read.repeat(2),
+        read.replace("\"key\"", "\"Key\""),
+        read.replace("reason = \"sign\"\n", ""),
+        format!("{read}header = \"x-a\"\n"),
     ] {
+        assert!(parse(&odd).is_err(), "{odd}");
+    }
+}
+
+#[test]
+fn powers_that_are_not_enforced_are_refused() {
+    for (key, middle) in [(
+        "capabilities.run-action",
+        "[[capabilities.run-action]]\naction = \"notify\"\nreason = \"x\"\n",
+    )] {
         let error = parse(middle).unwrap_err();
         assert_eq!(error.line, 4, "{error}");
         assert!(error.message.contains(key), "{error}");

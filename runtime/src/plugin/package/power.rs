@@ -40,7 +40,7 @@ const BASELINE_RANDOM: [&str; 2] = ["wasi:random/insecure", "wasi:random/insecur
 const ENDPOINTS: &str = "goldenpath:plugin/endpoints";
 
 /// Powers that are visible as an import, with the manifest table that asks for them.
-const OUR_POWERS: [(Power, &str, &str); 4] = [
+const OUR_POWERS: [(Power, &str, &str); 5] = [
     (
         Power::Catalog,
         "goldenpath:plugin/catalog",
@@ -55,6 +55,11 @@ const OUR_POWERS: [(Power, &str, &str); 4] = [
         Power::Http,
         "wasi:http/outgoing-handler",
         "[[capabilities.http]]",
+    ),
+    (
+        Power::Secret,
+        "goldenpath:plugin/secrets",
+        "[[capabilities.secret]]",
     ),
     (
         Power::State,
@@ -125,6 +130,7 @@ fn power_of(import: &str) -> Result<Option<Power>, InstallError> {
             "catalog" => Ok(Some(Power::Catalog)),
             "endpoints" => Ok(Some(Power::Http)),
             "files" => Ok(Some(Power::Files)),
+            "secrets" => Ok(Some(Power::Secret)),
             "state" => Ok(Some(Power::State)),
             _ => Err(unusable(format!(
                 "the component imports `{}`, which this host does not know",

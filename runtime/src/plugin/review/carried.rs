@@ -174,19 +174,19 @@ impl Decided {
         kept.folders.clone()
     }
 
-    /// A secret that is attached in another way is another decision: the reviewer has to name it again.
+    /// A secret that is used in another way, attached or read, is another decision: the reviewer has to name it again.
     fn secrets(
         &self,
         kept: &Grant,
         onto: &Package,
         findings: &mut Vec<Finding>,
     ) -> BTreeMap<String, String> {
-        let before = self
-            .package
-            .as_ref()
-            .map(|package| &package.manifest.secrets);
+        let before = self.package.as_ref().map(|package| &package.manifest);
         let is_as_before = |name: &str| {
-            before.is_some_and(|before| before.get(name) == onto.manifest.secrets.get(name))
+            before.is_some_and(|before| {
+                before.secrets.get(name) == onto.manifest.secrets.get(name)
+                    && before.reads_secret(name) == onto.manifest.reads_secret(name)
+            })
         };
         let mut same = BTreeMap::new();
         for (name, stored) in &kept.secrets {

@@ -1,7 +1,7 @@
-//! Keeps the secrets that were attached in a run out of what the run says.
+//! Keeps the secrets that were attached or read in a run out of what the run says.
 //!
-//! A guest never sees a secret, but a server may send back what it was sent, and a guest may hand that on: as it is, or
-//! in one of the forms that programs write bytes in. What a guest turns around, or takes to pieces of fewer than
+//! A server may send back what it was sent, and a guest may hand that on, or a secret that it was granted to read: as it
+//! is, or in one of the forms that programs write bytes in. What a guest turns around, or takes to pieces of fewer than
 //! [`EDGE`] characters, is not found.
 
 use std::borrow::Cow;
@@ -22,7 +22,10 @@ const MASK: &str = "***";
 /// several, and so can a guest cut it.
 const EDGE: usize = 4;
 
-/// The secrets attached so far in one run.
+/// The shortest line of a secret that is hidden by itself; a shorter one is found in any log.
+const LINE: usize = 8;
+
+/// The secrets attached or read so far in one run.
 #[derive(Default)]
 pub(in crate::plugin) struct Redactor {
     known: RwLock<Known>,
@@ -45,18 +48,28 @@ struct Search {
 impl Redactor {
     /// Hides a secret from now on.
     pub(in crate::plugin) fn add(&self, secret: &str) {
+        self.add_parts(secret, std::iter::empty());
+    }
+
+    /// Hides a secret that the guest itself holds. A log shows a text line by line, so that each line is hidden by itself.
+    pub(in crate::plugin) fn add_text(&self, secret: &str) {
+        let lines = secret.lines().map(str::trim);
+        self.add_parts(secret, lines.filter(|line| line.len() >= LINE));
+    }
+
+    fn add_parts<'a>(&self, secret: &'a str, parts: impl Iterator<Item = &'a str>) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        if known
-            .forms
-            .iter()
-            .any(|form| form.as_slice() == secret.as_bytes())
-        {
-            return;
+        let before = known.forms.len();
+        for part in std::iter::once(secret).chain(parts) {
+            let forms = forms(part.as_bytes()).into_iter();
+            known.forms.extend(forms.filter(|form| form.len() > EDGE));
         }
-        for form in forms(secret.as_bytes()) {
-            if form.len() > EDGE && !known.forms.contains(&form) {
-                known.forms.push(form);
-            }
+        known
+            .forms
+            .sort_unstable_by(|a, b| a.as_slice().cmp(b.as_slice()));
+        known.forms.dedup_by(|a, b| a.as_slice() == b.as_slice());
+        if known.forms.len() == before {
+            return;
         }
         let edges = known.forms.iter().flat_map(|form| {
             let ends = [
@@ -282,6 +295,19 @@ mod tests {
             assert_eq!(redactor.clean(&format!("it is {one}")), "it is ***");
             assert_eq!(redactor.clean(&format!("{other}, it is")), "***, it is");
         }
+    }
+
+    #[test]
+    fn each_line_of_a_secret_that_a_guest_holds_is_hidden_by_itself() {
+        let redactor = Redactor::default();
+        let key = "-----BEGIN KEY-----\r\n  bGluZSBvbmU-\nc2Vjb25kIGxpbmU\nend\n";
+        redactor.add_text(key);
+        assert_eq!(redactor.clean(key), MASK);
+        assert_eq!(redactor.clean("1: c2Vjb25kIGxpbmU."), "1: ***.");
+        assert_eq!(redactor.clean("bGluZSBvbmU-"), MASK);
+        assert_eq!(redactor.clean("the end"), "the end");
+        let hex = HEXLOWER.encode(b"c2Vjb25kIGxpbmU");
+        assert_eq!(redactor.clean(&hex), MASK);
     }
 
     #[test]
