@@ -15,6 +15,7 @@ mod plugin_diff;
 mod principal;
 mod query;
 mod run;
+mod sbom;
 mod scalar;
 mod scorecard;
 mod secret;
@@ -50,6 +51,7 @@ pub use run::{
     Claim, EventBody, LogLevel, NewRun, Run, RunEnd, RunEvent, RunFailure, RunFilter, RunState,
     RunStatus,
 };
+pub use sbom::{Sbom, SbomComponent, SbomOrigin, SbomScope, SbomTool};
 pub use scalar::Scalar;
 pub use scorecard::{Level, RuleResult, RuleStatus, Scorecard, ScorecardResult, ScorecardRule};
 pub use secret::{SecretKey, SecretMark, SecretUsage, SecretUse, SecretValue};

@@ -85,6 +85,10 @@ pub struct VersionDiff {
     pub schemas: Vec<Change>,
     /// Shipped documents, by their hash.
     pub documents: Vec<Change>,
+    /// Tools that built them, by their versions.
+    pub tools: Vec<Change>,
+    /// Libraries that they say they were built from, by their versions.
+    pub dependencies: Vec<Change>,
     /// One sentence for each thing that `to` asks for and `from` does not, with something that it would allow; where
     /// there is none, all that `to` asks for was asked for before.
     pub asks_more: Vec<String>,
@@ -111,7 +115,7 @@ pub struct Carried {
 }
 
 impl VersionDiff {
-    /// Whether both may do the same.
+    /// Whether both may do the same, and say that they were built from the same.
     pub fn is_empty(&self) -> bool {
         self.added.is_empty()
             && self.removed.is_empty()
@@ -122,6 +126,8 @@ impl VersionDiff {
                 &self.actions,
                 &self.schemas,
                 &self.documents,
+                &self.tools,
+                &self.dependencies,
             ]
             .into_iter()
             .all(Vec::is_empty)

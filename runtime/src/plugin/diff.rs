@@ -11,7 +11,9 @@ use super::error::InstallError;
 use super::manifest::{Effects, Manifest};
 use super::package::Package;
 use super::risk;
-use crate::model::{Change, Digest, LineRisk, VersionDiff, VersionMark};
+use crate::model::{
+    Change, Digest, LineRisk, SbomComponent, SbomOrigin, SbomScope, VersionDiff, VersionMark,
+};
 
 /// Compares two package files, running nothing.
 ///
@@ -29,6 +31,7 @@ pub(super) fn compare(from: &Package, to: &Package) -> VersionDiff {
     let actions = changes(&actions(&from.manifest), &actions(&to.manifest));
     let documents = changes(&documents(from), &documents(to));
     let schemas = changes(&schemas(from), &schemas(to));
+    let (tools, dependencies) = (changes(&tools(from), &tools(to)), sbom_changes(from, to));
     let imports = |package: &Package| -> BTreeMap<String, String> {
         let named = package.imports.iter();
         named
@@ -102,6 +105,8 @@ pub(super) fn compare(from: &Package, to: &Package) -> VersionDiff {
         actions,
         schemas,
         documents,
+        tools,
+        dependencies,
         asks_more,
     }
 }
@@ -178,6 +183,66 @@ fn schemas(package: &Package) -> BTreeMap<String, String> {
         ]
     });
     both.collect()
+}
+
+fn tools(package: &Package) -> BTreeMap<String, String> {
+    let tools = package.sbom.iter().flat_map(|sbom| &sbom.tools);
+    tools
+        .map(|tool| (tool.name.clone(), tool.version.clone()))
+        .collect()
+}
+
+/// Libraries by their versions, and by all that is known of them where the versions are the same.
+fn sbom_changes(from: &Package, to: &Package) -> Vec<Change> {
+    let exact = changes(&dependencies(from, exactly), &dependencies(to, exactly));
+    let (before, after) = (dependencies(from, briefly), dependencies(to, briefly));
+    let brief = exact.into_iter().map(|change| {
+        let (old, new) = (before.get(&change.name), after.get(&change.name));
+        if old == new {
+            return change;
+        }
+        Change {
+            from: old.cloned(),
+            to: new.cloned(),
+            name: change.name,
+        }
+    });
+    brief.collect()
+}
+
+/// Libraries by name; several versions of one may be in a package.
+fn dependencies(
+    package: &Package,
+    shown: fn(&SbomComponent) -> String,
+) -> BTreeMap<String, String> {
+    let mut dependencies: BTreeMap<String, String> = BTreeMap::new();
+    for component in package.sbom.iter().flat_map(|sbom| &sbom.components) {
+        let versions = dependencies.entry(component.name.clone()).or_default();
+        if !versions.is_empty() {
+            versions.push_str(", ");
+        }
+        versions.push_str(&shown(component));
+    }
+    dependencies
+}
+
+fn briefly(component: &SbomComponent) -> String {
+    match component.scope {
+        SbomScope::Required => component.version.clone(),
+        SbomScope::Excluded => format!("{} for the build", component.version),
+    }
+}
+
+fn exactly(component: &SbomComponent) -> String {
+    let origin = component.origin.map(SbomOrigin::as_str);
+    let more = [
+        origin,
+        component.checksum.as_deref(),
+        component.purl.as_deref(),
+        component.license.as_deref(),
+    ];
+    let more: Vec<&str> = more.into_iter().flatten().collect();
+    format!("{} ({})", briefly(component), more.join(" "))
 }
 
 fn hash(value: &Value) -> String {
@@ -304,6 +369,44 @@ mod tests {
             ]
         );
         assert!(diff(&one, &with("once", "{}")).unwrap().is_empty());
+    }
+
+    #[test]
+    fn other_dependencies_are_told_and_are_not_more() {
+        let with = |version: &str, checksum: &str| {
+            let library = crate::model::SbomComponent {
+                name: "lib".to_owned(),
+                version: version.to_owned(),
+                purl: None,
+                license: None,
+                checksum: Some(checksum.repeat(32)),
+                origin: None,
+                scope: SbomScope::Required,
+            };
+            let sbom = crate::model::Sbom {
+                tools: Vec::new(),
+                components: vec![library],
+            };
+            let package = package(&format!("{TOML}{STATE}"));
+            crate::plugin::embed_sbom(&package, &sbom).unwrap()
+        };
+        let change = |from: &[u8], to: &[u8]| {
+            let diff = diff(from, to).unwrap();
+            assert!(diff.asks_more.is_empty());
+            let [change] = &diff.dependencies[..] else {
+                assert!(diff.is_empty());
+                return None;
+            };
+            assert!(!diff.is_empty());
+            Some((change.from.clone()?, change.to.clone()?))
+        };
+        let one = with("1.0.0", "ab");
+        assert_eq!(change(&one, &with("1.0.0", "ab")), None);
+        let (from, to) = change(&one, &with("1.0.1", "cd")).unwrap();
+        assert_eq!((from.as_str(), to.as_str()), ("1.0.0", "1.0.1"));
+        // The same version of other bytes is what nobody expects.
+        let (_, to) = change(&one, &with("1.0.0", "cd")).unwrap();
+        assert!(to.contains("cdcd"), "{to}");
     }
 
     #[test]

@@ -17,7 +17,9 @@ use super::manifest::Manifest;
 use super::package::{self, Package};
 use super::risk::mark;
 use super::{EventSink, json as strict, loaded};
-use crate::model::{Actor, Digest, EventBody, Finding, LineRisk, PluginName, RunId, Timestamp};
+use crate::model::{
+    Actor, Digest, EventBody, Finding, LineRisk, PluginName, RunId, Sbom, Timestamp,
+};
 
 /// Everything that a reviewer can know from a package file alone.
 #[derive(Clone, Debug)]
@@ -46,6 +48,8 @@ pub struct Inspection {
     pub imports: Vec<String>,
     /// Interfaces that the component exports.
     pub exports: Vec<String>,
+    /// What it says that it was built from; absent where it says nothing.
+    pub sbom: Option<Sbom>,
     /// What a reviewer should look at.
     pub findings: Vec<Finding>,
     /// The embedded description with the schemas of its actions.
@@ -82,6 +86,7 @@ pub fn inspect(package: &[u8]) -> Result<Inspection, InstallError> {
         endpoints: package.manifest.endpoints,
         imports: package.imports,
         exports: package.exports,
+        sbom: package.sbom,
         findings: package.findings,
         schemas: package.schemas,
         readme: package.readme,
@@ -112,6 +117,14 @@ pub fn assemble(
     resources: &BTreeMap<String, String>,
 ) -> Result<Vec<u8>, InstallError> {
     package::assemble(component, manifest, description, readme, resources)
+}
+
+/// Embeds what a package was built from, as a CycloneDX document. The same parts give the same bytes.
+///
+/// # Errors
+/// The bytes are no package, say already what they were built from, or the document would be too large to be read back.
+pub fn embed_sbom(package: &[u8], sbom: &Sbom) -> Result<Vec<u8>, InstallError> {
+    package::embed_sbom(package, sbom)
 }
 
 /// Asks a freshly built component, in the sandbox with nothing granted, what it is:

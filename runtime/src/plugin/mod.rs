@@ -40,7 +40,7 @@ pub use call::Prepared;
 pub use diff::diff;
 pub use engine::worker::{self as compiler, CompilerProgram};
 pub use error::{CallError, InstallError, ReviewError, StartError};
-pub use inspect::{Inspection, assemble, check_manifest, describe, inspect};
+pub use inspect::{Inspection, assemble, check_manifest, describe, embed_sbom, inspect};
 pub use secret::{SecretError, SecretKeyError, Secrets};
 
 use self::capability::files::Folders;

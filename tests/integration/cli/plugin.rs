@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use goldenpath::model::{Sbom, SbomComponent, SbomOrigin, SbomScope, SbomTool};
 use goldenpath_tests::{Answer, Portal, Program, Server};
 use serde_json::json;
 
@@ -25,6 +26,62 @@ fn inspect_shows_all_that_a_reviewer_needs_from_the_file_alone() {
         .stdout;
     for part in ["hello", "1.0.0", "sha256", "inputSchema", "wasi:"] {
         assert!(shown.contains(part), "`{part}`: {shown}");
+    }
+}
+
+#[test]
+fn what_a_package_was_built_from_is_inspected_compared_and_shown_to_reviewers() {
+    let portal = Portal::start(program());
+    for (version, library) in [("1.0.0", "2.1.0"), ("1.0.1", "2.1.1")] {
+        let package = hello().with_version(version).package();
+        let package = goldenpath::plugin::embed_sbom(&package, &sbom(library)).expect("a package");
+        write(&portal.folder().join(format!("{version}.wasm")), package);
+    }
+    let inspected = portal
+        .cli(&["plugin", "inspect", "1.0.0.wasm"])
+        .with_code(0);
+    let line = "made of    1 dependencies; built by rustc 1.95.0";
+    assert!(inspected.stdout.contains(line), "{}", inspected.stdout);
+    let compared = portal
+        .cli(&["plugin", "diff", "1.0.0.wasm", "1.0.1.wasm"])
+        .with_code(1);
+    let line = "~ dependency left-pad: 2.1.0 -> 2.1.1";
+    assert!(compared.stdout.contains(line), "{}", compared.stdout);
+    portal
+        .cli(&["plugin", "install", "1.0.0.wasm"])
+        .with_code(0);
+    let report = portal
+        .admin()
+        .get("/v1/plugins/hello/versions/1.0.0/capabilities")
+        .json();
+    let part = &report["sbom"]["components"][0];
+    assert_eq!(
+        (&part["name"], &part["license"]),
+        (&json!("left-pad"), &json!("MIT")),
+        "{report}"
+    );
+    let approved = portal
+        .cli(&["plugin", "approve", "hello", "1.0.0", "--yes"])
+        .with_code(0);
+    let line = "made of 1 dependencies; built by rustc 1.95.0";
+    assert!(approved.stdout.contains(line), "{}", approved.stdout);
+}
+
+fn sbom(version: &str) -> Sbom {
+    Sbom {
+        tools: vec![SbomTool {
+            name: "rustc".to_owned(),
+            version: "1.95.0".to_owned(),
+        }],
+        components: vec![SbomComponent {
+            name: "left-pad".to_owned(),
+            version: version.to_owned(),
+            purl: None,
+            license: Some("MIT".to_owned()),
+            checksum: None,
+            origin: Some(SbomOrigin::Registry),
+            scope: SbomScope::Required,
+        }],
     }
 }
 

@@ -39,7 +39,7 @@ fn the_same_source_in_two_folders_has_the_same_digest() {
     let first = tempfile::tempdir().expect("a folder");
     let second = tempfile::tempdir().expect("a folder");
     let nested = second.path().join("deeper");
-    let digests: Vec<String> = [first.path(), nested.as_path()]
+    let builds: Vec<(String, String)> = [first.path(), nested.as_path()]
         .into_iter()
         .enumerate()
         .map(|(number, folder)| {
@@ -52,10 +52,38 @@ fn the_same_source_in_two_folders_has_the_same_digest() {
                 .run_in(&folder.join("plugins/hello"), ["plugin", "build", "--json"])
                 .with_code(0)
                 .json();
-            built["digest"].as_str().expect("a digest").to_owned()
+            let member = |name: &str| built[name].as_str().expect("a text").to_owned();
+            (member("digest"), member("file"))
         })
         .collect();
-    assert_eq!(digests[0], digests[1]);
+    assert_eq!(builds[0].0, builds[1].0);
+    // What it was built from is told, without where that was.
+    let inspected = Program::new(program(), first.path())
+        .run(["plugin", "inspect", "--json", builds[0].1.as_str()])
+        .with_code(0)
+        .json();
+    let sbom = &inspected["sbom"];
+    let find = |name: &str| {
+        let components = sbom["components"].as_array().expect("a list");
+        let found = components.iter().find(|part| part["name"] == name);
+        found.unwrap_or_else(|| panic!("`{name}`: {sbom}")).clone()
+    };
+    let sdk = find("goldenpath-sdk");
+    assert_eq!(
+        (&sdk["scope"], &sdk["origin"]),
+        (&"required".into(), &"path".into())
+    );
+    let json = find("serde_json");
+    assert_eq!(
+        (&json["scope"], &json["origin"]),
+        (&"required".into(), &"registry".into())
+    );
+    assert_eq!(json["license"], "MIT OR Apache-2.0");
+    assert_eq!(json["checksum"].as_str().map(str::len), Some(64));
+    assert_eq!(find("goldenpath-sdk-macros")["scope"], "excluded");
+    assert_eq!(sbom["tools"][1]["name"], "rustc");
+    let folder = first.path().to_str().expect("a path in UTF-8");
+    assert!(!sbom.to_string().contains(folder), "{sbom}");
 }
 
 /// Copies what git tracks, as a clone would be.

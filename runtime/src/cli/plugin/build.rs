@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use super::super::exit::{Exit, Failure, chain};
 use super::super::output::Output;
 use super::super::serve::block_on;
+use super::sbom::{self, Compiled};
 use super::target::{GUEST_TARGET, install_target};
 use crate::catalog::parse_documents;
 use crate::config;
@@ -78,7 +79,7 @@ pub(in crate::cli) fn build(
     let source = Source::read(dir)?;
     install_target(dir, output)?;
     output.note(&format!("building {}", source.dir.display()));
-    let component = source.compile(output)?;
+    let (component, compiled) = source.compile(output)?;
     let bytes = config::read_file(&component, super::MAX_PACKAGE_BYTES)
         .map_err(|error| Failure::of(format!("read `{}`", component.display()), &error))?;
     output.note("asking the component for its actions, in the sandbox with nothing granted");
@@ -96,6 +97,9 @@ pub(in crate::cli) fn build(
         &source.resources,
     )
     .map_err(|error| Failure::of(format!("package `{}`", source.dir.display()), &error))?;
+    let sbom = sbom::collect(&compiled, &source.dir.join("Cargo.toml"))?;
+    let package = plugin::embed_sbom(&package, &sbom)
+        .map_err(|error| Failure::of("embed what the package was built from", &error))?;
     let inspection =
         plugin::inspect(&package).map_err(|error| Failure::of("read the package back", &error))?;
     let file = match file {
@@ -181,12 +185,12 @@ impl Source {
         })
     }
 
-    /// Runs cargo; the answer is the component's file.
+    /// Runs cargo; the answer is the component's file, and what was compiled for it.
     #[expect(
         clippy::disallowed_methods,
         reason = "the build step runs the tools of the toolchain"
     )]
-    fn compile(&self, output: &Output) -> Result<PathBuf, Failure> {
+    fn compile(&self, output: &Output) -> Result<(PathBuf, Compiled), Failure> {
         let failed = |error: io::Error| Failure::of("run cargo", &error);
         let manifest = self.dir.join("Cargo.toml");
         let mut cargo = Command::new(cargo());
@@ -213,10 +217,14 @@ impl Source {
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit());
         let mut running = cargo.spawn().map_err(failed)?;
-        let mut component = None;
+        let (mut component, mut compiled) = (None, Compiled::default());
         if let Some(messages) = running.stdout.take() {
             for line in BufReader::new(messages).lines() {
-                let message = line.map_err(failed)?;
+                let line = line.map_err(failed)?;
+                let Ok(message) = serde_json::from_str(&line) else {
+                    continue;
+                };
+                compiled.take(&message, &manifest);
                 component = component_of(&message, &manifest).or(component);
             }
         }
@@ -229,12 +237,13 @@ impl Source {
                 "the plugin does not compile; cargo says why above"
             }));
         }
-        component.ok_or_else(|| {
+        let component = component.ok_or_else(|| {
             output.note("Cargo.toml needs: [lib] crate-type = [\"cdylib\", \"lib\"]");
             Failure::failed(
                 "cargo built no component; the package must have a library of crate type cdylib",
             )
-        })
+        })?;
+        Ok((component, compiled))
     }
 
     /// Compiler flags that take the paths of this machine out of panic messages and symbols.
@@ -280,8 +289,7 @@ fn check(dir: &Path, manifest: &str, resources: &BTreeMap<String, String>) -> Re
 }
 
 /// The component's file, where a message of cargo's says that it was built for this manifest.
-fn component_of(message: &str, manifest: &Path) -> Option<PathBuf> {
-    let message: Value = serde_json::from_str(message).ok()?;
+fn component_of(message: &Value, manifest: &Path) -> Option<PathBuf> {
     let member = |name: &str| message.get(name).and_then(Value::as_str);
     if member("reason") != Some("compiler-artifact")
         || Path::new(member("manifest_path")?) != manifest
@@ -313,7 +321,11 @@ fn locate(dir: &Path, Locate::Workspace: Locate) -> Result<PathBuf, Failure> {
     clippy::disallowed_methods,
     reason = "the build step runs the tools of the toolchain"
 )]
-fn ask(dir: &Path, program: impl Into<OsString>, arguments: &[&str]) -> Result<String, Failure> {
+pub(super) fn ask(
+    dir: &Path,
+    program: impl Into<OsString>,
+    arguments: &[&str],
+) -> Result<String, Failure> {
     let program = program.into();
     let shown = Path::new(&program).display().to_string();
     let answered = Command::new(&program)

@@ -47,7 +47,7 @@ fn show(diff: &VersionDiff, output: &Output) {
     }
     output.line("");
     if diff.is_empty() {
-        output.line("both may do the same");
+        output.line("both may do the same, and are built from the same");
     }
     for line in &diff.added {
         let risk = diff.risks.iter().find(|risk| risk.line == *line);
@@ -65,6 +65,8 @@ fn show(diff: &VersionDiff, output: &Output) {
         ("function", &diff.actions),
         ("schema", &diff.schemas),
         ("document", &diff.documents),
+        ("tool", &diff.tools),
+        ("dependency", &diff.dependencies),
     ] {
         for change in changes {
             output.line(&changed(kind, change));

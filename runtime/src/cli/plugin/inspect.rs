@@ -9,7 +9,7 @@ use super::super::exit::{Exit, Failure};
 use super::super::output::Output;
 use super::build::unreadable;
 use crate::config;
-use crate::model::Risk;
+use crate::model::{Risk, Sbom};
 use crate::plugin::{self, Inspection};
 
 /// As much of a readme as fits a screen beside the rest.
@@ -40,6 +40,11 @@ pub(in crate::cli) fn reasoned(inspection: &Inspection) -> Vec<String> {
         .collect()
 }
 
+/// What a package was built from, in one line; all of it is in the JSON form.
+fn made_of(sbom: Option<&Sbom>) -> String {
+    sbom.map_or_else(|| "what it does not say".to_owned(), ToString::to_string)
+}
+
 fn to_json(inspection: &Inspection) -> Value {
     json!({
         "name": inspection.name,
@@ -55,6 +60,7 @@ fn to_json(inspection: &Inspection) -> Value {
         "endpoints": inspection.endpoints,
         "imports": inspection.imports,
         "exports": inspection.exports,
+        "sbom": inspection.sbom,
         "findings": inspection.findings,
         "schemas": inspection.schemas,
         "resources": inspection.resources,
@@ -73,6 +79,7 @@ fn show(inspection: &Inspection, output: &Output) {
         inspection.digest, inspection.size
     ));
     output.line(&format!("manifest   {}", inspection.manifest_hash));
+    output.line(&format!("made of    {}", made_of(inspection.sbom.as_ref())));
     section(output, "asks for", &reasoned(inspection));
     let risks = inspection.risks.iter();
     let risks: Vec<String> = risks

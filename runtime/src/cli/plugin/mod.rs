@@ -7,6 +7,7 @@ mod embedded;
 mod inspect;
 mod new;
 mod remote;
+mod sbom;
 mod show;
 mod target;
 mod terms;
@@ -57,7 +58,7 @@ pub(super) enum PluginCommand {
     },
     /// Show what changes from one package to another; runs nothing
     ///
-    /// The exit code tells: 0 both may do the same, 1 something differs, 2 one of the files cannot be read, or they are
+    /// The exit code tells: 0 both may do the same and are built from the same, 1 something differs, 2 one of the files cannot be read, or they are
     /// of two plugins.
     #[command(
         after_help = "Example:\n  goldenpath plugin diff greeter-0.1.0.wasm greeter-0.2.0.wasm"

@@ -150,6 +150,7 @@ pub(super) fn approve(arguments: &ApproveArguments, output: &Output) -> Result<E
                 "  secret {secret} {goes}; name the stored one with --secret"
             ));
         }
+        output.line(&format!("  made of {}", terms::made_of(report)));
         for finding in list(report, "findings") {
             output.line(&format!("  ! {}", text(finding, "/message")));
         }

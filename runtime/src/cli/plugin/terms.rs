@@ -103,6 +103,20 @@ pub(super) fn documents(report: &Value) -> Vec<String> {
         .collect()
 }
 
+/// What the package says that it was built from, in one line.
+pub(super) fn made_of(report: &Value) -> String {
+    let Some(sbom) = report.get("sbom").filter(|sbom| !sbom.is_null()) else {
+        return "what it does not say".to_owned();
+    };
+    let required = |part: &&Value| text(part, "/scope") == "required";
+    let count = list(sbom, "components").iter().filter(required).count();
+    let tools: Vec<String> = list(sbom, "tools")
+        .iter()
+        .map(|tool| format!("{} {}", text(tool, "/name"), text(tool, "/version")))
+        .collect();
+    format!("{count} dependencies; built by {}", tools.join(", "))
+}
+
 /// Where a binding leads, with what it allows there.
 fn place(binding: &Value) -> String {
     let urls: Vec<String> = list(binding, "urls")

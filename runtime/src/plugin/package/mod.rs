@@ -2,6 +2,7 @@
 
 mod outline;
 mod power;
+mod sbom;
 #[cfg(test)]
 pub(super) mod tests;
 
@@ -14,7 +15,7 @@ use wasm_encoder::{ComponentSection as _, CustomSection};
 
 use super::error::InstallError;
 use super::manifest::Manifest;
-use crate::model::{Digest, Finding};
+use crate::model::{Digest, Finding, Sbom};
 use outline::Outline;
 
 /// The largest package; a component of a megabyte is already a big one.
@@ -24,13 +25,15 @@ const MANIFEST: &str = "goldenpath:manifest";
 const SCHEMAS: &str = "goldenpath:schemas";
 const README: &str = "goldenpath:readme";
 const RESOURCES: &str = "goldenpath:resources";
+const SBOM: &str = "goldenpath:sbom";
 
 /// Our sections and the most bytes of each: they are read by people and kept in memory.
-const SECTIONS: [(&str, usize); 4] = [
+const SECTIONS: [(&str, usize); 5] = [
     (MANIFEST, super::manifest::MAX_BYTES),
     (SCHEMAS, 2 << 20),
     (README, 256 << 10),
     (RESOURCES, 4 << 20),
+    (SBOM, sbom::MAX_BYTES),
 ];
 
 /// What a plugin says of one of its actions.
@@ -77,6 +80,8 @@ pub(crate) struct Package {
     pub(crate) imports: Vec<String>,
     /// Exported interfaces, sorted.
     pub(crate) exports: Vec<String>,
+    /// What it says that it was built from.
+    pub(crate) sbom: Option<Sbom>,
     /// What a reviewer should look at.
     pub(crate) findings: Vec<Finding>,
 }
@@ -112,6 +117,7 @@ impl Package {
             schemas,
             readme: outline.text(README)?.unwrap_or_default().to_owned(),
             resources: resources(&outline)?,
+            sbom: outline.text(SBOM)?.map(sbom::read).transpose()?,
             imports: outline.imports.into_iter().collect(),
             exports: outline.exports.into_iter().collect(),
             findings,
@@ -135,27 +141,36 @@ pub(crate) fn assemble(
         )));
     }
     let mut package = component.to_vec();
-    let mut append = |name: &'static str, data: &[u8]| {
-        CustomSection {
-            name: Cow::Borrowed(name),
-            data: Cow::Borrowed(data),
-        }
-        .append_to_component(&mut package);
-    };
-    append(MANIFEST, manifest.as_bytes());
-    append(SCHEMAS, description.to_string().as_bytes());
+    append(&mut package, MANIFEST, manifest.as_bytes());
+    append(&mut package, SCHEMAS, description.to_string().as_bytes());
     if !readme.is_empty() {
-        append(README, readme.as_bytes());
+        append(&mut package, README, readme.as_bytes());
     }
     if !resources.is_empty() {
-        append(
-            RESOURCES,
-            Value::from_iter(resources.clone()).to_string().as_bytes(),
-        );
+        let resources = Value::from_iter(resources.clone()).to_string();
+        append(&mut package, RESOURCES, resources.as_bytes());
     }
     // What cannot be installed must not be built either.
     Package::read(&package)?;
     Ok(package)
+}
+
+/// Appends what a package was built from.
+pub(crate) fn embed_sbom(package: &[u8], sbom: &Sbom) -> Result<Vec<u8>, InstallError> {
+    let read = Package::read(package)?;
+    let mut package = package.to_vec();
+    let document = sbom::write(&read.manifest, sbom);
+    append(&mut package, SBOM, document.to_string().as_bytes());
+    Package::read(&package)?;
+    Ok(package)
+}
+
+fn append(package: &mut Vec<u8>, name: &'static str, data: &[u8]) {
+    CustomSection {
+        name: Cow::Borrowed(name),
+        data: Cow::Borrowed(data),
+    }
+    .append_to_component(package);
 }
 
 /// Refuses by the first bytes, before any parser sees the file.

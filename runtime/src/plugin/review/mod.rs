@@ -326,6 +326,7 @@ fn report(
         reasons: package.manifest.reasons,
         imports: package.imports,
         exports: package.exports,
+        sbom: package.sbom,
         documents: package.resources.keys().cloned().collect(),
         shipped: package.resources,
         carried,
