@@ -38,6 +38,7 @@ pub(super) fn run(arguments: &ShowArguments, output: &Output) -> Result<Exit, Fa
         output.line(&format!("{name} {version}  {}", text(report, "/state")));
         output.line(&format!("package    {}", text(report, "/digest")));
         output.line(&format!("manifest   {}", text(report, "/manifestHash")));
+        output.line(&format!("made of    {}", terms::made_of(report)));
         show(report, output);
         if text(report, "/state") == "pending" {
             output.line("");
