@@ -1,5 +1,6 @@
 //! What an action knows of the run that it carries out, and its way to everything outside.
 
+use crate::actions::Actions;
 use crate::catalog::{Catalog, Entity};
 use crate::files::Folder;
 use crate::http::Http;
@@ -86,6 +87,11 @@ impl Context {
     /// The plugin's own small store, kept between runs. Needs `[capabilities.state]`.
     pub fn state(&self) -> State<'_> {
         State { ctx: self }
+    }
+
+    /// Other actions, to be started. Needs `[[capabilities.run-action]]`.
+    pub fn actions(&self) -> Actions<'_> {
+        Actions { ctx: self }
     }
 
     /// The text of granted secrets. Needs `[[capabilities.secret]]`.

@@ -4,6 +4,7 @@
 // The macros name this crate by its own name, also where they are used inside it.
 extern crate self as goldenpath_sdk;
 
+pub mod actions;
 pub mod catalog;
 pub mod files;
 pub mod http;
@@ -30,7 +31,7 @@ pub use action::{Action, Description, describe};
 pub use context::Context;
 pub use failure::{Denial, Failure, Violation};
 #[cfg(not(target_arch = "wasm32"))]
-pub use fake::{FakeContext, LogEvent};
+pub use fake::{FakeContext, LogEvent, StartedAction};
 pub use goldenpath_sdk_macros::{action, input, output, plugin};
 pub use schema::{Keywords, Schema};
 

@@ -121,6 +121,7 @@ fn call(plugin: &PluginName) -> ActionCall {
         actor: Actor::system(),
         at: Timestamp::now(),
         sink: Arc::new(Unheard),
+        runs: None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! The portal in memory, for native tests of plugins.
 
+pub(crate) mod actions;
 pub(crate) mod catalog;
 pub(crate) mod files;
 pub(crate) mod http;
@@ -8,14 +9,18 @@ pub(crate) mod secrets;
 pub(crate) mod state;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Deref;
 use std::rc::Rc;
 
 use crate::catalog::Entity;
 use crate::http::{Request, Response};
-use crate::{Context, Denial, catalog as catalog_api, files as files_api, http as http_api};
+use crate::{
+    Context, Denial, actions as actions_api, catalog as catalog_api, files as files_api,
+    http as http_api,
+};
 
+pub use self::actions::StartedAction;
 use self::files::FakeFolder;
 pub use self::log::LogEvent;
 
@@ -33,6 +38,9 @@ pub(crate) struct World {
     file_write_fault: Option<(usize, files_api::Error)>,
     state: BTreeMap<String, Vec<u8>>,
     secrets: BTreeMap<String, Option<String>>,
+    startable: BTreeSet<String>,
+    start_fault: Option<actions_api::Error>,
+    started: Vec<StartedAction>,
     endpoints: BTreeMap<String, Vec<String>>,
     responses: VecDeque<Result<Response, http_api::Error>>,
     requests: Vec<Request>,
@@ -42,7 +50,7 @@ pub(crate) struct World {
 ///
 /// It behaves as the host does where a plugin can tell: conflicts, missing entities and relation targets, path
 /// rules, quotas of state, whole-or-nothing files. It knows no blueprints, so it accepts every property, and grants
-/// everything but folders, endpoints and secrets, which it must be given, and what it is told to deny.
+/// everything but folders, endpoints, secrets and actions, which it must be given, and what it is told to deny.
 ///
 /// ```
 /// use goldenpath_sdk::prelude::*;
@@ -195,6 +203,20 @@ impl FakeContext {
         })
     }
 
+    /// Lets an action be started; any other is refused.
+    #[must_use]
+    pub fn with_startable_action(self, name: impl Into<String>) -> Self {
+        self.change(|world| {
+            world.startable.insert(name.into());
+        })
+    }
+
+    /// Lets the next start of an action fail.
+    #[must_use]
+    pub fn with_start_fault(self, error: actions_api::Error) -> Self {
+        self.change(|world| world.start_fault = Some(error))
+    }
+
     /// Answers one request that is still to come; responses are used in the order they were given.
     #[must_use]
     pub fn with_response(self, response: Response) -> Self {
@@ -248,6 +270,11 @@ impl FakeContext {
                 LogEvent::Progress { .. } | LogEvent::Link { .. } => None,
             });
         lines.collect()
+    }
+
+    /// The runs that were started, in order.
+    pub fn started(&self) -> Vec<StartedAction> {
+        self.world_mut(|world| world.started.clone())
     }
 
     /// The requests that were sent, in order.

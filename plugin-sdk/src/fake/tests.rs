@@ -262,3 +262,21 @@ fn a_secret_is_read_only_where_it_was_given() {
     let code = |name: &str| ctx.secrets().get(name).unwrap_err().code();
     assert_eq!((code("other"), code("third")), ("secret_unset", "denied"));
 }
+
+#[test]
+fn an_action_is_started_only_where_it_may_be_and_faults_are_scripted() {
+    use crate::actions::{Error, Status};
+    let ctx = FakeContext::new()
+        .with_startable_action("notify")
+        .with_start_fault(Error::Refused("too many".to_owned()));
+    let text = serde_json::json!({ "text": "hello" });
+    let code = |name: &str| ctx.actions().start(name, &text).unwrap_err().code();
+    assert_eq!((code("other"), code("notify")), ("denied", "refused"));
+    let run = ctx.actions().start_on("notify", "orders", &text).unwrap();
+    assert_eq!(ctx.actions().status(&run), Ok(Status::InProgress));
+    assert!(ctx.actions().status("r_other").is_err());
+    let started = ctx.started();
+    assert_eq!(started.len(), 1);
+    assert_eq!(started[0].entity.as_deref(), Some("orders"));
+    assert_eq!(started[0].properties, text);
+}

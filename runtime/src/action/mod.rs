@@ -10,6 +10,7 @@ mod render;
 mod rule;
 mod run;
 mod schema;
+mod starter;
 mod template;
 mod worker;
 

@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Actions, Error};
+use super::{Actions, Error, starter};
 use crate::model::{
-    ActionId, Actor, AuditEntry, EntityId, NewRun, Permission, Run, RunFilter, RunId, Verb,
-    Violation,
+    ActionId, Actor, AuditEntry, EntityId, NewRun, Origin, Permission, Run, RunFilter, RunId,
+    RunOrigin, Verb, Violation,
 };
 use crate::store::{self, WriteTx};
 
@@ -23,6 +23,19 @@ impl Actions {
         properties: Map<String, Value>,
         entity: Option<EntityId>,
     ) -> Result<Run, Error> {
+        self.start_from(actor, action, properties, entity, None)
+            .await
+    }
+
+    /// As [`Self::start`]; with an origin where a plugin starts it in a run.
+    pub(super) async fn start_from(
+        &self,
+        actor: &Actor,
+        action: &ActionId,
+        properties: Map<String, Value>,
+        entity: Option<EntityId>,
+        origin: Option<RunOrigin>,
+    ) -> Result<Run, Error> {
         let definition = self.find_saved(action).await?.value;
         let form = self
             .find_form(&definition)
@@ -31,8 +44,13 @@ impl Actions {
                 subject: format!("action `{action}`"),
                 violations: vec![Violation::new("", "plugin", error.to_string())],
             })?;
+        // What plugins may see beyond what people may is nothing to this: a run is about what its person may see.
+        let person = Actor {
+            origin: origin.as_ref().map_or(actor.origin, |_| Origin::Api),
+            ..actor.clone()
+        };
         let properties = self
-            .check_inputs(actor, &definition, &form, properties, entity.as_ref())
+            .check_inputs(&person, &definition, &form, properties, entity.as_ref())
             .await?;
         let new = NewRun {
             id: random_id()?,
@@ -40,6 +58,7 @@ impl Actions {
             definition,
             entity,
             properties,
+            origin,
         };
         let (actions, actor) = (self.clone(), actor.clone());
         // On a task of its own: a client that hangs up must not leave a run behind that no worker hears of.
@@ -109,8 +128,18 @@ impl Actions {
 }
 
 fn accept(tx: &WriteTx<'_>, actor: &Actor, new: &NewRun) -> Result<Run, Error> {
-    let run = tx.insert_run(actor, new)?;
-    let told = json!({ "action": run.action, "entity": run.entity, "properties": run.properties });
+    let root = match &new.origin {
+        Some(origin) => Some(starter::check_chain(tx, &origin.parent, &new.definition)?),
+        None => None,
+    };
+    let run = tx.insert_run(actor, new, root.as_ref())?;
+    let mut told =
+        json!({ "action": run.action, "entity": run.entity, "properties": run.properties });
+    if let (Some(origin), Some(told)) = (&new.origin, told.as_object_mut()) {
+        let by = json!({ "run": origin.parent, "plugin": origin.plugin, "digest": origin.digest });
+        told.insert("startedBy".to_owned(), by);
+        told.insert("onBehalfOf".to_owned(), json!(actor.name));
+    }
     tx.insert_audit(&AuditEntry {
         actor: &Actor {
             run: Some(run.id.clone()),

@@ -11,6 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::timeout;
 
 use super::event::Sink;
+use super::starter::Starter;
 use super::{Actions, Error, run};
 use crate::model::{
     Action, Actor, AuditEntry, Claim, InvocationMethod, Origin, Run, RunEnd, RunFailure, RunId,
@@ -224,6 +225,7 @@ impl Actions {
             actor: on_behalf(run),
             at: run.updated_at,
             sink: Arc::clone(sink) as Arc<dyn EventSink>,
+            runs: Some(Arc::new(Starter::new(self.clone(), run.clone()))),
         };
         match self.inner.plugins.call_action(call).await {
             Ok(output) => RunEnd::Succeeded(output),
@@ -337,7 +339,7 @@ fn end_run(
 }
 
 /// Whoever asked, as far as the run is concerned.
-fn on_behalf(run: &Run) -> Actor {
+pub(super) fn on_behalf(run: &Run) -> Actor {
     Actor {
         name: run.created_by.clone(),
         role: run.created_by_role,
@@ -422,6 +424,7 @@ mod tests {
             created_by: "ada".to_owned(),
             created_by_teams: Vec::new(),
             created_by_role: crate::model::Role::Developer,
+            parent: None,
             created_at: Timestamp(0),
             updated_at: Timestamp(0),
             ended_at: None,

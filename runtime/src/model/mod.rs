@@ -48,8 +48,8 @@ pub use query::{
     PathMatch, Period, Query, Related, Rule, SchemaCompare, Step, Subject, Test, Walk,
 };
 pub use run::{
-    Claim, EventBody, LogLevel, NewRun, Run, RunEnd, RunEvent, RunFailure, RunFilter, RunState,
-    RunStatus,
+    Claim, EventBody, LogLevel, NewRun, Run, RunEnd, RunEvent, RunFailure, RunFilter, RunOrigin,
+    RunState, RunStatus,
 };
 pub use sbom::{Sbom, SbomComponent, SbomOrigin, SbomScope, SbomTool};
 pub use scalar::Scalar;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Action, ActionId, BlueprintId, EntityId, RunId, Timestamp};
+use super::{Action, ActionId, BlueprintId, Digest, EntityId, PluginName, RunId, Timestamp};
 
 /// Where a run is. Terminal states are reached once and never left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
@@ -101,6 +101,8 @@ pub struct Run {
     pub created_by_teams: Vec<String>,
     /// Role of the person that asked, at the time of asking.
     pub created_by_role: super::Role,
+    /// The run that it was started in, by a plugin.
+    pub parent: Option<RunId>,
     /// When it was accepted.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -122,6 +124,19 @@ pub struct NewRun {
     pub entity: Option<EntityId>,
     /// The inputs, checked, defaults filled in.
     pub properties: Map<String, Value>,
+    /// Where it comes from, where a plugin started it.
+    pub origin: Option<RunOrigin>,
+}
+
+/// Where a run comes from that a plugin started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunOrigin {
+    /// The run in which it did.
+    pub parent: RunId,
+    /// The plugin.
+    pub plugin: PluginName,
+    /// Its package.
+    pub digest: Digest,
 }
 
 /// A run that a worker took, and its right to end it.

@@ -181,6 +181,7 @@ impl PluginHost {
             caller,
             power: Arc::clone(power),
             backend: Some(self.backend.clone()),
+            runs: call.runs,
         };
         let ended = instance::run(&ready.pre, provision, request, begun.halted.clone()).await;
         let accepted = ended.and_then(|answer| {

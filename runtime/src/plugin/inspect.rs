@@ -160,6 +160,7 @@ pub async fn describe(component: Vec<u8>) -> Result<Value, CallError> {
         caller,
         power,
         backend: None,
+        runs: None,
     };
     // Kept until the end: without a sender the guest would count as stopped.
     let stop = watch::Sender::new(None);

@@ -1,6 +1,6 @@
 //! One call: a fresh store and instance, every limit applied, the end classified by type.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -28,6 +28,7 @@ use super::limits::{
 };
 use super::running::{Halt, Halted, halt};
 use super::secret::Secrets;
+use super::starter::RunStarter;
 use crate::catalog::Catalog;
 use crate::model::{Actor, Digest, PluginName, RunId, SecretValue, Timestamp};
 use crate::store::Store;
@@ -83,6 +84,10 @@ pub(super) struct Guest {
     pub(super) folders: HashMap<String, Arc<Folder>>,
     /// Readers and writers that it holds.
     pub(super) open_files: usize,
+    /// Starts runs for it; absent: none can be started.
+    pub(super) runs: Option<Arc<dyn RunStarter>>,
+    /// Runs that it has started.
+    pub(super) started: BTreeSet<RunId>,
     /// Secrets that it has read, by their name in the manifest.
     pub(super) read_secrets: BTreeMap<String, SecretValue>,
 }
@@ -99,6 +104,8 @@ pub(super) struct Provision {
     pub(super) denials: Arc<Denials>,
     /// `None`: nothing that needs a floor below is linked.
     pub(super) backend: Option<Backend>,
+    /// Starts runs for it.
+    pub(super) runs: Option<Arc<dyn RunStarter>>,
 }
 
 impl WasiView for Guest {
@@ -130,6 +137,7 @@ impl Guest {
             book,
             denials,
             backend,
+            runs,
         } = provision;
         let powers = power.powers();
         let mut wasi = WasiCtxBuilder::new();
@@ -169,6 +177,8 @@ impl Guest {
             denials,
             folders: HashMap::new(),
             open_files: 0,
+            runs,
+            started: BTreeSet::new(),
             read_secrets: BTreeMap::new(),
         }
     }
@@ -187,6 +197,12 @@ impl Guest {
         self.backend
             .as_ref()
             .ok_or_else(|| wasmtime::format_err!("nothing is linked here"))
+    }
+
+    /// Records that something was refused which a granted line allows, once for each.
+    pub(super) async fn audit(&mut self, missing: &str) {
+        let denials = Arc::clone(&self.denials);
+        denials.audit(missing).await;
     }
 
     /// Records a denial and words it for the guest. `table` is where the line would stand in `plugin.toml`.

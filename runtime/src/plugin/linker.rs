@@ -12,7 +12,7 @@ use wasmtime_wasi::random::{WasiRandom, WasiRandomView as _};
 use wasmtime_wasi_http::p2::bindings::http;
 use wasmtime_wasi_http::{WasiHttp, WasiHttpView as _};
 
-use super::bindings::{catalog, endpoints, files, log, secrets, state, types};
+use super::bindings::{actions, catalog, endpoints, files, log, secrets, state, types};
 use super::capability::Power;
 use super::capability::http::error_code;
 use super::instance::Guest;
@@ -40,6 +40,9 @@ pub(super) fn link(engine: &Engine, powers: &BTreeSet<Power>) -> wasmtime::Resul
         http::outgoing_handler::add_to_linker::<Guest, WasiHttp>(l, Guest::http)?;
         why_a_body_broke_off(l)?;
         endpoints::add_to_linker::<Guest, HasSelf<Guest>>(l, |guest| guest)?;
+    }
+    if powers.contains(&Power::RunAction) {
+        actions::add_to_linker::<Guest, HasSelf<Guest>>(l, |guest| guest)?;
     }
     if powers.contains(&Power::Secret) {
         secrets::add_to_linker::<Guest, HasSelf<Guest>>(l, |guest| guest)?;

@@ -94,6 +94,7 @@ pub(super) fn prelink_to_describe(component: &Component) -> Result<ActionPluginP
         Power::Catalog,
         Power::Files,
         Power::Http,
+        Power::RunAction,
         Power::Secret,
         Power::State,
     ]);

@@ -28,6 +28,7 @@ mod risk;
 mod running;
 mod schema;
 mod secret;
+mod starter;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -42,6 +43,7 @@ pub use engine::worker::{self as compiler, CompilerProgram};
 pub use error::{CallError, InstallError, ReviewError, StartError};
 pub use inspect::{Inspection, assemble, check_manifest, describe, embed_sbom, inspect};
 pub use secret::{SecretError, SecretKeyError, Secrets};
+pub use starter::{NotStarted, RunStarter, StartRun};
 
 use self::capability::files::Folders;
 use self::capability::http::HttpClient;
@@ -129,6 +131,8 @@ pub struct ActionCall {
     pub at: Timestamp,
     /// Where log lines, progress and links go.
     pub sink: Arc<dyn EventSink>,
+    /// What starts runs for it; absent: it can start none.
+    pub runs: Option<Arc<dyn RunStarter>>,
 }
 
 /// Takes what a guest says while it runs. Must not block: it is called on the guest's own task.

@@ -80,6 +80,7 @@ impl Place {
             actor: Actor::system(),
             at: Timestamp(0),
             sink: Arc::new(Nowhere),
+            runs: None,
         };
         let ended = self.host.call_prepared(&prepared, call).await;
         ended.map_or_else(|error| error.code().to_owned(), |_| "done".to_owned())

@@ -10,6 +10,7 @@ mod power;
 mod print;
 mod raw_secret;
 mod resolve;
+mod run_action;
 mod secret;
 
 use std::sync::Arc;

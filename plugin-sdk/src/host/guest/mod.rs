@@ -1,5 +1,6 @@
 //! The generated imports, in this crate's own types.
 
+pub(crate) mod actions;
 pub(crate) mod catalog;
 pub(crate) mod files;
 pub(crate) mod http;

@@ -54,6 +54,9 @@ pub(in crate::api) struct RunView {
     failure: Option<RunFailure>,
     /// How often guest code was started.
     attempts: u32,
+    /// The run in which a plugin started it, on behalf of who asked.
+    #[schema(value_type = Option<String>)]
+    parent_run: Option<String>,
     /// Who asked.
     created_by: String,
     /// Who asked: nobody else changes a run.
@@ -131,6 +134,7 @@ impl<'a> Views<'a> {
             failure: run.failure,
             attempts: run.attempts,
             updated_by: run.created_by.clone(),
+            parent_run: run.parent.map(|parent| parent.to_string()),
             created_by: run.created_by,
             created_at: run.created_at,
             updated_at: run.updated_at,

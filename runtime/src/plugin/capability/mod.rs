@@ -5,6 +5,7 @@ pub(super) mod files;
 pub(super) mod http;
 pub(super) mod line;
 pub(super) mod log;
+pub(super) mod run_action;
 pub(super) mod secret;
 pub(super) mod state;
 pub(super) mod within;
@@ -116,7 +117,7 @@ pub(crate) enum Power {
     Http,
     /// Live `wasi:random/random`.
     Random,
-    /// Starting runs. Nothing is linked for it yet: a manifest that asks for it is refused.
+    /// `goldenpath:plugin/actions`.
     RunAction,
     /// `goldenpath:plugin/secrets`.
     Secret,

@@ -16,7 +16,7 @@ use super::capability::{Capability, CatalogAccess, FilesAccess, Place, Power};
 use super::ceiling::HostCeiling;
 use super::manifest::Manifest;
 use super::package::Package;
-use crate::model::{Binding, BlueprintId, Digest, SecretName};
+use crate::model::{ActionId, Binding, BlueprintId, Digest, SecretName};
 pub(crate) use decide::misplaced;
 
 /// A reviewer's decision as it is stored, bound to one digest and manifest hash.
@@ -316,6 +316,16 @@ impl Effective {
                     blueprint,
                     properties,
                 } if *access == wanted && blueprint == on => Some(properties.as_deref()),
+                _ => None,
+            })
+    }
+
+    /// The action, where its runs may be started.
+    pub(crate) fn startable(&self, name: &str) -> Option<ActionId> {
+        self.capabilities
+            .iter()
+            .find_map(|capability| match capability {
+                Capability::RunAction { action } if action.as_str() == name => Some(action.clone()),
                 _ => None,
             })
     }

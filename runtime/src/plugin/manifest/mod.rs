@@ -15,7 +15,7 @@ use self::raw::{Catalog, Document, Files};
 use super::budget::{Budget, Limits, parse_size};
 use super::capability::http::Attachment;
 use super::capability::{Capability, CatalogAccess, is_name, is_property};
-use crate::model::{BlueprintId, PluginName};
+use crate::model::{ActionId, BlueprintId, PluginName};
 
 /// A manifest is written by a person; a longer one is an attack on whoever has to read it.
 pub(crate) const MAX_BYTES: usize = 64 << 10;
@@ -165,7 +165,6 @@ fn build(document: Document) -> Result<Manifest, Problem> {
         .map(|text| prose(text, 2_000))
         .transpose()?
         .unwrap_or_default();
-    document.refuse_what_is_not_enforced()?;
 
     let mut lines = Collected::default();
     for entry in &document.capabilities.catalog {
@@ -192,6 +191,12 @@ fn build(document: Document) -> Result<Manifest, Problem> {
         let name = word(&entry.name, "a secret")?;
         let place = entry.name.span();
         lines.add(Capability::Secret { name }, &entry.reason, place)?;
+    }
+    for entry in &document.capabilities.run_action {
+        let place = entry.action.span();
+        let action = ActionId::parse(entry.action.as_ref().as_str());
+        let action = action.map_err(|error| (place.clone(), error.to_string()))?;
+        lines.add(Capability::RunAction { action }, &entry.reason, place)?;
     }
     let switches = [
         (&document.capabilities.state, Capability::State),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Effects, Problem};
+use super::Effects;
 use crate::plugin::capability::{CatalogAccess, FilesAccess};
 
 #[derive(Deserialize)]
@@ -53,7 +53,7 @@ pub(super) struct Capabilities {
     #[serde(default)]
     pub(super) secret: Vec<ReadSecret>,
     #[serde(default)]
-    run_action: Vec<Spanned<toml::Table>>,
+    pub(super) run_action: Vec<RunAction>,
 }
 
 #[derive(Deserialize)]
@@ -83,6 +83,13 @@ pub(super) struct Http {
     pub(super) paths: Spanned<Vec<Spanned<String>>>,
     pub(super) query: Option<Spanned<Vec<String>>>,
     pub(super) secret: Option<Spanned<Secret>>,
+    pub(super) reason: Spanned<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RunAction {
+    pub(super) action: Spanned<String>,
     pub(super) reason: Spanned<String>,
 }
 
@@ -125,21 +132,4 @@ pub(super) struct Limits {
 pub(super) struct Action {
     pub(super) name: Spanned<String>,
     pub(super) effects: Effects,
-}
-
-impl Document {
-    /// Refuses every key whose power this version cannot hold in check.
-    pub(super) fn refuse_what_is_not_enforced(&self) -> Result<(), Problem> {
-        let refused = [(&self.capabilities.run_action, "capabilities.run-action")];
-        for (entries, key) in refused {
-            if let Some(entry) = entries.first() {
-                return Err((entry.span(), not_enforced(key)));
-            }
-        }
-        Ok(())
-    }
-}
-
-fn not_enforced(key: &str) -> String {
-    format!("`{key}` is not enforced by this version of the host; remove it")
 }

@@ -203,14 +203,19 @@ fn a_secret_that_is_read_is_a_line_and_one_more_to_bind() {
 }
 
 #[test]
-fn powers_that_are_not_enforced_are_refused() {
-    for (key, middle) in [(
-        "capabilities.run-action",
-        "[[capabilities.run-action]]\naction = \"notify\"\nreason = \"x\"\n",
-    )] {
-        let error = parse(middle).unwrap_err();
-        assert_eq!(error.line, 4, "{error}");
-        assert!(error.message.contains(key), "{error}");
+fn an_action_that_is_started_is_a_line() {
+    let start = "[[capabilities.run-action]]\naction = \"notify\"\nreason = \"tell\"\n";
+    let manifest = parse(start).unwrap();
+    assert!(manifest.lines().contains(&"run-action notify".to_owned()));
+    assert_eq!(manifest.reasons["run-action notify"], "tell");
+    for odd in [
+        start.repeat(2),
+        start.replace("\"notify\"", "\"*\""),
+        start.replace("\"notify\"", "\"no tify\""),
+        start.replace("reason = \"tell\"\n", ""),
+        format!("{start}version = \"1\"\n"),
+    ] {
+        assert!(parse(&odd).is_err(), "{odd}");
     }
 }
 

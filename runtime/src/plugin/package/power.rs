@@ -40,7 +40,7 @@ const BASELINE_RANDOM: [&str; 2] = ["wasi:random/insecure", "wasi:random/insecur
 const ENDPOINTS: &str = "goldenpath:plugin/endpoints";
 
 /// Powers that are visible as an import, with the manifest table that asks for them.
-const OUR_POWERS: [(Power, &str, &str); 5] = [
+const OUR_POWERS: [(Power, &str, &str); 6] = [
     (
         Power::Catalog,
         "goldenpath:plugin/catalog",
@@ -55,6 +55,11 @@ const OUR_POWERS: [(Power, &str, &str); 5] = [
         Power::Http,
         "wasi:http/outgoing-handler",
         "[[capabilities.http]]",
+    ),
+    (
+        Power::RunAction,
+        "goldenpath:plugin/actions",
+        "[[capabilities.run-action]]",
     ),
     (
         Power::Secret,
@@ -127,6 +132,7 @@ fn power_of(import: &str) -> Result<Option<Power>, InstallError> {
         }
         return match ours {
             "types" | "log" => Ok(None),
+            "actions" => Ok(Some(Power::RunAction)),
             "catalog" => Ok(Some(Power::Catalog)),
             "endpoints" => Ok(Some(Power::Http)),
             "files" => Ok(Some(Power::Files)),

@@ -176,6 +176,10 @@ fn import_without_a_line_is_refused_and_named() {
             "[[capabilities.catalog]]",
         ),
         ("goldenpath:plugin/endpoints@0.1.1", "[[capabilities.http]]"),
+        (
+            "goldenpath:plugin/actions@0.1.2",
+            "[[capabilities.run-action]]",
+        ),
         ("goldenpath:plugin/secrets@0.1.2", "[[capabilities.secret]]"),
         ("goldenpath:plugin/state@0.1.0", "[capabilities.state]"),
         ("wasi:http/outgoing-handler@0.2.12", "[[capabilities.http]]"),

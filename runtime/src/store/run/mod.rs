@@ -14,7 +14,7 @@ use crate::model::{
 };
 
 const COLUMNS: &str = "id, action, blueprint, entity, state, properties, output, failure_code, failure_message, links, \
-     attempts, created_by, created_by_teams, created_by_role, created_at, updated_at, ended_at";
+     attempts, created_by, created_by_teams, created_by_role, created_at, updated_at, ended_at, parent";
 
 impl ReadTx<'_> {
     /// One run, if it is there.
@@ -96,10 +96,19 @@ impl ReadTx<'_> {
         while let Some(row) = rows.next()? {
             found.push((
                 read(row)?,
-                row.get::<_, Option<i64>>(17)?.unwrap_or(0).unsigned_abs(),
+                row.get::<_, Option<i64>>(18)?.unwrap_or(0).unsigned_abs(),
             ));
         }
         Ok(found)
+    }
+
+    /// How many runs plugins started, one after the other, below one that a person asked for.
+    pub fn count_started_below(&self, root: &RunId) -> Result<u64, Error> {
+        let count: i64 = self
+            .connection
+            .prepare_cached("SELECT count(*) FROM run WHERE root = ?1")?
+            .query_row([root.as_str()], |row| row.get(0))?;
+        Ok(count.unsigned_abs())
     }
 
     /// How many runs wait for a worker.
@@ -113,13 +122,19 @@ impl ReadTx<'_> {
 }
 
 impl WriteTx<'_> {
-    /// Accepts a run: it is queued from now on.
-    pub fn insert_run(&self, actor: &Actor, new: &NewRun) -> Result<Run, Error> {
+    /// Accepts a run: it is queued from now on. `root` is the first run of the chain, where a plugin started it.
+    pub fn insert_run(
+        &self,
+        actor: &Actor,
+        new: &NewRun,
+        root: Option<&RunId>,
+    ) -> Result<Run, Error> {
+        let parent = new.origin.as_ref().map(|origin| origin.parent.clone());
         self.connection
             .prepare_cached(
                 "INSERT INTO run (id, action, definition, blueprint, entity, state, properties,
-                   created_by, created_by_teams, created_by_role, created_at, updated_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, 'queued', ?6, ?7, ?8, ?9, ?10, ?10)",
+                   created_by, created_by_teams, created_by_role, created_at, updated_at, parent, root)
+                 VALUES (?1, ?2, ?3, ?4, ?5, 'queued', ?6, ?7, ?8, ?9, ?10, ?10, ?11, ?12)",
             )?
             .execute(params![
                 new.id.as_str(),
@@ -132,6 +147,8 @@ impl WriteTx<'_> {
                 text("run's teams", &actor.teams)?,
                 word(&actor.role)?,
                 self.now.0,
+                parent.as_ref().map(RunId::as_str),
+                root.map(RunId::as_str),
             ])?;
         Ok(Run {
             id: new.id.clone(),
@@ -147,6 +164,7 @@ impl WriteTx<'_> {
             created_by: actor.name.clone(),
             created_by_teams: actor.teams.clone(),
             created_by_role: actor.role,
+            parent,
             created_at: self.now,
             updated_at: self.now,
             ended_at: None,
@@ -182,7 +200,7 @@ impl WriteTx<'_> {
                 "UPDATE run SET state = 'running', attempts = attempts + 1, token = ?2, updated_at = ?3
                  WHERE id = ?1 AND state = 'queued' RETURNING {COLUMNS}, definition"
             ))?
-            .query_row(params![id, token, self.now.0], |row| Ok((read(row), row.get::<_, String>(17)?)))?;
+            .query_row(params![id, token, self.now.0], |row| Ok((read(row), row.get::<_, String>(18)?)))?;
         Ok(Claim {
             run: run?,
             definition: json("action of a run", &definition)?,
@@ -273,6 +291,11 @@ fn read(row: &Row<'_>) -> Result<Run, Error> {
         created_by: row.get(11)?,
         created_by_teams: json("run's teams", &teams)?,
         created_by_role: from_word(row.get(13)?)?,
+        parent: row
+            .get::<_, Option<String>>(17)?
+            .map(RunId::parse)
+            .transpose()
+            .map_err(ident)?,
         created_at: Timestamp(row.get(14)?),
         updated_at: Timestamp(row.get(15)?),
         ended_at: row.get::<_, Option<i64>>(16)?.map(Timestamp),

@@ -21,6 +21,7 @@ fn new(id: &str, action: &str) -> NewRun {
         blueprint: None,
         entity: None,
         properties: Map::from_iter([("name".to_owned(), json!("Ada"))]),
+        origin: None,
     }
 }
 
@@ -33,7 +34,7 @@ async fn insert(store: &Store, by: &str, id: &str, action: &str) -> Run {
         new(id, action),
     );
     store
-        .write(move |tx| tx.insert_run(&actor, &new))
+        .write(move |tx| tx.insert_run(&actor, &new, None))
         .await
         .unwrap()
 }

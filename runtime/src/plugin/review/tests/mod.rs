@@ -144,6 +144,7 @@ impl Place {
             actor: self.actor.clone(),
             at: Timestamp(0),
             sink: std::sync::Arc::new(Nowhere),
+            runs: None,
         };
         self.host.call_action(call).await.unwrap_err()
     }

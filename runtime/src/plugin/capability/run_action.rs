@@ -1,0 +1,112 @@
+//! Starting other actions, each granted by a line of its own, on behalf of whoever asked for this run.
+
+use crate::model::{ActionId, EntityId, RunId, RunOrigin, RunStatus, Violation};
+use crate::plugin::bindings::{actions, types};
+use crate::plugin::instance::Guest;
+use crate::plugin::{NotStarted, StartRun, json};
+
+const TABLE: &str = "[[capabilities.run-action]]";
+
+type Answer<T> = Result<T, actions::Error>;
+
+impl actions::Host for Guest {
+    async fn start(
+        &mut self,
+        action: String,
+        properties: String,
+        entity: Option<String>,
+    ) -> wasmtime::Result<Answer<String>> {
+        self.spend_call()?;
+        let Some(action) = self.power.startable(&action) else {
+            let missing = match ActionId::parse(action) {
+                Ok(action) => format!("run-action {action}"),
+                Err(_) => "run-action ACTION".to_owned(),
+            };
+            let denial = self.deny(missing, TABLE).await;
+            return Ok(Err(actions::Error::Denied(denial)));
+        };
+        let mut violations = Vec::new();
+        let properties = json::parse_object(&properties).map_err(|error| {
+            let message = format!("the properties are not a JSON object: {error}");
+            violations.push(Violation::new("/properties", "json", message));
+        });
+        let entity = entity.map(EntityId::parse).transpose().map_err(|error| {
+            violations.push(Violation::new("/entity", "identifier", error.to_string()));
+        });
+        let (Ok(properties), Ok(entity)) = (properties, entity) else {
+            return Ok(Err(actions::Error::Invalid(plain(violations))));
+        };
+        let Some(starter) = self.runs.clone() else {
+            return Ok(Err(unavailable()));
+        };
+        let origin = RunOrigin {
+            parent: self.caller.run.clone(),
+            plugin: self.caller.plugin.clone(),
+            digest: self.caller.digest,
+        };
+        let wanted = StartRun {
+            action: action.clone(),
+            properties,
+            entity,
+            origin,
+        };
+        let refused = match starter.start(wanted).await {
+            Ok(run) => {
+                let text = run.to_string();
+                self.started.insert(run);
+                return Ok(Ok(text));
+            }
+            Err(refused) => refused,
+        };
+        Ok(Err(match refused {
+            NotStarted::Forbidden(message) => {
+                self.audit(&format!("run-action {action}, for whoever asked"))
+                    .await;
+                actions::Error::Forbidden(message)
+            }
+            NotStarted::Refused(message) => {
+                self.audit(&format!(
+                    "run-action {action}, once more in this chain of runs"
+                ))
+                .await;
+                actions::Error::Refused(message)
+            }
+            NotStarted::NotFound(what) => actions::Error::NotFound(what),
+            NotStarted::Invalid(violations) => actions::Error::Invalid(plain(violations)),
+            NotStarted::Unavailable => unavailable(),
+        }))
+    }
+
+    async fn status(&mut self, run_id: String) -> wasmtime::Result<Answer<actions::RunStatus>> {
+        self.spend_call()?;
+        let run = RunId::parse(run_id).ok();
+        let run = run.filter(|run| self.started.contains(run));
+        let (Some(run), Some(starter)) = (run, self.runs.clone()) else {
+            let message = "a run that this call started and that has this identifier".to_owned();
+            return Ok(Err(actions::Error::NotFound(message)));
+        };
+        let status = starter.status(run).await;
+        Ok(status.map(shown).ok_or_else(unavailable))
+    }
+}
+
+fn shown(status: RunStatus) -> actions::RunStatus {
+    match status {
+        RunStatus::InProgress => actions::RunStatus::InProgress,
+        RunStatus::Success => actions::RunStatus::Succeeded,
+        RunStatus::Failure => actions::RunStatus::Failed,
+    }
+}
+
+fn unavailable() -> actions::Error {
+    actions::Error::Unavailable("the portal cannot start runs now".to_owned())
+}
+
+fn plain(violations: Vec<Violation>) -> Vec<types::Violation> {
+    let violation = |v: Violation| types::Violation {
+        path: v.path,
+        rule: v.rule,
+        message: v.message,
+    };
+    violations.into_iter().map(violation).collect()
+}
