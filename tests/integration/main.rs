@@ -11,6 +11,7 @@ mod readme;
 mod review;
 mod sandbox;
 mod sdk;
+mod supply;
 mod tidy;
 
 use std::path::{Path, PathBuf};

@@ -10,7 +10,7 @@ use super::edge;
 use crate::app::{AccessError, ApproveError, ExportError, StoreError};
 use crate::catalog::JsonError;
 use crate::model::{IdentError, Permission, Role, Violation};
-use crate::plugin::{InstallError, ReviewError, SecretError};
+use crate::plugin::{Distrust, InstallError, ReviewError, SecretError};
 use crate::{action, catalog};
 
 /// The body of every answer that is not what was asked for.
@@ -290,8 +290,21 @@ impl From<InstallError> for ApiError {
             InstallError::Conflict(message) => {
                 Self::new(StatusCode::CONFLICT, "already_exists", message)
             }
+            InstallError::Untrusted(distrust) => distrust.into(),
             InstallError::Store(error) => error.into(),
         }
+    }
+}
+
+impl From<Distrust> for ApiError {
+    fn from(distrust: Distrust) -> Self {
+        let code = match distrust {
+            Distrust::Revoked(_) => "plugin_revoked",
+            Distrust::WrongDigest { .. } | Distrust::Unsigned { .. } | Distrust::TooFew { .. } => {
+                "untrusted_package"
+            }
+        };
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, distrust.to_string())
     }
 }
 
@@ -301,6 +314,7 @@ impl From<ReviewError> for ApiError {
             ReviewError::NotFound(what) => Self::not_found(what),
             ReviewError::Conflict(message) => Self::new(StatusCode::CONFLICT, "changed", message),
             ReviewError::Invalid(violations) => Self::invalid("the approval", violations),
+            ReviewError::Untrusted(distrust) => distrust.into(),
             ReviewError::Store(error) => error.into(),
         }
     }

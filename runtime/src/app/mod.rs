@@ -26,11 +26,11 @@ use tokio::sync::Semaphore;
 
 use crate::action::{self, ActionSettings, Actions};
 use crate::catalog::{self, Catalog, History};
-use crate::config::{self, Config};
+use crate::config::{self, Config, ConfigError};
 use crate::jq::{self, Jq};
 use crate::plugin::{
-    CompilerProgram, EgressSettings, PluginHost, PluginSettings, SecretKeyError, Secrets,
-    StartError,
+    CompilerProgram, EgressSettings, PluginHost, PluginSettings, Revoked, SecretKeyError, Secrets,
+    StartError, TrustPolicy,
 };
 use crate::store::{self, Store};
 
@@ -94,6 +94,9 @@ pub enum OpenError {
         #[source]
         source: io::Error,
     },
+    /// The revocation list cannot be read; it says itself why.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The indexes of the catalog cannot be brought up to date.
     #[error("bring the indexes of the catalog up to date")]
     Catalog(#[from] catalog::Error),
@@ -132,6 +135,10 @@ impl App {
             own_listener: listener,
             compiler: Some(CompilerProgram::new(config.program.clone())),
         };
+        let keys = &config.plugin_trusted_keys;
+        let trust = TrustPolicy::parse(keys, config.plugin_signatures_required);
+        let trust = trust.map_err(StartError::Trust)?;
+        let revoked = read_revoked(config)?;
         let jq = Jq::new(
             config.program.clone(),
             vec![OsString::from(jq::worker::ARGUMENT)],
@@ -140,7 +147,8 @@ impl App {
         catalog.catch_up().await?;
         let access = Access::open(store.clone(), catalog.clone()).await?;
         let plugins = PluginHost::new(store.clone(), catalog.clone(), settings)?
-            .with_secrets(secrets.clone());
+            .with_secrets(secrets.clone())
+            .with_trust(trust, revoked);
         let settings = ActionSettings {
             workers: config.workers,
             ..ActionSettings::default()
@@ -171,9 +179,24 @@ impl App {
         })
     }
 
+    /// Reads again what plugins are forbidden by name, and ends the calls of those; how many. The list that was in force
+    /// stays so where it cannot be read.
+    ///
+    /// # Errors
+    /// The file cannot be read, or a line of it is not understood.
+    pub fn reload_revoked(&self, config: &Config) -> Result<usize, OpenError> {
+        Ok(self.plugins.replace_revoked(read_revoked(config)?))
+    }
+
     /// Ends all guests and lets the workers finish what they are writing.
     pub async fn shutdown(&self) {
         self.actions.shutdown().await;
         self.catalog.deriver().shutdown().await;
     }
+}
+
+fn read_revoked(config: &Config) -> Result<Revoked, OpenError> {
+    let lines = config.read_revoked()?;
+    let revoked = Revoked::parse(lines.iter().map(String::as_str));
+    Ok(revoked.map_err(StartError::Revoked)?)
 }

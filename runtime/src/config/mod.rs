@@ -25,6 +25,9 @@ use crate::model::{SecretKey, UpgradePolicy};
 /// A config file is a page of text; more is a mistake in the path.
 const MAX_CONFIG_BYTES: u64 = 1024 * 1024;
 
+/// A line has a hundred bytes, and nobody forbids more than some ten thousand plugins.
+const MAX_REVOKED_BYTES: u64 = 16 << 20;
+
 /// The settings of `serve` as one source gives them: all of them may be absent.
 #[derive(Clone, Debug, Default, clap::Args, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -129,6 +132,33 @@ pub struct Settings {
     #[arg(long, env = "GOLDENPATH_PLUGIN_UPGRADES", value_name = "POLICY")]
     pub plugin_upgrades: Option<UpgradePolicy>,
 
+    /// Whose signatures of plugins count, as `name=KEY` or `name=KEY until 2027-01-31T00:00:00Z`, with the public key
+    /// that `plugin keygen` printed; may be repeated. One name may have several keys, and counts once
+    #[arg(
+        long,
+        env = "GOLDENPATH_PLUGIN_TRUSTED_KEYS",
+        value_name = "NAME=KEY",
+        value_delimiter = ','
+    )]
+    pub plugin_trusted_keys: Vec<String>,
+
+    /// How many of them have to have signed a plugin before it is installed or runs [default: 0]
+    #[arg(long, env = "GOLDENPATH_PLUGIN_SIGNATURES_REQUIRED", value_name = "N")]
+    pub plugin_signatures_required: Option<usize>,
+
+    /// What is neither installed nor runs: digest of a package, of what was signed, or of a key; may be repeated
+    #[arg(
+        long,
+        env = "GOLDENPATH_PLUGIN_REVOKED",
+        value_name = "DIGEST",
+        value_delimiter = ','
+    )]
+    pub plugin_revoked: Vec<String>,
+
+    /// File with more of those, one a line and `#` before remarks; read again when the process gets SIGHUP
+    #[arg(long, env = "GOLDENPATH_PLUGIN_REVOKED_FILE", value_name = "FILE")]
+    pub plugin_revoked_file: Option<PathBuf>,
+
     /// Key of the stored secrets, 64 hexadecimal digits; prefer the variable, since others on the machine can read flags
     /// [default: the file `secret.key` in the data folder, made with the first secret]
     #[arg(
@@ -219,6 +249,14 @@ pub struct Config {
     pub plugin_ceiling: Vec<String>,
     /// What becomes of versions of plugins that ask for nothing new.
     pub plugin_upgrades: UpgradePolicy,
+    /// Whose signatures of plugins count.
+    pub plugin_trusted_keys: Vec<String>,
+    /// How many of them it takes.
+    pub plugin_signatures_required: usize,
+    /// Digests that are forbidden.
+    pub plugin_revoked: Vec<String>,
+    /// File with more of those.
+    pub plugin_revoked_file: Option<PathBuf>,
     /// The key of the stored secrets; absent: that of the data folder.
     pub secret_key: Option<SecretKey>,
     /// The administrator that the operator brings along.
@@ -231,8 +269,8 @@ pub struct Config {
 /// Why the settings do not make a configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// The config file cannot be read.
-    #[error("read config file `{}`", file.display())]
+    /// The config file, or one that it names, cannot be read.
+    #[error("read `{}`", file.display())]
     Read {
         /// The file.
         file: PathBuf,
@@ -259,6 +297,22 @@ impl Config {
     pub fn load(file: Option<&Path>, flags: Settings) -> Result<Self, ConfigError> {
         let file = file.map_or_else(|| Ok(Settings::default()), read_settings)?;
         Self::resolve(flags.over(file))
+    }
+
+    /// The revocation list of plugins as it is now: the setting, and the lines of the file.
+    pub fn read_revoked(&self) -> Result<Vec<String>, ConfigError> {
+        let mut lines = self.plugin_revoked.clone();
+        if let Some(file) = &self.plugin_revoked_file {
+            let failed = |source| ConfigError::Read {
+                file: file.clone(),
+                source,
+            };
+            let bytes = read_file(file, MAX_REVOKED_BYTES).map_err(failed)?;
+            let text = String::from_utf8(bytes)
+                .map_err(|error| failed(io::Error::new(io::ErrorKind::InvalidData, error)))?;
+            lines.extend(text.lines().map(str::to_owned));
+        }
+        Ok(lines)
     }
 
     fn resolve(settings: Settings) -> Result<Self, ConfigError> {
@@ -338,6 +392,10 @@ impl Config {
             },
             plugin_ceiling: settings.plugin_ceiling,
             plugin_upgrades: settings.plugin_upgrades.unwrap_or_default(),
+            plugin_trusted_keys: settings.plugin_trusted_keys,
+            plugin_signatures_required: settings.plugin_signatures_required.unwrap_or(0),
+            plugin_revoked: settings.plugin_revoked,
+            plugin_revoked_file: settings.plugin_revoked_file,
             secret_key,
             bootstrap,
             program: own_program(),
@@ -405,11 +463,22 @@ impl Settings {
                 self.plugin_ceiling
             },
             plugin_upgrades: self.plugin_upgrades.or(other.plugin_upgrades),
+            plugin_trusted_keys: first(self.plugin_trusted_keys, other.plugin_trusted_keys),
+            plugin_signatures_required: self
+                .plugin_signatures_required
+                .or(other.plugin_signatures_required),
+            plugin_revoked: first(self.plugin_revoked, other.plugin_revoked),
+            plugin_revoked_file: self.plugin_revoked_file.or(other.plugin_revoked_file),
             secret_key: self.secret_key.or(other.secret_key),
             client_id,
             client_secret,
         }
     }
+}
+
+/// A list comes from one source.
+fn first(list: Vec<String>, other: Vec<String>) -> Vec<String> {
+    if list.is_empty() { other } else { list }
 }
 
 /// A variable of the environment, for the few things that are not settings: home folder, colour, cargo's own folders.

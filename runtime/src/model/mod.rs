@@ -13,6 +13,7 @@ mod permission;
 mod plugin;
 mod plugin_diff;
 mod principal;
+mod provenance;
 mod query;
 mod run;
 mod sbom;
@@ -43,6 +44,7 @@ pub use plugin::{
 };
 pub use plugin_diff::{Carried, Change, LineRisk, Risk, VersionDiff, VersionMark};
 pub use principal::{Actor, Origin, Permission, Principal, PrincipalKind, Role};
+pub use provenance::{Provenance, SignatureMark, SignatureVerdict};
 pub use query::{
     Combinator, Compare, ContextValue, Direction, Holder, Identifiers, Meta, Operand, Operator,
     PathMatch, Period, Query, Related, Rule, SchemaCompare, Step, Subject, Test, Walk,

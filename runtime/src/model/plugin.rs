@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::{Carried, LineRisk, PluginName, Sbom, Timestamp};
+use super::{Carried, LineRisk, PluginName, Provenance, Sbom, Timestamp};
 
 /// SHA-256 of some bytes, written `sha256:` and 64 hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -194,6 +194,8 @@ pub struct CapabilityReport {
     pub exports: Vec<String>,
     /// What it says that it was built from; absent where it says nothing.
     pub sbom: Option<Sbom>,
+    /// Who signed it, and who of them is trusted here.
+    pub provenance: Provenance,
     /// Documents that it ships, by path; an approval puts them in place.
     pub documents: Vec<String>,
     /// What they say, by path.

@@ -15,6 +15,7 @@ use super::instance::{self, Caller, Guest, Provision};
 use super::loaded::{Loaded, LoadedAction};
 use super::running::{Halt, halt};
 use super::secret::Redactor;
+use super::trust::RefusedCall;
 use super::{ActionCall, PluginHost, apart, json, schema};
 use crate::model::{PluginName, PluginState, Violation};
 use crate::store::{self, StoredPlugin};
@@ -68,8 +69,15 @@ impl PluginHost {
     /// # Errors
     /// See [`CallError`]: each has a code of its own.
     pub async fn call_action(&self, call: ActionCall) -> Result<Value, CallError> {
-        let ready = self.prepare(&call.plugin, call.version.as_ref()).await?;
-        self.call_prepared(&ready, call).await
+        let refused = RefusedCall::of(&call);
+        let ended = match self.prepare(&call.plugin, call.version.as_ref()).await {
+            Ok(ready) => self.call_prepared(&ready, call).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = &ended {
+            self.audit_distrust(refused, error).await;
+        }
+        ended
     }
 
     /// The version that a call means, in memory, with what it is granted now.
@@ -93,6 +101,7 @@ impl PluginHost {
                 stored.version.name, stored.version.version
             )));
         }
+        self.permit(&stored.version, package)?;
         let power = if self.policy.ceiling.limits_capabilities() {
             let (policy, of) = (Arc::clone(&self.policy), Arc::clone(&loaded));
             let power = apart(move || Effective::of(&of.package.manifest, &grant, &policy.ceiling));
@@ -381,6 +390,7 @@ fn redacted(error: CallError, redactor: &Redactor) -> CallError {
             }
         }
         CallError::NotActive(_)
+        | CallError::Untrusted(_)
         | CallError::Revoked(_)
         | CallError::Stopped
         | CallError::TimedOut(_)

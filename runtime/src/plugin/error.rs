@@ -1,5 +1,6 @@
 //! How an install or a call ends badly, by type.
 
+use super::trust::Distrust;
 use crate::model::Violation;
 use crate::store;
 
@@ -15,6 +16,9 @@ pub enum InstallError {
     /// This name and version exists with other bytes.
     #[error("{0}")]
     Conflict(String),
+    /// It lacks signatures, or is forbidden by name.
+    #[error(transparent)]
+    Untrusted(#[from] Distrust),
     /// The store failed.
     #[error("store the plugin")]
     Store(#[from] store::Error),
@@ -29,6 +33,9 @@ pub enum ReviewError {
     /// It changed since it was read, or is not in a state that allows this; the text says what it is.
     #[error("{0}")]
     Conflict(String),
+    /// It lacks signatures, or is forbidden by name.
+    #[error(transparent)]
+    Untrusted(#[from] Distrust),
     /// The decision itself breaks rules; all of them are listed.
     #[error("the approval breaks {} rule(s)", .0.len())]
     Invalid(Vec<Violation>),
@@ -54,6 +61,12 @@ pub enum StartError {
     /// The authorities that requests are to trust are none; the text says why.
     #[error("read the file of the setting `egress-ca-file`: {0}")]
     Authorities(String),
+    /// The settings of trusted keys are not understood, or nothing could be installed with them; the text says which.
+    #[error("read the setting `plugin-trusted-keys`: {0}")]
+    Trust(String),
+    /// The revocation list is not understood; the text names the line.
+    #[error("read the revocation list of plugins: {0}")]
+    Revoked(String),
     /// This machine cannot run the sandbox.
     #[error("start the sandbox: {0}")]
     Engine(String),
@@ -71,6 +84,9 @@ pub enum CallError {
     /// The version was approved once and is forbidden now; the call did not begin, or was ended.
     #[error("{0}")]
     Revoked(String),
+    /// The version lacks signatures that the host asks for by now.
+    #[error("{0}")]
+    Untrusted(String),
     /// All guests were ended, because the portal stops or a person said so.
     #[error("the call was ended from outside")]
     Stopped,
@@ -117,6 +133,7 @@ impl CallError {
             Self::Refused(_) => "plugin_refused",
             Self::NotActive(_) => "plugin_not_active",
             Self::Revoked(_) => "plugin_revoked",
+            Self::Untrusted(_) => "plugin_untrusted",
             Self::Stopped => "stopped",
             Self::InvalidInput(_) => "invalid_input",
             Self::Failed { code, .. } => code,

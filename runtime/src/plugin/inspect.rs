@@ -16,9 +16,11 @@ use super::instance::{self, Caller, Provision};
 use super::manifest::Manifest;
 use super::package::{self, Package};
 use super::risk::mark;
+use super::signature::{self, SigningKey};
+use super::trust::{Revoked, TrustPolicy};
 use super::{EventSink, json as strict, loaded};
 use crate::model::{
-    Actor, Digest, EventBody, Finding, LineRisk, PluginName, RunId, Sbom, Timestamp,
+    Actor, Digest, EventBody, Finding, LineRisk, PluginName, Provenance, RunId, Sbom, Timestamp,
 };
 
 /// Everything that a reviewer can know from a package file alone.
@@ -50,6 +52,8 @@ pub struct Inspection {
     pub exports: Vec<String>,
     /// What it says that it was built from; absent where it says nothing.
     pub sbom: Option<Sbom>,
+    /// Who signed it; nobody is trusted by the file alone.
+    pub provenance: Provenance,
     /// What a reviewer should look at.
     pub findings: Vec<Finding>,
     /// The embedded description with the schemas of its actions.
@@ -73,6 +77,8 @@ pub fn inspect(package: &[u8]) -> Result<Inspection, InstallError> {
     let risks = request.filter_map(|capability| mark(&Line::Capability(capability)));
     let mut risks: Vec<LineRisk> = risks.collect();
     risks.sort_unstable_by(|a, b| a.line.cmp(&b.line));
+    let trust = TrustPolicy::default();
+    let provenance = trust.judge(&package.signed, Timestamp(0), &Revoked::default());
     Ok(Inspection {
         risks,
         digest: package.digest,
@@ -87,6 +93,7 @@ pub fn inspect(package: &[u8]) -> Result<Inspection, InstallError> {
         imports: package.imports,
         exports: package.exports,
         sbom: package.sbom,
+        provenance,
         findings: package.findings,
         schemas: package.schemas,
         readme: package.readme,
@@ -125,6 +132,27 @@ pub fn assemble(
 /// The bytes are no package, say already what they were built from, or the document would be too large to be read back.
 pub fn embed_sbom(package: &[u8], sbom: &Sbom) -> Result<Vec<u8>, InstallError> {
     package::embed_sbom(package, sbom)
+}
+
+/// Adds a signature to a package, which is known by another digest then.
+///
+/// # Errors
+/// The file is no package that could be installed, or the key has signed it already.
+pub fn sign(package: &[u8], key: &SigningKey) -> Result<Vec<u8>, InstallError> {
+    Package::read(package)?;
+    signature::sign(package, key)
+}
+
+/// Whether a package has the signatures that a policy asks for, if it were to come in at that time.
+///
+/// # Errors
+/// The file is no package that could be installed, or [`InstallError::Untrusted`] says what is missing.
+pub fn verify(
+    package: &[u8],
+    policy: &TrustPolicy,
+    at: Timestamp,
+) -> Result<Provenance, InstallError> {
+    Ok(policy.admit(&Package::read(package)?, at, &Revoked::default())?)
 }
 
 /// Asks a freshly built component, in the sandbox with nothing granted, what it is:

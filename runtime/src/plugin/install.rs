@@ -5,7 +5,7 @@ use serde_json::json;
 use super::error::{InstallError, ReviewError};
 use super::package::Package;
 use super::{PluginHost, loaded::Loaded};
-use crate::model::{Actor, AuditEntry, PluginName, PluginState, PluginVersion, Verb};
+use crate::model::{Actor, AuditEntry, PluginName, PluginState, PluginVersion, Timestamp, Verb};
 use crate::store::{self, StoredPlugin};
 
 impl PluginHost {
@@ -14,7 +14,7 @@ impl PluginHost {
     /// version that is there.
     ///
     /// # Errors
-    /// The file is no package that this host can run, or its name and version exist with other bytes.
+    /// The file is no package that this host can run, lacks signatures, is forbidden by name, or its name and version exist with other bytes.
     pub async fn install(
         &self,
         actor: &Actor,
@@ -25,6 +25,8 @@ impl PluginHost {
         if let Some(found) = self.stored_as(&name, &version).await? {
             return same(found, &read);
         }
+        // Before it is compiled, which costs the most.
+        let provenance = self.trust.admit(&read, Timestamp::now())?;
         let component = self
             .compiler
             .load(package.clone().into(), read.digest)
@@ -71,6 +73,8 @@ impl PluginHost {
                 after: Some(json!({
                     "version": &installed,
                     "requested": checked.manifest.lines(),
+                    "signedDigest": provenance.signed_digest,
+                    "signatures": provenance.signatures,
                     "waitsBecause": upgrade.as_ref().err(),
                 })),
             })?;

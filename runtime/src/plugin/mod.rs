@@ -28,7 +28,9 @@ mod risk;
 mod running;
 mod schema;
 mod secret;
+mod signature;
 mod starter;
+mod trust;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -41,9 +43,13 @@ pub use call::Prepared;
 pub use diff::diff;
 pub use engine::worker::{self as compiler, CompilerProgram};
 pub use error::{CallError, InstallError, ReviewError, StartError};
-pub use inspect::{Inspection, assemble, check_manifest, describe, embed_sbom, inspect};
+pub use inspect::{
+    Inspection, assemble, check_manifest, describe, embed_sbom, inspect, sign, verify,
+};
 pub use secret::{SecretError, SecretKeyError, Secrets};
+pub use signature::{KeyError, PublicKey, SigningKey};
 pub use starter::{NotStarted, RunStarter, StartRun};
+pub use trust::{Distrust, Revoked, TrustPolicy};
 
 use self::capability::files::Folders;
 use self::capability::http::HttpClient;
@@ -53,6 +59,7 @@ use self::instance::Backend;
 use self::loaded::{Loaded, Shelf};
 use self::package::Package;
 use self::running::Calls;
+use self::trust::Trust;
 use crate::catalog::Catalog;
 use crate::model::{Actor, Digest, EventBody, PluginName, RunId, Timestamp, UpgradePolicy};
 use crate::store::{self, Store};
@@ -71,6 +78,7 @@ pub struct PluginHost {
     /// Those under way.
     calls: Calls,
     policy: Arc<HostPolicy>,
+    trust: Trust,
 }
 
 /// What the operator says about grants.
@@ -182,7 +190,15 @@ impl PluginHost {
                 upgrades: settings.upgrades,
                 allow_private: settings.egress.allow_private,
             }),
+            trust: Trust::default(),
         })
+    }
+
+    /// The same, where packages have to be signed or are forbidden by name. Without it nobody has to sign.
+    #[must_use]
+    pub fn with_trust(mut self, policy: TrustPolicy, revoked: Revoked) -> Self {
+        self.trust = Trust::new(policy, revoked);
+        self
     }
 
     /// The same, with secrets that grants can bind. Without them every use of one is denied.

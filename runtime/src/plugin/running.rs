@@ -78,6 +78,14 @@ impl Calls {
         }
     }
 
+    /// What may run was decided about from outside: calls that begin from now on look again, and those of some packages
+    /// end; how many.
+    pub(super) fn sweep_ending(&self, which: impl Fn(Digest) -> bool) -> usize {
+        let mut inner = self.lock();
+        inner.sweeps += 1;
+        inner.end(Halt::Revoked, |of| which(*of))
+    }
+
     /// Ends all calls; how many.
     pub(super) fn stop(&self) -> usize {
         self.lock().end(Halt::Stopped, |_| true)

@@ -368,7 +368,7 @@ fn read_text(dir: &Dir, path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-fn write_package(file: &Path, package: &[u8]) -> io::Result<()> {
+pub(super) fn write_package(file: &Path, package: &[u8]) -> io::Result<()> {
     let name = file
         .file_name()
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "it names no file"))?;

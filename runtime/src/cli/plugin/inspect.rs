@@ -61,6 +61,7 @@ fn to_json(inspection: &Inspection) -> Value {
         "imports": inspection.imports,
         "exports": inspection.exports,
         "sbom": inspection.sbom,
+        "provenance": inspection.provenance,
         "findings": inspection.findings,
         "schemas": inspection.schemas,
         "resources": inspection.resources,
@@ -80,6 +81,13 @@ fn show(inspection: &Inspection, output: &Output) {
     ));
     output.line(&format!("manifest   {}", inspection.manifest_hash));
     output.line(&format!("made of    {}", made_of(inspection.sbom.as_ref())));
+    let provenance = &inspection.provenance;
+    if provenance.signatures.is_empty() {
+        output.line("signed     by nobody");
+    }
+    for mark in &provenance.signatures {
+        output.line(&format!("signed     {mark}"));
+    }
     section(output, "asks for", &reasoned(inspection));
     let risks = inspection.risks.iter();
     let risks: Vec<String> = risks

@@ -9,6 +9,7 @@ mod new;
 mod remote;
 mod sbom;
 mod show;
+mod sign;
 mod target;
 mod terms;
 
@@ -70,6 +71,32 @@ pub(super) enum PluginCommand {
         /// The package after
         to: PathBuf,
     },
+    /// Make a key to sign packages with, in a file that only its owner can read, and print its public half
+    Keygen {
+        /// Where to keep the key; must not exist yet
+        file: PathBuf,
+    },
+    /// Add a signature to a package
+    ///
+    /// It is of all bytes before the first signature: several people can sign one package, in any order. The digest by
+    /// which the package is known changes, the signed one does not.
+    #[command(
+        after_help = "Example:\n  goldenpath plugin sign greeter-0.1.0.wasm --key ~/.config/goldenpath/signing.pem"
+    )]
+    Sign {
+        /// The package
+        file: PathBuf,
+
+        /// File of the private key, as `keygen` made it
+        #[arg(long, short = 'k', value_name = "FILE")]
+        key: PathBuf,
+
+        /// Where to write the signed package [default: in place]
+        #[arg(long, short = 'o', value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Check who signed a package, from the file alone
+    Verify(sign::VerifyArguments),
     /// Send a package to the server
     Install {
         /// The package
@@ -138,6 +165,13 @@ pub(super) fn run(command: PluginCommand, output: &Output) -> Result<Exit, Failu
         PluginCommand::New { name } => new::run(&name, output),
         PluginCommand::Build { dir, output: file } => build::run(&dir, file.as_deref(), output),
         PluginCommand::Inspect { file } => inspect::run(&file, output),
+        PluginCommand::Keygen { file } => sign::make_key(&file, output),
+        PluginCommand::Sign {
+            file,
+            key,
+            output: to,
+        } => sign::sign(&file, &key, to.as_deref(), output),
+        PluginCommand::Verify(arguments) => sign::verify(&arguments, output),
         PluginCommand::Install {
             file,
             approve,

@@ -151,6 +151,7 @@ pub(super) fn approve(arguments: &ApproveArguments, output: &Output) -> Result<E
             ));
         }
         output.line(&format!("  made of {}", terms::made_of(report)));
+        output.line(&format!("  signed by {}", terms::signed_by(report)));
         for finding in list(report, "findings") {
             output.line(&format!("  ! {}", text(finding, "/message")));
         }

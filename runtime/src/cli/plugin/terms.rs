@@ -117,6 +117,24 @@ pub(super) fn made_of(report: &Value) -> String {
     format!("{count} dependencies; built by {}", tools.join(", "))
 }
 
+/// Who signed the package, as far as the server trusts them.
+pub(super) fn signed_by(report: &Value) -> String {
+    let provenance = report.get("provenance").unwrap_or(&Value::Null);
+    let signers: Vec<String> = list(provenance, "signers")
+        .iter()
+        .map(|signer| text(signer, ""))
+        .collect();
+    let others = list(provenance, "signatures")
+        .len()
+        .saturating_sub(signers.len());
+    match (signers.is_empty(), others) {
+        (true, 0) => "nobody".to_owned(),
+        (true, others) => format!("nobody who is trusted, and {others} other(s)"),
+        (false, 0) => signers.join(", "),
+        (false, others) => format!("{}, and {others} other(s)", signers.join(", ")),
+    }
+}
+
 /// Where a binding leads, with what it allows there.
 fn place(binding: &Value) -> String {
     let urls: Vec<String> = list(binding, "urls")

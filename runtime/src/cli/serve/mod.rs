@@ -162,6 +162,11 @@ impl Portal {
             handle.clone(),
             Signals::new().map_err(failed)?,
         ));
+        let reloader = tokio::spawn(reload_on_signal(
+            self.app.clone(),
+            self.config.clone(),
+            signal(SignalKind::hangup()).map_err(failed)?,
+        ));
         if output.is_json() {
             output.json(&json!({"event": "listening", "url": self.url}));
         } else {
@@ -197,6 +202,7 @@ impl Portal {
             }
         };
         stopper.abort();
+        reloader.abort();
         self.app.shutdown().await;
         served.map_err(failed)?;
         tracing::info!("stopped");
@@ -260,6 +266,24 @@ async fn stop_on_signal(handle: Handle<SocketAddr>, mut signals: Signals) {
     handle.graceful_shutdown(Some(DRAIN));
     signals.next().await;
     handle.shutdown();
+}
+
+/// Reads again what can change while the portal runs.
+async fn reload_on_signal(app: App, config: Config, mut hangup: Signal) {
+    while hangup.recv().await.is_some() {
+        let (app, config) = (app.clone(), config.clone());
+        let reloaded = tokio::task::spawn_blocking(move || app.reload_revoked(&config)).await;
+        match reloaded {
+            Ok(Ok(ended)) => tracing::info!(ended, "the revocation list of plugins was read again"),
+            Ok(Err(error)) => {
+                let why = super::exit::chain(&error);
+                tracing::error!(%why, "the revocation list of plugins could not be read; the one before stays in force");
+            }
+            Err(error) => {
+                tracing::error!(%error, "the revocation list of plugins could not be read")
+            }
+        }
+    }
 }
 
 /// The address under which this machine reaches its own listener.

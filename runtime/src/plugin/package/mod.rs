@@ -15,6 +15,7 @@ use wasm_encoder::{ComponentSection as _, CustomSection};
 
 use super::error::InstallError;
 use super::manifest::Manifest;
+use super::signature::Signed;
 use crate::model::{Digest, Finding, Sbom};
 use outline::Outline;
 
@@ -82,6 +83,8 @@ pub(crate) struct Package {
     pub(crate) exports: Vec<String>,
     /// What it says that it was built from.
     pub(crate) sbom: Option<Sbom>,
+    /// Who signed it, as it says.
+    pub(crate) signed: Signed,
     /// What a reviewer should look at.
     pub(crate) findings: Vec<Finding>,
 }
@@ -117,6 +120,7 @@ impl Package {
             schemas,
             readme: outline.text(README)?.unwrap_or_default().to_owned(),
             resources: resources(&outline)?,
+            signed: Signed::read(bytes)?,
             sbom: outline.text(SBOM)?.map(sbom::read).transpose()?,
             imports: outline.imports.into_iter().collect(),
             exports: outline.exports.into_iter().collect(),
@@ -293,7 +297,7 @@ fn resources(outline: &Outline<'_>) -> Result<BTreeMap<String, Value>, InstallEr
     Ok(documents)
 }
 
-fn unusable(message: impl Into<String>) -> InstallError {
+pub(super) fn unusable(message: impl Into<String>) -> InstallError {
     InstallError::Unusable(message.into())
 }
 

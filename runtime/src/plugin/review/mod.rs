@@ -19,10 +19,11 @@ use super::grant::{Effective, Grant, misplaced};
 use super::manifest::Manifest;
 use super::package::Package;
 use super::risk::mark;
+use super::trust::Trust;
 use super::{HostPolicy, PluginHost, apart};
 use crate::model::{
     Actor, Approval, AuditEntry, CapabilityReport, Digest, Finding, LineRisk, PluginName,
-    PluginState, PluginVersion, SecretRequest, Verb, Violation,
+    PluginState, PluginVersion, Provenance, SecretRequest, Verb, Violation,
 };
 use crate::store::{self, ReadTx, StoredPlugin, WriteTx};
 use upgrade::Before;
@@ -41,21 +42,37 @@ impl PluginHost {
         version: &semver::Version,
     ) -> Result<CapabilityReport, ReviewError> {
         let (plugin, wanted) = (name.clone(), version.clone());
-        let policy = Arc::clone(&self.policy);
+        let (policy, trust) = (Arc::clone(&self.policy), self.trust.clone());
         let found = self.backend.store.read(move |tx| {
             let stored = tx.find_plugin(&plugin, &wanted)?.ok_or_else(|| {
                 ReviewError::NotFound(format!("version {wanted} of plugin `{plugin}`"))
             })?;
             let active = tx.find_active_plugin(&plugin)?;
             // Of the same moment as what it is about: an approval is refused after any decision since then.
-            Ok::<_, ReviewError>((stored, active, revision(tx, &plugin, &policy)?))
+            Ok::<_, ReviewError>((stored, active, revision(tx, &plugin, &policy, &trust)?))
         });
         let (stored, active, policy_revision) = found.await?;
         let package = self.find_package(&stored.version).await?;
         let before = self.find_before(&stored, active).await;
         let policy = Arc::clone(&self.policy);
-        let read = apart(move || report(stored, package, before, policy_revision, &policy)).await?;
-        Ok(read)
+        let came_in = stored.version.installed_at;
+        let distrust = self.trust.admit(&package, came_in).err();
+        let provenance = self.trust.judge(&package, came_in);
+        let read = apart(move || {
+            let mut read = report(
+                stored,
+                package,
+                before,
+                (policy_revision, provenance),
+                &policy,
+            );
+            read.findings.extend(distrust.map(|distrust| Finding {
+                code: "untrusted".to_owned(),
+                message: format!("{distrust}; none of it runs"),
+            }));
+            read
+        });
+        Ok(read.await?)
     }
 
     /// Documents that the package ships, path (`actions/x.json`, `blueprints/…`, `scorecards/…`) to JSON.
@@ -74,8 +91,8 @@ impl PluginHost {
     /// Lets a version run, with what was granted; the version that ran before is superseded.
     ///
     /// # Errors
-    /// The version or any decision about its plugin changed since it was read, it was rejected or revoked, or the
-    /// approval does not fit what it asks for.
+    /// The version or any decision about its plugin changed since it was read, it was rejected or revoked, lacks
+    /// signatures or is forbidden by name, or the approval does not fit what it asks for.
     pub async fn approve(
         &self,
         actor: &Actor,
@@ -85,7 +102,8 @@ impl PluginHost {
     ) -> Result<PluginVersion, ReviewError> {
         let stored = self.find_stored(name, version).await?;
         let package = self.find_package(&stored.version).await?;
-        let policy = Arc::clone(&self.policy);
+        self.trust.admit(&package, stored.version.installed_at)?;
+        let (policy, trust) = (Arc::clone(&self.policy), self.trust.clone());
         let (folders, asked) = (Arc::clone(&self.backend.folders), approval.clone());
         let held = Arc::clone(&policy);
         let decided = apart(move || {
@@ -101,7 +119,7 @@ impl PluginHost {
             {
                 return Err(changed(version));
             }
-            if approval.policy_revision != revision(tx, &version.name, &policy)? {
+            if approval.policy_revision != revision(tx, &version.name, &policy, &trust)? {
                 return Err(changed(version));
             }
             match version.state {
@@ -217,6 +235,7 @@ fn revision(
     tx: &ReadTx<'_>,
     name: &PluginName,
     policy: &HostPolicy,
+    trust: &Trust,
 ) -> Result<Digest, store::Error> {
     let known: Vec<_> = tx
         .list_plugins(Some(name))?
@@ -234,6 +253,7 @@ fn revision(
         "ceiling": policy.ceiling.texts(),
         "allowPrivate": policy.allow_private,
         "upgrades": policy.upgrades.as_str(),
+        "trust": trust.policy().texts(),
     });
     Ok(Digest::of(json!([host, known]).to_string().as_bytes()))
 }
@@ -258,7 +278,7 @@ fn report(
     stored: StoredPlugin,
     package: Package,
     before: Option<Before>,
-    policy_revision: Digest,
+    (policy_revision, provenance): (Digest, Provenance),
     policy: &HostPolicy,
 ) -> CapabilityReport {
     let manifest = &package.manifest;
@@ -327,6 +347,7 @@ fn report(
         imports: package.imports,
         exports: package.exports,
         sbom: package.sbom,
+        provenance,
         documents: package.resources.keys().cloned().collect(),
         shipped: package.resources,
         carried,

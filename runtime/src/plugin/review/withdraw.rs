@@ -53,7 +53,8 @@ impl PluginHost {
     /// latest before the active one. `from` is the active version that whoever asks has seen.
     ///
     /// # Errors
-    /// There is none, or the named one was never approved or is revoked, or another version than `from` is active.
+    /// There is none, or the named one was never approved, is revoked, lacks signatures or is forbidden by name, or
+    /// another version than `from` is active.
     pub async fn roll_back(
         &self,
         actor: &Actor,
@@ -62,6 +63,9 @@ impl PluginHost {
         from: Option<&semver::Version>,
         reason: &str,
     ) -> Result<PluginVersion, ReviewError> {
+        let target_now = self.find_roll_back(name, version, from).await?;
+        let package = self.find_package(&target_now).await?;
+        self.trust.admit(&package, target_now.installed_at)?;
         let (actor, name, version) = (actor.clone(), name.clone(), version.cloned());
         let (from, reason) = (from.cloned(), shortened(reason));
         let rolled_back = self.settle(move |tx| {

@@ -1,3 +1,4 @@
+mod trust;
 mod upgrade;
 mod withdraw;
 

@@ -1,0 +1,85 @@
+use super::*;
+use crate::plugin::signature::{SigningKey, sign};
+use crate::plugin::{Revoked, TrustPolicy};
+
+/// What becomes of a call that may begin: the component of these tests exports nothing that could be called.
+const LET_THROUGH: &str = "denied";
+
+/// The host of a place, after its operator wrote other settings.
+fn restarted(place: Place, keys: &[String], required: usize) -> Place {
+    let policy = TrustPolicy::parse(keys, required).unwrap();
+    Place {
+        host: place.host.clone().with_trust(policy, Revoked::default()),
+        ..place
+    }
+}
+
+async fn denials(place: &Place) -> Vec<Value> {
+    let audit: Result<_, store::Error> = place.store.read(|tx| tx.list_audit(None, 50)).await;
+    let rows = audit.unwrap().into_iter();
+    let denied = rows.filter(|row| row.action == Verb::Deny);
+    denied.filter_map(|row| row.after).collect()
+}
+
+#[tokio::test]
+async fn version_whose_signers_are_not_trusted_any_more_neither_runs_nor_is_approved() {
+    let place = Place::new();
+    let (alice, _) = SigningKey::generate().unwrap();
+    let one = place
+        .put_package(sign(&Place::package("1.0.0", ""), &alice).unwrap())
+        .await;
+    let place = restarted(place, &[format!("alice={}", alice.public())], 1);
+    place.approve_all(&one).await.unwrap();
+    assert_eq!(place.prepare("1.0.0").await, LET_THROUGH);
+    let before = place.read(&one).await;
+    assert_eq!(before.provenance.signers, ["alice".to_owned()].into());
+
+    let (bob, _) = SigningKey::generate().unwrap();
+    let place = restarted(place, &[format!("bob={}", bob.public())], 1);
+    assert_eq!(place.call(&one).await.code(), "plugin_untrusted");
+    let [denied] = &denials(&place).await[..] else {
+        panic!("one refused call has one row");
+    };
+    assert_eq!(denied["refused"], "plugin_untrusted");
+    let after = place.read(&one).await;
+    assert!(after.findings.iter().any(|of| of.code == "untrusted"));
+    assert_ne!(before.policy_revision, after.policy_revision);
+    let refused = place.approve(&one, Approval::of(&after)).await.unwrap_err();
+    assert!(matches!(refused, ReviewError::Untrusted(_)), "{refused}");
+}
+
+#[tokio::test]
+async fn key_that_expired_after_a_version_came_in_does_not_stop_it() {
+    let place = Place::new();
+    let (alice, _) = SigningKey::generate().unwrap();
+    // It came in at zero.
+    let one = place
+        .put_package(sign(&Place::package("1.0.0", ""), &alice).unwrap())
+        .await;
+    let expired = format!("alice={} until 1970-01-01T00:00:01Z", alice.public());
+    let place = restarted(place, &[expired], 1);
+    place.approve_all(&one).await.unwrap();
+    assert_eq!(place.prepare("1.0.0").await, LET_THROUGH);
+    let later = sign(&Place::package("1.0.1", ""), &alice).unwrap();
+    let refused = place.host.install(&place.actor, later).await.unwrap_err();
+    assert!(matches!(refused, InstallError::Untrusted(_)), "{refused}");
+}
+
+#[tokio::test]
+async fn nobody_goes_back_to_a_version_on_the_revocation_list() {
+    let place = Place::new();
+    let (one, two) = (place.put("1.0.0").await, place.put("2.0.0").await);
+    place.approve_all(&one).await.unwrap();
+    place.approve_all(&two).await.unwrap();
+    let line = one.digest.to_string();
+    place
+        .host
+        .replace_revoked(Revoked::parse([line.as_str()]).unwrap());
+    let back = place
+        .host
+        .roll_back(&place.actor, &one.name, None, None, "slow")
+        .await;
+    assert!(matches!(back, Err(ReviewError::Untrusted(_))), "{back:?}");
+    assert_eq!(place.prepare("1.0.0").await, "plugin_revoked");
+    assert_eq!(place.prepare("2.0.0").await, LET_THROUGH);
+}

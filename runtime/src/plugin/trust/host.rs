@@ -1,0 +1,92 @@
+//! Trust held against what a running host does: installs, decisions, calls.
+
+use serde_json::json;
+
+use super::{Distrust, Revoked};
+use crate::model::{Actor, AuditEntry, PluginName, PluginVersion, RunId, Timestamp, Verb};
+use crate::plugin::error::CallError;
+use crate::plugin::package::Package;
+use crate::plugin::{ActionCall, PluginHost};
+use crate::store;
+
+/// Which call was refused.
+pub(in crate::plugin) struct RefusedCall {
+    plugin: PluginName,
+    run: RunId,
+    actor: Actor,
+}
+
+impl RefusedCall {
+    pub(in crate::plugin) fn of(call: &ActionCall) -> Self {
+        Self {
+            plugin: call.plugin.clone(),
+            run: call.run.clone(),
+            actor: call.actor.clone(),
+        }
+    }
+}
+
+impl PluginHost {
+    /// Puts another revocation list in place: no call of what is on it begins any more, and those under way end; how
+    /// many.
+    pub fn replace_revoked(&self, revoked: Revoked) -> usize {
+        self.trust.replace(revoked);
+        self.calls.sweep_ending(|digest| {
+            let loaded = self.shelf.find(digest);
+            // When it came in does not matter for what is on the list.
+            loaded.is_some_and(|of| self.trust.admit(&of.package, Timestamp(0)).is_err())
+        })
+    }
+
+    /// Whether a version may run by what is trusted now. A key has to have been valid when the version came in.
+    pub(in crate::plugin) fn permit(
+        &self,
+        version: &PluginVersion,
+        package: &Package,
+    ) -> Result<(), CallError> {
+        let admitted = self.trust.admit(package, version.installed_at);
+        admitted.map(drop).map_err(|distrust| {
+            let (name, number) = (&version.name, &version.version);
+            match distrust {
+                Distrust::Revoked(_) => {
+                    CallError::Revoked(format!("plugin `{name}` {number} may not run: {distrust}"))
+                }
+                Distrust::WrongDigest { .. }
+                | Distrust::Unsigned { .. }
+                | Distrust::TooFew { .. } => CallError::Untrusted(format!(
+                    "plugin `{name}` {number} may not run: {distrust}"
+                )),
+            }
+        })
+    }
+
+    /// Tells the audit log of a call that was refused for want of trust.
+    pub(in crate::plugin) async fn audit_distrust(&self, call: RefusedCall, error: &CallError) {
+        if !matches!(error, CallError::Revoked(_) | CallError::Untrusted(_)) {
+            return;
+        }
+        let actor = Actor {
+            run: Some(call.run),
+            ..call.actor
+        };
+        let identifier = call.plugin.to_string();
+        let decision = json!({ "refused": error.code(), "because": error.to_string() });
+        let written: Result<(), store::Error> = self
+            .backend
+            .store
+            .write(move |tx| {
+                tx.insert_audit(&AuditEntry {
+                    actor: &actor,
+                    verb: Verb::Deny,
+                    resource: "plugin",
+                    identifier,
+                    before: None,
+                    after: Some(decision),
+                })
+            })
+            .await;
+        if let Err(error) = written {
+            tracing::error!(%error, plugin = %call.plugin, "a refused call could not be audited");
+        }
+    }
+}
