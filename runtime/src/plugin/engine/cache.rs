@@ -6,7 +6,10 @@ use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _, OpenOptions, OpenOptionsExt as _};
+use cap_std::fs::{
+    Dir, DirBuilder, DirBuilderExt as _, File, OpenOptions, OpenOptionsExt as _, Permissions,
+    PermissionsExt as _,
+};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use wasmtime::Engine;
@@ -133,12 +136,19 @@ fn private_folder(parent: &Dir, name: &str) -> std::io::Result<Dir> {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error),
         _ => {}
     }
-    parent.open_dir(name)
+    let folder = parent.open_dir(name)?;
+    // One that was made by hand, or by an unpacked archive, may let others in.
+    if folder.dir_metadata()?.permissions().mode() & 0o077 != 0 {
+        parent.set_permissions(name, Permissions::from_mode(0o700))?;
+    }
+    Ok(folder)
 }
 
 fn read_or_make_key(root: &Dir) -> std::io::Result<[u8; KEY_BYTES]> {
     let mut key = [0; KEY_BYTES];
-    if let Ok(mut file) = root.open(KEY_FILE) {
+    if let Ok(mut file) = root.open(KEY_FILE)
+        && is_private(&file)?
+    {
         // A key of the wrong length was cut off by a crash; a new one only costs compiling again.
         let mut content = Vec::new();
         std::io::Read::take(&mut file, KEY_BYTES as u64 + 1).read_to_end(&mut content)?;
@@ -147,10 +157,20 @@ fn read_or_make_key(root: &Dir) -> std::io::Result<[u8; KEY_BYTES]> {
         }
     }
     getrandom::fill(&mut key).map_err(std::io::Error::other)?;
+    // What is there would keep its permissions.
+    match root.remove_file(KEY_FILE) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
+    options.write(true).create_new(true).mode(0o600);
     root.open_with(KEY_FILE, &options)?.write_all(&key)?;
     Ok(key)
+}
+
+/// Whether nobody else can read a file. Whoever has read the key could have written what passes for compiled code.
+fn is_private(file: &File) -> std::io::Result<bool> {
+    Ok(file.metadata()?.permissions().mode() & 0o077 == 0)
 }
 
 /// What compiled code depends on: version and settings of the compiler, features of the processor.
@@ -247,6 +267,57 @@ mod tests {
         }
         std::fs::write(&file, &written).unwrap();
         assert!(cache.find(&place.engine, place.digest).is_some());
+    }
+
+    #[test]
+    fn compiled_code_of_another_engine_is_not_loaded() {
+        let place = Place::new();
+        let (cache, file) = place.filled();
+        let of_another = Cache {
+            dir: cache.dir.try_clone().unwrap(),
+            keyed: cache.keyed.clone(),
+            compatibility: Digest::of(b"another version of the compiler"),
+        };
+        let code = std::fs::read(&file).unwrap().split_off(MAC_BYTES);
+        of_another.insert(&code, place.digest);
+        assert!(cache.find(&place.engine, place.digest).is_none());
+        // The same code under its own name is: what differs is whom it was compiled for.
+        cache.insert(&code, place.digest);
+        assert!(cache.find(&place.engine, place.digest).is_some());
+    }
+
+    #[test]
+    fn nobody_else_reads_the_cache_and_a_key_that_others_could_read_is_replaced() {
+        use std::fs::Permissions;
+        use std::os::unix::fs::PermissionsExt as _;
+        let place = Place::new();
+        let (_, file) = place.filled();
+        let root = place.dir.path().join("cache/components");
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let key = root.join(KEY_FILE);
+        assert_eq!(
+            (mode(&key), mode(&file), mode(&root)),
+            (0o600, 0o600, 0o700)
+        );
+        let before = std::fs::read(&key).unwrap();
+        for (path, open) in [(&key, 0o644), (&root, 0o755)] {
+            std::fs::set_permissions(path, Permissions::from_mode(open)).unwrap();
+        }
+        assert!(place.cache().find(&place.engine, place.digest).is_none());
+        assert_ne!(std::fs::read(&key).unwrap(), before);
+        assert_eq!((mode(&key), mode(&root)), (0o600, 0o700));
+    }
+
+    #[test]
+    fn compiled_code_is_refused_as_a_package() {
+        let place = Place::new();
+        let (_, file) = place.filled();
+        let code = std::fs::read(&file).unwrap().split_off(MAC_BYTES);
+        for bytes in [code, std::fs::read(&file).unwrap()] {
+            let refused = crate::plugin::inspect(&bytes).unwrap_err().to_string();
+            let words = ["precompiled", "not WebAssembly"];
+            assert!(words.iter().any(|word| refused.contains(word)), "{refused}");
+        }
     }
 
     #[test]

@@ -102,9 +102,10 @@ fn package_carries_everything_that_a_reviewer_needs() {
 
 #[test]
 fn what_is_no_component_is_refused_by_what_it_is() {
-    let cases: [(&[u8], &str); 7] = [
+    let cases: [(&[u8], &str); 8] = [
         (b"", "empty"),
         (b"(component)", "text"),
+        (b"(module (func))", "text"),
         (b"#!/bin/sh\n", "text"),
         (b"\x7fELF\x02\x01\x01", "precompiled"),
         (b"\x1f\x8b\x08\x00\xff\xfe", "not WebAssembly"),
