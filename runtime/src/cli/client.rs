@@ -309,7 +309,8 @@ fn detail(detail: &Value) -> String {
     }
 }
 
-fn trusted(file: &std::path::Path) -> Result<RootCerts, Failure> {
+/// The certificate authorities in a PEM file.
+pub(super) fn trusted(file: &std::path::Path) -> Result<RootCerts, Failure> {
     let reading = format!("read certificate authorities from `{}`", file.display());
     let pem =
         config::read_file(file, 1024 * 1024).map_err(|error| Failure::of(&reading, &error))?;

@@ -310,7 +310,8 @@ fn check_url(text: &str, allow_plaintext: bool) -> Result<String, ConnectionErro
     Ok(url.to_owned())
 }
 
-fn is_loopback(authority: &str) -> bool {
+/// Whether `host` or `host:port` is this machine.
+pub(crate) fn is_loopback(authority: &str) -> bool {
     let host = match authority
         .strip_prefix('[')
         .and_then(|rest| rest.split_once(']'))

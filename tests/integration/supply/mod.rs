@@ -1,5 +1,6 @@
-//! The way of a package from its author to a portal: who signed it, what is forbidden.
+//! The way of a package from its author to a portal: who signed it, what is forbidden, the registry between them.
 
+mod registry;
 mod signature;
 
 use std::path::Path;

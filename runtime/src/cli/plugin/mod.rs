@@ -6,6 +6,7 @@ mod diff;
 mod embedded;
 mod inspect;
 mod new;
+mod oci;
 mod remote;
 mod sbom;
 mod show;
@@ -97,9 +98,45 @@ pub(super) enum PluginCommand {
     },
     /// Check who signed a package, from the file alone
     Verify(sign::VerifyArguments),
+    /// Put a package into a registry (OCI)
+    #[command(
+        after_help = "Example:\n  goldenpath plugin push oci://registry.example.com/team/greeter:0.1.0 greeter-0.1.0.wasm"
+    )]
+    Push {
+        /// Where: oci://HOST[:PORT]/REPOSITORY[:TAG]; without a tag, the version
+        place: oci::Reference,
+
+        /// The package
+        file: PathBuf,
+
+        /// Take the tag away from another package that has it
+        #[arg(long)]
+        move_tag: bool,
+
+        #[command(flatten)]
+        registry: oci::RegistryArguments,
+    },
+    /// Get a package from a registry (OCI)
+    ///
+    /// With a digest, what comes is what was pushed then, or nothing; with a tag alone, the digest to pin is printed. With
+    /// both, a tag that was moved is refused.
+    #[command(
+        after_help = "Example:\n  goldenpath plugin pull oci://registry.example.com/team/greeter@sha256:… -o greeter.wasm"
+    )]
+    Pull {
+        /// Where: oci://HOST[:PORT]/REPOSITORY, then :TAG, @DIGEST or both
+        place: oci::Reference,
+
+        /// Where to write the package [default: NAME-VERSION.wasm]
+        #[arg(long, short = 'o', value_name = "FILE")]
+        output: Option<PathBuf>,
+
+        #[command(flatten)]
+        registry: oci::RegistryArguments,
+    },
     /// Send a package to the server
     Install {
-        /// The package
+        /// The package: a file, or oci://… as `pull` takes it
         file: PathBuf,
 
         /// Print what it asks for, and allow exactly that package all of it, less what is denied, lowered or bound for
@@ -109,6 +146,9 @@ pub(super) enum PluginCommand {
 
         #[command(flatten)]
         connection: Connection,
+
+        #[command(flatten)]
+        registry: oci::RegistryArguments,
     },
     /// Show what a version on the server asks for and was granted
     #[command(
@@ -171,12 +211,34 @@ pub(super) fn run(command: PluginCommand, output: &Output) -> Result<Exit, Failu
             key,
             output: to,
         } => sign::sign(&file, &key, to.as_deref(), output),
+        PluginCommand::Push {
+            place,
+            file,
+            move_tag,
+            registry,
+        } => {
+            let moved = if move_tag {
+                oci::Moved::Allowed
+            } else {
+                oci::Moved::Refused
+            };
+            oci::push(&place, &file, moved, &registry, output)
+        }
+        PluginCommand::Pull {
+            place,
+            output: to,
+            registry,
+        } => oci::pull(&place, to.as_deref(), &registry, output),
         PluginCommand::Verify(arguments) => sign::verify(&arguments, output),
         PluginCommand::Install {
             file,
             approve,
             connection,
-        } => remote::install(&file, approve, &connection, output),
+            registry,
+        } => {
+            let package = remote::find_package(&file, &registry)?;
+            remote::install(package, approve, &connection, output)
+        }
         PluginCommand::Approve(arguments) => remote::approve(&arguments, output),
         PluginCommand::Show(arguments) => show::run(&arguments, output),
         PluginCommand::Diff { from, to } => diff::run(&from, &to, output),

@@ -9,8 +9,9 @@ use ureq::http::Method;
 use super::super::client::{Client, Payload, list, segment, text};
 use super::super::exit::{Exit, Failure};
 use super::super::output::Output;
-use super::{inspect, terms};
+use super::{inspect, oci, terms};
 use crate::config::Connection;
+use crate::plugin::Inspection;
 
 const APPROVE_HELP: &str = "\
 Prints what the version asks for, and asks whether to allow it; with --yes or --digest it does not ask.
@@ -74,13 +75,26 @@ pub(in crate::cli) struct ApproveArguments {
     connection: Connection,
 }
 
-pub(super) fn install(
+/// The package that a command means: a file, or one in a registry.
+pub(super) fn find_package(
     file: &Path,
+    registry: &oci::RegistryArguments,
+) -> Result<(Vec<u8>, Inspection), Failure> {
+    let text = file.to_str().filter(|text| oci::Reference::is_meant(text));
+    let Some(text) = text else {
+        return inspect::read(file);
+    };
+    let place = text.parse().map_err(Failure::usage)?;
+    let pulled = oci::fetch(&place, registry)?;
+    Ok((pulled.package, pulled.inspection))
+}
+
+pub(super) fn install(
+    (package, inspection): (Vec<u8>, Inspection),
     approve: bool,
     connection: &Connection,
     output: &Output,
 ) -> Result<Exit, Failure> {
-    let (package, inspection) = inspect::read(file)?;
     let client = Client::new(connection)?;
     let answer = client.ask(&Method::POST, "/v1/plugins", Payload::Package(package), &[])?;
     let (name, version) = (inspection.name.to_string(), inspection.version.to_string());

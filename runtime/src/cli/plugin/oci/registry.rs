@@ -1,0 +1,495 @@
+//! Talks to a registry by the OCI distribution specification. What it says is not believed: every answer is bounded,
+//! every digest is computed again, and a credential goes to the registry, or to where the operator said, and nowhere
+//! else.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use ureq::http::header::{LOCATION, WWW_AUTHENTICATE};
+use ureq::http::{Method, Request, Response, StatusCode, Uri};
+use ureq::tls::{RootCerts, TlsConfig};
+use ureq::{Agent, Body};
+
+use super::super::super::client::{text, trusted};
+use super::super::super::exit::{Exit, Failure, chain};
+use super::super::super::output::clean;
+use super::manifest::{self, MANIFEST};
+use super::reference::Reference;
+use super::{PlainHttp, RegistryArguments};
+use crate::config::{Secret, is_loopback};
+use crate::model::Digest;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// For one request, its body with it.
+const TIMEOUT: Duration = Duration::from_secs(300);
+
+/// Where the content itself is, a registry may say once or twice; more is a circle.
+const MAX_REDIRECTS: usize = 3;
+
+/// A token is some kilobytes.
+const MAX_TOKEN_BYTES: u64 = 64 << 10;
+
+/// How much of an error's text is worth showing.
+const MAX_ERROR_BYTES: u64 = 4 << 10;
+
+/// One repository of one registry.
+pub(super) struct Registry<'a> {
+    agent: Agent,
+    place: &'a Reference,
+    scheme: &'static str,
+    plain_http: Option<PlainHttp>,
+    credential: Option<(String, Secret)>,
+    /// Another host than the registry's that may see the credential, to make a token of it.
+    token_host: Option<String>,
+    /// What the registry asked for the last time, once it did.
+    authorization: RefCell<Option<String>>,
+}
+
+/// What a registry asks for before it answers.
+#[derive(Debug, PartialEq, Eq)]
+enum Challenge {
+    Basic,
+    Bearer {
+        realm: String,
+        service: Option<String>,
+        scope: Option<String>,
+    },
+}
+
+impl<'a> Registry<'a> {
+    pub(super) fn new(
+        place: &'a Reference,
+        arguments: &RegistryArguments,
+    ) -> Result<Self, Failure> {
+        let roots = match &arguments.registry_ca {
+            Some(file) => trusted(file)?,
+            None => RootCerts::WebPki,
+        };
+        let tls = TlsConfig::builder()
+            .root_certs(roots)
+            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .build();
+        let config = Agent::config_builder()
+            .tls_config(tls)
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .proxy(None)
+            .user_agent(concat!("goldenpath/", env!("CARGO_PKG_VERSION")))
+            .timeout_connect(Some(CONNECT_TIMEOUT))
+            .timeout_global(Some(TIMEOUT))
+            .build();
+        let credential = match (&arguments.registry_user, &arguments.registry_password) {
+            (Some(user), Some(password)) => Some((user.clone(), password.clone())),
+            (None, None) => None,
+            _ => {
+                return Err(Failure::usage(
+                    "a registry's credential is a user and a password; only one of them was given",
+                ));
+            }
+        };
+        let registry = Self {
+            agent: config.new_agent(),
+            place,
+            scheme: if arguments.plain_http.is_some() {
+                "http"
+            } else {
+                "https"
+            },
+            plain_http: arguments.plain_http,
+            credential,
+            token_host: arguments.token_host.clone(),
+            authorization: RefCell::new(None),
+        };
+        registry.check(
+            &registry
+                .url("")
+                .parse::<Uri>()
+                .map_err(|error| Failure::usage(format!("`{place}` names no registry: {error}")))?,
+        )?;
+        Ok(registry)
+    }
+
+    /// The manifest of the place, and its digest as it is.
+    pub(super) fn manifest(&self) -> Result<Option<(Vec<u8>, Digest)>, Failure> {
+        let digest = self.place.digest.map(|digest| digest.to_string());
+        // Where both are given the tag is asked, to see whether it was moved.
+        let reference = self.place.tag.clone().or(digest);
+        let reference = reference.unwrap_or_else(|| "latest".to_owned());
+        let url = self.url(&format!("/manifests/{reference}"));
+        let response = self.ask(&Method::GET, &url, &[("accept", MANIFEST)], &[])?;
+        match response.status() {
+            StatusCode::NOT_FOUND => return Ok(None),
+            StatusCode::OK => {}
+            _ => return Err(self.refused("read the manifest", response)),
+        }
+        let kind = response.headers().get("content-type").cloned();
+        if kind.as_ref().and_then(|kind| kind.to_str().ok()) != Some(MANIFEST) {
+            let shown = kind.map(|kind| String::from_utf8_lossy(kind.as_bytes()).into_owned());
+            return Err(self.odd(&format!(
+                "its manifest is `{}`; that of one image is `{MANIFEST}`",
+                shown.unwrap_or_default()
+            )));
+        }
+        let bytes = self.body(response, manifest::MAX_BYTES, "the manifest")?;
+        let digest = Digest::of(&bytes);
+        Ok(Some((bytes, digest)))
+    }
+
+    /// The content of a layer. It may be elsewhere: then whoever has it sees no credential.
+    pub(super) fn blob(&self, layer: manifest::Layer) -> Result<Vec<u8>, Failure> {
+        let url = self.url(&format!("/blobs/{}", layer.digest));
+        let mut response = self.ask(&Method::GET, &url, &[], &[])?;
+        let mut from: Uri = url.parse().map_err(|_| self.odd("its address is none"))?;
+        for _ in 0..MAX_REDIRECTS {
+            if !response.status().is_redirection() {
+                break;
+            }
+            from = self.target(&from, &response)?;
+            if let Some(host) = from.host()
+                && !self.is_registry(&from)
+                && host
+                    .trim_matches(['[', ']'])
+                    .parse::<std::net::IpAddr>()
+                    .is_ok()
+            {
+                return Err(self.odd(&format!("it sends us on to the bare address {host}")));
+            }
+            response = self.send(&Method::GET, &from.to_string(), &[], &[])?;
+        }
+        match response.status() {
+            StatusCode::OK => {}
+            status if status.is_redirection() => {
+                return Err(self.odd(&format!("it sent us on more than {MAX_REDIRECTS} times")));
+            }
+            _ => return Err(self.refused("read the layer", response)),
+        }
+        let bytes = self.body(response, layer.size, "the layer")?;
+        if bytes.len() as u64 != layer.size || Digest::of(&bytes) != layer.digest {
+            return Err(self.odd(&format!(
+                "the layer that it sent is not the one of the manifest ({})",
+                layer.digest
+            )));
+        }
+        Ok(bytes)
+    }
+
+    /// Puts content where it is not there yet.
+    pub(super) fn push_blob(&self, content: &[u8]) -> Result<(), Failure> {
+        let digest = Digest::of(content);
+        let url = self.url(&format!("/blobs/{digest}"));
+        if self.ask(&Method::HEAD, &url, &[], &[])?.status() == StatusCode::OK {
+            return Ok(());
+        }
+        let begin = self.url("/blobs/uploads/");
+        let response = self.ask(&Method::POST, &begin, &[], &[])?;
+        if response.status() != StatusCode::ACCEPTED {
+            return Err(self.refused("begin an upload", response));
+        }
+        let from = begin.parse().map_err(|_| self.odd("its address is none"))?;
+        let target = self.target(&from, &response)?;
+        // What follows carries the credential, and the package.
+        if !self.is_registry(&target) {
+            return Err(self.odd("it wants the upload to go to another host"));
+        }
+        let joined = if target.query().is_some() { '&' } else { '?' };
+        let url = format!("{target}{joined}digest={digest}");
+        let octets = [("content-type", "application/octet-stream")];
+        let response = self.ask(&Method::PUT, &url, &octets, content)?;
+        match response.status() {
+            StatusCode::CREATED => Ok(()),
+            _ => Err(self.refused("upload a layer", response)),
+        }
+    }
+
+    pub(super) fn push_manifest(&self, tag: &str, manifest: &[u8]) -> Result<(), Failure> {
+        let url = self.url(&format!("/manifests/{tag}"));
+        let response = self.ask(&Method::PUT, &url, &[("content-type", MANIFEST)], manifest)?;
+        match response.status() {
+            StatusCode::CREATED => Ok(()),
+            _ => Err(self.refused("put the manifest", response)),
+        }
+    }
+
+    fn url(&self, path: &str) -> String {
+        let (scheme, place) = (self.scheme, self.place);
+        format!(
+            "{scheme}://{}/v2/{}{path}",
+            place.registry, place.repository
+        )
+    }
+
+    /// Asks the registry itself, once more with what it asks for where it asks.
+    fn ask(
+        &self,
+        method: &Method,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<Response<Body>, Failure> {
+        let with = |authorization: Option<&str>| {
+            let mut all = headers.to_vec();
+            all.extend(authorization.map(|value| ("authorization", value)));
+            self.send(method, url, &all, body)
+        };
+        let known = self.authorization.borrow().clone();
+        let response = with(known.as_deref())?;
+        if response.status() != StatusCode::UNAUTHORIZED {
+            return Ok(response);
+        }
+        let asked = response.headers().get(WWW_AUTHENTICATE);
+        let challenge = asked.and_then(|value| value.to_str().ok()).and_then(parse);
+        let answer = match challenge {
+            Some(Challenge::Basic) => self.basic(),
+            Some(Challenge::Bearer {
+                realm,
+                service,
+                scope,
+            }) => Some(self.token(&realm, service.as_deref(), scope.as_deref())?),
+            None => None,
+        };
+        let Some(answer) = answer else {
+            return Err(Failure::new(
+                Exit::NotPermitted,
+                format!(
+                    "{} asks who you are; give --registry-user and GOLDENPATH_REGISTRY_PASSWORD",
+                    self.place.registry
+                ),
+            ));
+        };
+        let response = with(Some(&answer))?;
+        if response.status() == StatusCode::UNAUTHORIZED {
+            return Err(self.refused("answer", response));
+        }
+        *self.authorization.borrow_mut() = Some(answer);
+        Ok(response)
+    }
+
+    fn basic(&self) -> Option<String> {
+        let (user, password) = self.credential.as_ref()?;
+        let pair = format!("{user}:{}", password.expose());
+        Some(format!(
+            "Basic {}",
+            data_encoding::BASE64.encode(pair.as_bytes())
+        ))
+    }
+
+    fn token(
+        &self,
+        realm: &str,
+        service: Option<&str>,
+        scope: Option<&str>,
+    ) -> Result<String, Failure> {
+        let uri: Uri = realm
+            .parse()
+            .map_err(|_| self.odd("the address of its tokens is none"))?;
+        self.check(&uri)?;
+        let host = uri.host().unwrap_or_default();
+        let may_see = self.is_registry(&uri) || self.token_host.as_deref() == Some(host);
+        if self.credential.is_some() && !may_see {
+            return Err(Failure::new(
+                Exit::NotPermitted,
+                format!(
+                    "{} wants the credential to go to `{}`; if that is right, say --token-host {}",
+                    self.place.registry,
+                    clean(host),
+                    clean(host)
+                ),
+            ));
+        }
+        let mut url = realm.to_owned();
+        for (key, value) in [("service", service), ("scope", scope)] {
+            if let Some(value) = value {
+                url.push(if url.contains('?') { '&' } else { '?' });
+                url.push_str(&format!(
+                    "{key}={}",
+                    super::super::super::client::segment(value)
+                ));
+            }
+        }
+        let basic = self.basic();
+        let headers: Vec<(&str, &str)> = basic
+            .iter()
+            .map(|value| ("authorization", value.as_str()))
+            .collect();
+        let response = self.send(&Method::GET, &url, &headers, &[])?;
+        if response.status() != StatusCode::OK {
+            return Err(self.refused("make a token", response));
+        }
+        let body = self.body(response, MAX_TOKEN_BYTES, "the token")?;
+        let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let token = match text(&body, "/token") {
+            token if token.is_empty() => text(&body, "/access_token"),
+            token => token,
+        };
+        if token.is_empty() {
+            return Err(self.odd("it made no token"));
+        }
+        Ok(format!("Bearer {token}"))
+    }
+
+    fn send(
+        &self,
+        method: &Method,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<Response<Body>, Failure> {
+        let mut request = Request::builder().method(method).uri(url);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let malformed = |error: ureq::http::Error| Failure::of("build the request", &error);
+        let sent = if *method == Method::POST || *method == Method::PUT {
+            self.agent.run(request.body(body).map_err(malformed)?)
+        } else {
+            self.agent.run(request.body(()).map_err(malformed)?)
+        };
+        sent.map_err(|error| self.unreachable(&error))
+    }
+
+    /// Where an answer sends us on to.
+    fn target(&self, from: &Uri, response: &Response<Body>) -> Result<Uri, Failure> {
+        let location = response.headers().get(LOCATION);
+        let location = location.and_then(|value| value.to_str().ok());
+        let location =
+            location.ok_or_else(|| self.odd("it sends us on, and does not say where"))?;
+        let absolute = if location.starts_with('/') && !location.starts_with("//") {
+            let authority = from.authority().map_or("", |authority| authority.as_str());
+            format!(
+                "{}://{authority}{location}",
+                from.scheme_str().unwrap_or("https")
+            )
+        } else {
+            location.to_owned()
+        };
+        let target: Uri = absolute
+            .parse()
+            .map_err(|_| self.odd("the address that it sends us on to is none"))?;
+        self.check(&target)?;
+        Ok(target)
+    }
+
+    fn is_registry(&self, uri: &Uri) -> bool {
+        uri.authority()
+            .is_some_and(|of| of.as_str() == self.place.registry)
+            && uri.scheme_str() == Some(self.scheme)
+    }
+
+    /// Whether something may be sent there at all.
+    fn check(&self, uri: &Uri) -> Result<(), Failure> {
+        let authority = uri.authority().map_or("", |authority| authority.as_str());
+        let plain = match (uri.scheme_str(), self.plain_http) {
+            (Some("https"), _) => return Ok(()),
+            (Some("http"), Some(PlainHttp::Anywhere)) => true,
+            (Some("http"), Some(PlainHttp::Loopback)) => is_loopback(authority),
+            _ => false,
+        };
+        if plain && !authority.contains('@') {
+            return Ok(());
+        }
+        Err(Failure::usage(format!(
+            "refuse to talk to `{}` in clear text; --plain-http allows this machine, --plain-http=anywhere all others",
+            clean(&uri.to_string())
+        )))
+    }
+
+    fn body(&self, response: Response<Body>, most: u64, what: &str) -> Result<Vec<u8>, Failure> {
+        let mut body = response.into_body();
+        let read = body.with_config().limit(most).read_to_vec();
+        read.map_err(|error| match error {
+            ureq::Error::BodyExceedsLimit(_) => {
+                self.odd(&format!("{what} that it sent has more than {most} bytes"))
+            }
+            error => self.unreachable(&error),
+        })
+    }
+
+    fn refused(&self, doing: &str, response: Response<Body>) -> Failure {
+        let status = response.status();
+        let exit = match status.as_u16() {
+            401 | 403 => Exit::NotPermitted,
+            404 => Exit::NotFound,
+            _ => Exit::Failed,
+        };
+        let mut body = response.into_body();
+        let said = body.with_config().limit(MAX_ERROR_BYTES).lossy_utf8(true);
+        let said: String = said.read_to_string().unwrap_or_default();
+        let said: String = said.chars().take(200).collect();
+        let registry = &self.place.registry;
+        Failure::new(
+            exit,
+            format!(
+                "{doing}: {registry} answered {}: {}",
+                status.as_u16(),
+                clean(&said)
+            ),
+        )
+    }
+
+    fn unreachable(&self, error: &ureq::Error) -> Failure {
+        let registry = &self.place.registry;
+        Failure::new(
+            Exit::Unreachable,
+            format!("reach {registry}: {}", chain(error)),
+        )
+    }
+
+    /// What a registry did that it should not do.
+    pub(super) fn odd(&self, what: &str) -> Failure {
+        Failure::failed(format!("`{}`: {}", self.place, clean(what)))
+    }
+}
+
+/// Reads what a registry asks for: one way, and for tokens the parameters of it.
+fn parse(text: &str) -> Option<Challenge> {
+    let (way, rest) = text.split_once(' ').unwrap_or((text, ""));
+    if way.eq_ignore_ascii_case("basic") {
+        return Some(Challenge::Basic);
+    }
+    if !way.eq_ignore_ascii_case("bearer") {
+        return None;
+    }
+    let (mut realm, mut service, mut scope) = (None, None, None);
+    let mut rest = rest;
+    // Scopes have commas within their quotes.
+    while let Some((name, after)) = rest.split_once("=\"") {
+        let (value, next) = after.split_once('"')?;
+        let value = Some(value.to_owned());
+        match name.trim_matches([' ', ',']) {
+            "realm" => realm = value,
+            "service" => service = value,
+            "scope" => scope = value,
+            _ => {}
+        }
+        rest = next;
+    }
+    Some(Challenge::Bearer {
+        realm: realm?,
+        service,
+        scope,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn challenges_are_read_with_commas_in_their_quotes() {
+        let text = r#"Bearer realm="https://auth.example/token",service="r", scope="repository:a/b:pull,push""#;
+        let wanted = Challenge::Bearer {
+            realm: "https://auth.example/token".to_owned(),
+            service: Some("r".to_owned()),
+            scope: Some("repository:a/b:pull,push".to_owned()),
+        };
+        assert_eq!(parse(text), Some(wanted));
+        assert_eq!(parse("Basic realm=\"x\""), Some(Challenge::Basic));
+        for odd in ["", "Digest realm=\"x\"", "Bearer", "Bearer realm=\"x"] {
+            assert_eq!(parse(odd), None, "{odd}");
+        }
+    }
+}
