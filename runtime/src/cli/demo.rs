@@ -8,6 +8,7 @@ use super::client::text;
 use super::exit::{Exit, Failure, chain};
 use super::output::Output;
 use super::plugin::{Built, DEMO, build};
+use super::serve::memory::keep_little;
 use super::serve::{Portal, block_on, listen, print_credential, start_logging};
 use crate::app::{App, ApplyMode, Documents};
 use crate::catalog::{DocumentKind, parse_blueprint, parse_documents, parse_draft};
@@ -64,6 +65,7 @@ pub(super) fn run(arguments: DemoArguments, output: &Output) -> Result<Exit, Fai
     let data = config.data.clone();
     // Minutes of building for nothing would be worse; the port is taken for good only afterwards.
     drop(listen(config.listen)?);
+    keep_little();
     let folders = find_plugins(arguments.plugins.as_deref())?;
     let built = folders
         .iter()

@@ -4,9 +4,9 @@
 /// thread, up to eight for each core, and what was freed in one no other can have: a catalog that is filled by a dozen
 /// threads then holds twice as much as it needs, and goes on holding it.
 ///
-/// To be called before there are other threads.
+/// To be called once, before there are other threads.
 #[cfg(target_env = "gnu")]
-pub(super) fn keep_little() {
+pub(in crate::cli) fn keep_little() {
     glibc::share_arenas();
     let started = std::thread::Builder::new()
         .name("memory".to_owned())
@@ -18,7 +18,7 @@ pub(super) fn keep_little() {
 
 /// Other C libraries have one arena, or a rule of their own.
 #[cfg(not(target_env = "gnu"))]
-pub(super) fn keep_little() {}
+pub(in crate::cli) fn keep_little() {}
 
 #[cfg(target_env = "gnu")]
 #[expect(unsafe_code, reason = "the allocator is the C library's")]

@@ -1,7 +1,7 @@
 //! `goldenpath serve`: the portal as a process, from its settings to its last connection.
 
 mod connection;
-mod memory;
+pub(in crate::cli) mod memory;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
@@ -66,6 +66,7 @@ pub(super) fn run(arguments: ServeArguments, output: &Output) -> Result<Exit, Fa
     let config = Config::load(arguments.config.as_deref(), arguments.settings)
         .map_err(|error| Failure::usage(super::exit::chain(&error)))?;
     start_logging(&config.log, output)?;
+    memory::keep_little();
     block_on(async {
         let portal = Portal::open(config).await?;
         if let Some((client_id, client_secret)) = portal.bootstrap().await? {
@@ -77,7 +78,6 @@ pub(super) fn run(arguments: ServeArguments, output: &Output) -> Result<Exit, Fa
 
 /// Runs a future on a runtime of its own: only `serve` and its like need one.
 pub(super) fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    memory::keep_little();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
