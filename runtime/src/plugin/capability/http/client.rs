@@ -38,7 +38,7 @@ pub(crate) struct HttpClient {
     /// Whether a grant may allow inside addresses at all.
     allow_private: bool,
     /// Whom to ask for addresses; absent: whoever this machine asks.
-    resolver: Option<SocketAddr>,
+    resolver: dns::Resolver,
     /// The way out; absent: straight.
     proxy: Option<SocketAddr>,
     /// Where this portal itself listens: it would be asked with the trust that it has in this machine.
@@ -96,7 +96,7 @@ impl HttpClient {
     pub(crate) fn new(settings: &EgressSettings, own: Option<SocketAddr>) -> Result<Self, String> {
         Ok(Self {
             allow_private: settings.allow_private,
-            resolver: settings.resolver,
+            resolver: dns::Resolver::new(settings.resolver),
             proxy: settings.proxy,
             own,
             tls: Tls::trusting(settings.authorities.as_deref())?,
@@ -185,9 +185,7 @@ impl HttpClient {
     async fn resolve(&self, allowed: &Allowed) -> Result<Vec<SocketAddr>, Unsent> {
         let addresses = match &allowed.origin.host {
             Host::Address(address) => vec![*address],
-            Host::Name(name) => dns::resolve(self.resolver, name)
-                .await
-                .map_err(Error::from)?,
+            Host::Name(name) => self.resolver.resolve(name).await.map_err(Error::from)?,
         };
         let with_port = |address| SocketAddr::new(address, allowed.origin.port);
         let addresses: Vec<SocketAddr> = addresses.into_iter().map(with_port).collect();

@@ -8,10 +8,14 @@ mod tests;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use wasmtime_wasi_http::Error;
 
@@ -66,25 +70,61 @@ impl From<io::Error> for Unresolved {
     }
 }
 
-/// All addresses of a name.
-pub(super) async fn resolve(
+/// Names that the machine's own resolver looks up at a time, for all guests together.
+const LOOKUPS: usize = 32;
+
+/// Who looks names up.
+#[derive(Debug)]
+pub(super) struct Resolver {
     server: Option<SocketAddr>,
-    name: &str,
-) -> Result<Vec<IpAddr>, Unresolved> {
-    let addresses = match server {
-        // No server knows better where this machine is.
-        Some(_) if is_local(name) => vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
-        Some(server) => ask(server, name).await?,
-        None => {
-            let found = tokio::net::lookup_host((name, 0)).await?;
-            found.map(|address| address.ip()).collect()
+    lookups: Arc<Semaphore>,
+}
+
+impl Default for Resolver {
+    fn default() -> Self {
+        Self::new(None)
+    }
+}
+
+impl Resolver {
+    /// One that asks a server, or where there is none the machine.
+    pub(super) fn new(server: Option<SocketAddr>) -> Self {
+        Self {
+            server,
+            lookups: Arc::new(Semaphore::new(LOOKUPS)),
         }
-    };
-    match addresses.len() {
-        0 => Err(Unresolved::Unknown),
-        1..=MOST_ADDRESSES => Ok(addresses),
-        // Not the first of them: which those are would be the server's choice.
-        _ => Err(Unresolved::Broken),
+    }
+
+    /// All addresses of a name.
+    pub(super) async fn resolve(&self, name: &str) -> Result<Vec<IpAddr>, Unresolved> {
+        let addresses = match self.server {
+            // No server knows better where this machine is.
+            Some(_) if is_local(name) => {
+                vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]
+            }
+            Some(server) => ask(server, name).await?,
+            None => self.look_up(name.to_owned()).await?,
+        };
+        match addresses.len() {
+            0 => Err(Unresolved::Unknown),
+            1..=MOST_ADDRESSES => Ok(addresses),
+            // Not the first of them: which those are would be the server's choice.
+            _ => Err(Unresolved::Broken),
+        }
+    }
+
+    /// Asks the machine. That blocks a thread for as long as the machine likes and cannot be broken off, whatever time a
+    /// guest has for it: so the thread is counted until it is free again, and not until the guest is gone.
+    async fn look_up(&self, name: String) -> Result<Vec<IpAddr>, Unresolved> {
+        let permit = Arc::clone(&self.lookups).acquire_owned().await;
+        let permit = permit.map_err(|_| Unresolved::Unreachable)?;
+        let found = tokio::spawn(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await;
+            drop(permit);
+            found.map(|found| found.map(|address| address.ip()).collect())
+        });
+        let found = found.await.map_err(|_| Unresolved::Unreachable)?;
+        found.map_err(Unresolved::from)
     }
 }
 
@@ -92,18 +132,27 @@ fn is_local(name: &str) -> bool {
     name == "localhost" || name.ends_with(".localhost")
 }
 
-/// Asks a server for both kinds of addresses. Where it answers for one of them only, that is what there is.
+/// Asks a server for both kinds of addresses. Where it answers for one of them only, that is what there is, and the other
+/// is not waited for long. An answer that is none spoils both.
 async fn ask(server: SocketAddr, name: &str) -> Result<Vec<IpAddr>, Unresolved> {
-    let (old, new) = tokio::join!(
-        ask_for(server, name, Kind::V4),
-        ask_for(server, name, Kind::V6)
-    );
-    match (old, new) {
+    let old = pin!(ask_for(server, name, Kind::V4));
+    let new = pin!(ask_for(server, name, Kind::V6));
+    let (first, other) = match select(old, new).await {
+        Either::Left((first, other)) => (first, Either::Left(other)),
+        Either::Right((first, other)) => (first, Either::Right(other)),
+    };
+    let found = first.as_ref().is_ok_and(|addresses| !addresses.is_empty());
+    let patience = if found {
+        PATIENCE
+    } else {
+        PATIENCE * (2 * ATTEMPTS)
+    };
+    let second = timeout(patience, other).await;
+    match (first, second.unwrap_or(Err(Unresolved::TimedOut))) {
         (Ok(mut addresses), Ok(more)) => {
             addresses.extend(more);
             Ok(addresses)
         }
-        // Half of an answer is none: the other half may be where a name is turned around.
         (Err(Unresolved::Broken), _) | (_, Err(Unresolved::Broken)) => Err(Unresolved::Broken),
         (Ok(addresses), Err(_)) | (Err(_), Ok(addresses)) if !addresses.is_empty() => Ok(addresses),
         (Err(why), _) | (_, Err(why)) => Err(why),

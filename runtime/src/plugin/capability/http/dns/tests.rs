@@ -164,9 +164,32 @@ proptest! {
 #[tokio::test]
 async fn this_machine_is_where_it_is_whatever_a_server_says() {
     // Nobody listens there, and nobody is asked.
-    let server = Some("127.0.0.1:1".parse().unwrap());
+    let resolver = Resolver::new(Some("127.0.0.1:1".parse().unwrap()));
     for name in ["localhost", "any.localhost"] {
-        let found = resolve(server, name).await.unwrap();
+        let found = resolver.resolve(name).await.unwrap();
         assert!(found.iter().all(IpAddr::is_loopback), "{name}");
     }
+}
+
+#[tokio::test]
+async fn what_is_known_of_one_kind_is_taken_where_the_server_is_silent_about_the_other() {
+    let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let resolver = Resolver::new(Some(server.local_addr().unwrap()));
+    let answers = tokio::spawn(async move {
+        let mut asked = [0; 512];
+        loop {
+            let (length, whom) = server.recv_from(&mut asked).await.unwrap();
+            let question = &asked[..length];
+            // The last but two bytes are the kind: 1 is the old one.
+            if question[length - 4..] == [0, 1, 0, 1] {
+                let mut reply = question.to_vec();
+                reply[2..8].copy_from_slice(&[0x81, 0x80, 0, 1, 0, 1]);
+                reply.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4, 192, 0, 2, 7]);
+                server.send_to(&reply, whom).await.unwrap();
+            }
+        }
+    });
+    let found = resolver.resolve("half.example").await.unwrap();
+    assert_eq!(found, [IpAddr::from([192, 0, 2, 7])]);
+    answers.abort();
 }
