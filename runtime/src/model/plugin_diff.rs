@@ -115,7 +115,7 @@ pub struct Carried {
 }
 
 impl VersionDiff {
-    /// Whether both may do the same, and say that they were built from the same.
+    /// Whether both may do the same, and name the same tools and dependencies. Their own code may differ all the same.
     pub fn is_empty(&self) -> bool {
         self.added.is_empty()
             && self.removed.is_empty()

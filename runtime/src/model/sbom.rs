@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The parts that a package was built from, as it says itself: the host can show and compare it, but not prove it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Sbom {
     /// What built it, for example `rustc`; by name.
     pub tools: Vec<SbomTool>,
@@ -14,7 +14,9 @@ pub struct Sbom {
 }
 
 /// A program that took part in the build.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, utoipa::ToSchema)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
+)]
 pub struct SbomTool {
     /// Its name.
     pub name: String,
@@ -23,7 +25,9 @@ pub struct SbomTool {
 }
 
 /// A library that went into the package.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, utoipa::ToSchema)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
+)]
 pub struct SbomComponent {
     /// Its name.
     pub name: String,
@@ -42,7 +46,9 @@ pub struct SbomComponent {
 }
 
 /// Where the source of a library came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, utoipa::ToSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum SbomOrigin {
     /// A registry, whose archives have checksums.
@@ -54,7 +60,9 @@ pub enum SbomOrigin {
 }
 
 /// What part a library had in a package.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, utoipa::ToSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum SbomScope {
     /// Its code is in the package.
@@ -87,7 +95,10 @@ impl fmt::Display for Sbom {
             let of = self.components.iter();
             of.filter(|component| component.scope == scope).count()
         };
-        write!(f, "{} dependencies", count(SbomScope::Required))?;
+        match count(SbomScope::Required) {
+            1 => f.write_str("1 dependency")?,
+            several => write!(f, "{several} dependencies")?,
+        }
         match count(SbomScope::Excluded) {
             0 => {}
             build => write!(f, ", {build} more for the build")?,
@@ -96,6 +107,6 @@ impl fmt::Display for Sbom {
             let before = if number == 0 { "; built by " } else { ", " };
             write!(f, "{before}{} {}", tool.name, tool.version)?;
         }
-        Ok(())
+        f.write_str(" (as it says itself)")
     }
 }

@@ -187,9 +187,7 @@ fn schemas(package: &Package) -> BTreeMap<String, String> {
 
 fn tools(package: &Package) -> BTreeMap<String, String> {
     let tools = package.sbom.iter().flat_map(|sbom| &sbom.tools);
-    tools
-        .map(|tool| (tool.name.clone(), tool.version.clone()))
-        .collect()
+    by_name(tools.map(|tool| (&tool.name, tool.version.clone())))
 }
 
 /// Libraries by their versions, and by all that is known of them where the versions are the same.
@@ -210,20 +208,25 @@ fn sbom_changes(from: &Package, to: &Package) -> Vec<Change> {
     brief.collect()
 }
 
-/// Libraries by name; several versions of one may be in a package.
 fn dependencies(
     package: &Package,
     shown: fn(&SbomComponent) -> String,
 ) -> BTreeMap<String, String> {
-    let mut dependencies: BTreeMap<String, String> = BTreeMap::new();
-    for component in package.sbom.iter().flat_map(|sbom| &sbom.components) {
-        let versions = dependencies.entry(component.name.clone()).or_default();
+    let components = package.sbom.iter().flat_map(|sbom| &sbom.components);
+    by_name(components.map(|component| (&component.name, shown(component))))
+}
+
+/// Several versions of one name in one text.
+fn by_name<'a>(parts: impl Iterator<Item = (&'a String, String)>) -> BTreeMap<String, String> {
+    let mut named: BTreeMap<String, String> = BTreeMap::new();
+    for (name, version) in parts {
+        let versions = named.entry(name.clone()).or_default();
         if !versions.is_empty() {
             versions.push_str(", ");
         }
-        versions.push_str(&shown(component));
+        versions.push_str(&version);
     }
-    dependencies
+    named
 }
 
 fn briefly(component: &SbomComponent) -> String {

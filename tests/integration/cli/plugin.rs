@@ -40,7 +40,7 @@ fn what_a_package_was_built_from_is_inspected_compared_and_shown_to_reviewers() 
     let inspected = portal
         .cli(&["plugin", "inspect", "1.0.0.wasm"])
         .with_code(0);
-    let line = "made of    1 dependencies; built by rustc 1.95.0";
+    let line = "made of    1 dependency; built by rustc 1.95.0";
     assert!(inspected.stdout.contains(line), "{}", inspected.stdout);
     let compared = portal
         .cli(&["plugin", "diff", "1.0.0.wasm", "1.0.1.wasm"])
@@ -63,7 +63,7 @@ fn what_a_package_was_built_from_is_inspected_compared_and_shown_to_reviewers() 
     let approved = portal
         .cli(&["plugin", "approve", "hello", "1.0.0", "--yes"])
         .with_code(0);
-    let line = "made of 1 dependencies; built by rustc 1.95.0";
+    let line = "made of 1 dependency; built by rustc 1.95.0";
     assert!(approved.stdout.contains(line), "{}", approved.stdout);
 }
 
@@ -197,6 +197,7 @@ fn an_endpoint_inside_is_bound_by_command_and_only_with_both_words() {
         "http GET api /    # to talk",
         "api → nowhere yet",
         "plugin approve talker 1.0.0 --digest sha256:",
+        "--bind api=URL",
     ] {
         assert!(
             waiting.stdout.contains(part),

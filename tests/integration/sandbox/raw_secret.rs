@@ -58,6 +58,9 @@ fn audits(portal: &Portal, action: &str) -> Vec<Value> {
 fn a_granted_secret_is_read_audited_and_hidden_in_all_that_the_run_says() {
     let portal = portal();
     set(&portal, SECRET);
+    let shown = portal.cli(&["plugin", "show", "reader"]).with_code(0);
+    let line = "key is read by the plugin itself; stored as SIGNING_KEY";
+    assert!(shown.stdout.contains(line), "{}", shown.stdout);
     let run = tell(&portal, &json!({"name": "key", "again": 3}));
     assert_eq!(run["output"]["length"], SECRET.len(), "{run}");
     assert_eq!(run["output"]["text"], "***", "{run}");

@@ -47,7 +47,10 @@ fn show(diff: &VersionDiff, output: &Output) {
     }
     output.line("");
     if diff.is_empty() {
-        output.line("both may do the same, and are built from the same");
+        output.line(match diff.from.digest == diff.to.digest {
+            true => "both are the same file",
+            false => "both may do the same, and name the same dependencies; their code differs",
+        });
     }
     for line in &diff.added {
         let risk = diff.risks.iter().find(|risk| risk.line == *line);

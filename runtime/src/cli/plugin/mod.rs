@@ -60,8 +60,8 @@ pub(super) enum PluginCommand {
     },
     /// Show what changes from one package to another; runs nothing
     ///
-    /// The exit code tells: 0 both may do the same and are built from the same, 1 something differs, 2 one of the files cannot be read, or they are
-    /// of two plugins.
+    /// The exit code tells: 0 both may do the same and name the same dependencies, 1 something differs, 2 one of the
+    /// files cannot be read, or they are of two plugins.
     #[command(
         after_help = "Example:\n  goldenpath plugin diff greeter-0.1.0.wasm greeter-0.2.0.wasm"
     )]

@@ -138,31 +138,9 @@ pub(super) fn approve(arguments: &ApproveArguments, output: &Output) -> Result<E
     let digest = text(report, "/digest");
     if !output.is_json() {
         output.line(&format!("{name} {version} {digest} asks for:"));
-        let risks = list(report, "risks");
-        let marked = |line: &Value| {
-            let line = text(line, "");
-            let risk = risks.iter().find(|risk| text(risk, "/line") == line);
-            match risk.map(|risk| text(risk, "/risk")) {
-                Some(risk) => format!("{risk:7}{line}"),
-                None => format!("{:7}{line}", ""),
-            }
-        };
-        let lines: Vec<String> = list(report, "requested").iter().map(marked).collect();
-        print_lines(output, &lines);
-        let secrets = report.get("secrets").and_then(Value::as_object);
-        for (secret, how) in secrets.into_iter().flatten() {
-            let (header, format) = (text(how, "/header"), text(how, "/format"));
-            let mut goes = Vec::new();
-            if !header.is_empty() {
-                goes.push(format!("goes into header `{header}` as `{format}`"));
-            }
-            if how.get("read") == Some(&Value::Bool(true)) {
-                goes.push("is read by the plugin itself".to_owned());
-            }
-            let goes = goes.join(", and ");
-            output.line(&format!(
-                "  secret {secret} {goes}; name the stored one with --secret"
-            ));
+        print_lines(output, &terms::requested(report));
+        for secret in terms::secrets(report) {
+            output.line(&format!("  secret {secret}"));
         }
         output.line(&format!("  made of {}", terms::made_of(report)));
         output.line(&format!("  signed by {}", terms::signed_by(report)));

@@ -128,12 +128,7 @@ fn components(compiled: &Compiled, packages: Vec<Package>, lock: &Lock) -> Vec<S
             Some(_) => SbomOrigin::Registry,
         };
         Some(SbomComponent {
-            // A plus sign stands for a space in some readers of package URLs.
-            purl: Some(format!(
-                "pkg:cargo/{}@{}",
-                package.name,
-                package.version.replace('+', "%2B")
-            )),
+            purl: purl(&package),
             // The old way to write a choice, which is no expression of SPDX.
             license: package.license.map(|text| {
                 let choices: Vec<&str> = text.split('/').map(str::trim).collect();
@@ -149,13 +144,25 @@ fn components(compiled: &Compiled, packages: Vec<Package>, lock: &Lock) -> Vec<S
     known.collect()
 }
 
+/// Where cargo says that a package is from which it got out of the public registry, by whatever way.
+const PUBLIC: &str = "registry+https://github.com/rust-lang/crates.io-index";
+
+/// The package URL of what is in the public registry. One without more says that it is, and of what has the same name
+/// elsewhere that would be a lie.
+fn purl(package: &Package) -> Option<String> {
+    if package.source.as_deref() != Some(PUBLIC) {
+        return None;
+    }
+    // A plus sign stands for a space in some readers of package URLs.
+    let version = package.version.replace('+', "%2B");
+    Some(format!("pkg:cargo/{}@{version}", package.name))
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
-
-    const INDEX: &str = "registry+https://registry.example/index";
 
     fn artifact(id: &str, manifest: &str, file: &str) -> Value {
         json!({"reason": "compiler-artifact", "package_id": id, "manifest_path": manifest, "filenames": [file]})
@@ -197,15 +204,15 @@ mod tests {
             package: vec![Locked {
                 name: "both".to_owned(),
                 version: "1.0.0+w".to_owned(),
-                source: Some(INDEX.to_owned()),
+                source: Some(PUBLIC.to_owned()),
                 checksum: Some("ab".repeat(32)),
             }],
         };
         let packages = vec![
-            package("both", "MIT/Apache-2.0", Some(INDEX)),
+            package("both", "MIT/Apache-2.0", Some(PUBLIC)),
             package("macro", "MIT", None),
             package("forked", "MIT", Some("git+https://git.example/f")),
-            package("of-another-member", "MIT", Some(INDEX)),
+            package("of-another-member", "MIT", Some(PUBLIC)),
         ];
         let components = components(&compiled, packages, &lock);
         let told: Vec<_> = components
@@ -222,9 +229,7 @@ mod tests {
             ]
         );
         assert_eq!(components[0].license.as_deref(), Some("MIT OR Apache-2.0"));
-        assert_eq!(
-            components[0].purl.as_deref(),
-            Some("pkg:cargo/both@1.0.0%2Bw")
-        );
+        let purls: Vec<_> = components.iter().map(|c| c.purl.as_deref()).collect();
+        assert_eq!(purls, [Some("pkg:cargo/both@1.0.0%2Bw"), None, None]);
     }
 }

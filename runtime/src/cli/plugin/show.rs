@@ -39,13 +39,12 @@ pub(super) fn run(arguments: &ShowArguments, output: &Output) -> Result<Exit, Fa
         output.line(&format!("package    {}", text(report, "/digest")));
         output.line(&format!("manifest   {}", text(report, "/manifestHash")));
         output.line(&format!("made of    {}", terms::made_of(report)));
+        output.line(&format!("signed by  {}", terms::signed_by(report)));
         show(report, output);
         if text(report, "/state") == "pending" {
             output.line("");
-            output.line(&format!(
-                "allow exactly this with: goldenpath plugin approve {name} {version} --digest {}",
-                text(report, "/digest")
-            ));
+            let command = terms::command(name, &version, report);
+            output.line(&format!("allow this package with: {command}"));
         }
     });
     Ok(Exit::Done)
@@ -63,34 +62,12 @@ fn interesting(plugin: &Value) -> String {
 }
 
 fn show(report: &Value, output: &Output) {
-    let risks = list(report, "risks");
-    let marked = |line: &Value| {
-        let line = text(line, "");
-        let risk = risks.iter().find(|risk| text(risk, "/line") == line);
-        let word = risk.map_or_else(String::new, |risk| text(risk, "/risk"));
-        match report.get("reasons").and_then(|why| why.get(&line)) {
-            Some(reason) => format!("{word:7}{line}    # {}", text(reason, "")),
-            None => format!("{word:7}{line}"),
-        }
-    };
-    let asked: Vec<String> = list(report, "requested").iter().map(marked).collect();
-    section(output, "asks for", &asked);
+    section(output, "asks for", &terms::requested(report));
     let granted = list(report, "granted").iter().map(|line| text(line, ""));
     section(output, "is granted", &granted.collect::<Vec<_>>());
     let places = terms::places(report, &terms::granted(report));
     section(output, "requests go to", &places);
-    let secrets = report.get("secrets").and_then(Value::as_object);
-    let secrets = secrets.into_iter().flatten().map(|(name, how)| {
-        let stored = text(how, "/stored");
-        let from = if stored.is_empty() {
-            "not bound yet".to_owned()
-        } else {
-            format!("stored as {stored}")
-        };
-        let (header, format) = (text(how, "/header"), text(how, "/format"));
-        format!("{name} in header `{header}` as `{format}`, {from}")
-    });
-    section(output, "secrets", &secrets.collect::<Vec<_>>());
+    section(output, "secrets", &terms::secrets(report));
     for (title, key) in [("imports", "imports"), ("exports", "exports")] {
         let names = list(report, key).iter().map(|name| text(name, ""));
         section(output, title, &names.collect::<Vec<_>>());

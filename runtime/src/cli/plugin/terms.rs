@@ -1,10 +1,14 @@
 //! The terms of an approval: what the active version was granted, and what the command says on top.
 
+use std::collections::BTreeSet;
+
+use serde::Deserialize as _;
 use serde_json::{Map, Value, json};
 
 use super::super::client::{list, text};
 use super::super::exit::Failure;
 use super::remote::ApproveArguments;
+use crate::model::Sbom;
 
 /// The parts of a decision that are objects by name.
 const BY_NAME: [&str; 4] = ["bindings", "folders", "secrets", "limits"];
@@ -103,18 +107,86 @@ pub(super) fn documents(report: &Value) -> Vec<String> {
         .collect()
 }
 
+/// The lines that a version asks for, each with how much harm it could do and the author's reason.
+pub(super) fn requested(report: &Value) -> Vec<String> {
+    let risks = list(report, "risks");
+    let reasons = report.get("reasons");
+    let marked = |line: &Value| {
+        let line = text(line, "");
+        let risk = risks.iter().find(|risk| text(risk, "/line") == line);
+        let word = risk.map_or_else(String::new, |risk| text(risk, "/risk"));
+        match reasons.and_then(|reasons| reasons.get(&line)) {
+            Some(reason) => format!("{word:7}{line}    # {}", text(reason, "")),
+            None => format!("{word:7}{line}"),
+        }
+    };
+    list(report, "requested").iter().map(marked).collect()
+}
+
+/// One line for each secret: who gets it, and which stored one it is.
+pub(super) fn secrets(report: &Value) -> Vec<String> {
+    let secrets = report.get("secrets").and_then(Value::as_object);
+    let secrets = secrets.into_iter().flatten();
+    secrets
+        .map(|(name, how)| {
+            let (header, format) = (text(how, "/header"), text(how, "/format"));
+            let mut goes = Vec::new();
+            if !header.is_empty() {
+                goes.push(format!("goes into header `{header}` as `{format}`"));
+            }
+            if how.get("read") == Some(&Value::Bool(true)) {
+                goes.push("is read by the plugin itself".to_owned());
+            }
+            let stored = match text(how, "/stored") {
+                stored if stored.is_empty() => "no stored one yet".to_owned(),
+                stored => format!("stored as {stored}"),
+            };
+            format!("{name} {}; {stored}", goes.join(", and "))
+        })
+        .collect()
+}
+
+/// The words of a command that allows all that a version asks for, but for what somebody has to fill in.
+pub(super) fn command(name: &str, version: &str, report: &Value) -> String {
+    let digest = text(report, "/digest");
+    let mut command = format!("goldenpath plugin approve {name} {version} --digest {digest}");
+    let members = |key: &str| {
+        report
+            .get(key)
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+    };
+    let carried = terms_of(report, "bindings");
+    for (endpoint, default) in members("endpoints") {
+        if default.is_null() && !carried.contains(endpoint) {
+            command.push_str(&format!(" --bind {endpoint}=URL"));
+        }
+    }
+    let carried = terms_of(report, "secrets");
+    for (secret, _) in members("secrets") {
+        if !carried.contains(secret) {
+            command.push_str(&format!(" --secret {secret}=STORED"));
+        }
+    }
+    command
+}
+
+/// What the carried terms have a word about, of one of their parts.
+fn terms_of(report: &Value, part: &str) -> BTreeSet<String> {
+    let carried = carried(report);
+    let part = carried.get(part).and_then(Value::as_object);
+    let names = part.into_iter().flatten().map(|(name, _)| name.clone());
+    names.collect()
+}
+
 /// What the package says that it was built from, in one line.
 pub(super) fn made_of(report: &Value) -> String {
-    let Some(sbom) = report.get("sbom").filter(|sbom| !sbom.is_null()) else {
-        return "what it does not say".to_owned();
-    };
-    let required = |part: &&Value| text(part, "/scope") == "required";
-    let count = list(sbom, "components").iter().filter(required).count();
-    let tools: Vec<String> = list(sbom, "tools")
-        .iter()
-        .map(|tool| format!("{} {}", text(tool, "/name"), text(tool, "/version")))
-        .collect();
-    format!("{count} dependencies; built by {}", tools.join(", "))
+    let sbom = report.get("sbom").map(Sbom::deserialize);
+    match sbom {
+        Some(Ok(sbom)) => sbom.to_string(),
+        _ => "what it does not say".to_owned(),
+    }
 }
 
 /// Who signed the package, as far as the server trusts them.

@@ -88,11 +88,11 @@ struct Document {
 
 #[derive(Default, Deserialize)]
 struct Metadata {
+    /// An object since version 1.5 of the format; the list that older ones have here is not read.
     #[serde(default)]
-    tools: Tools,
+    tools: Value,
 }
 
-/// Since version 1.5 of the format; what older ones have here is a list, and is not read.
 #[derive(Default, Deserialize)]
 struct Tools {
     #[serde(default)]
@@ -154,7 +154,12 @@ pub(super) fn read(text: &str) -> Result<Sbom, InstallError> {
     if !document.spec_version.starts_with("1.") {
         return Err(odd("its `specVersion` is not 1.x".to_owned()));
     }
-    let (tools, parts) = (document.metadata.tools.components, document.components);
+    let tools = &document.metadata.tools;
+    let tools = match tools.is_object() {
+        true => Tools::deserialize(tools).map_err(|error| odd(error.to_string()))?,
+        false => Tools::default(),
+    };
+    let (tools, parts) = (tools.components, document.components);
     for (what, found, most) in [
         ("components", parts.len(), MAX_COMPONENTS),
         ("tools", tools.len(), MAX_TOOLS),
@@ -193,7 +198,7 @@ fn taken(part: Part) -> Result<SbomComponent, String> {
         licence.expression.or_else(named)
     });
     let licences: Vec<String> = licences.collect();
-    let license = (!licences.is_empty()).then(|| licences.join(" AND "));
+    let license = (!licences.is_empty()).then(|| shortened(&licences.join(" AND ")));
     let mut properties = part.properties.into_iter();
     let origin = properties.find(|property| property.name == ORIGIN);
     Ok(SbomComponent {
@@ -210,6 +215,14 @@ fn taken(part: Part) -> Result<SbomComponent, String> {
             _ => SbomScope::Required,
         },
     })
+}
+
+/// As much of a text as is kept of one: a choice of many licences is no reason to refuse a package.
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(MAX_CHARS) {
+        Some(_) => text.chars().take(MAX_CHARS - 1).chain(['…']).collect(),
+        None => text.to_owned(),
+    }
 }
 
 /// A text that can be shown as it is.
@@ -294,13 +307,20 @@ mod tests {
     fn documents_of_other_tools_are_read_as_far_as_they_are_understood() {
         let text = json!({
             "bomFormat": "CycloneDX", "specVersion": "1.4", "serialNumber": "urn:uuid:1",
+            "metadata": {"tools": [{"vendor": "x", "name": "lister", "version": "1"}]},
             "components": [{
                 "name": "x", "version": "1", "type": "library", "bom-ref": "1",
                 "hashes": [{"alg": "MD5", "content": "?"}],
                 "licenses": [{"license": {"id": "MIT"}}, {"license": {"name": "Own"}}],
+            }, {
+                "name": "y", "licenses": [{"expression": "MIT OR ".repeat(99)}],
             }],
         });
         let read = read(&text.to_string()).unwrap();
+        assert!(read.tools.is_empty());
+        let cut = read.components[1].license.as_deref().unwrap();
+        assert_eq!(cut.chars().count(), MAX_CHARS);
+        assert!(cut.ends_with('…'), "{cut}");
         assert_eq!(read.components[0].license.as_deref(), Some("MIT AND Own"));
         assert_eq!(read.components[0].checksum, None);
     }
