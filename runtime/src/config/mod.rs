@@ -108,7 +108,7 @@ pub struct Settings {
     #[arg(long, env = "GOLDENPATH_EGRESS_RESOLVER", value_name = "ADDR", value_parser = parse_address)]
     pub egress_resolver: Option<SocketAddr>,
 
-    /// HTTP proxy that plugins' requests go through, with port; it is told addresses, never names. HTTP_PROXY and its
+    /// HTTP proxy that plugins' requests go through, with port; it is told addresses, never names. `HTTP_PROXY` and its
     /// like have no say [default: none]
     #[arg(long, env = "GOLDENPATH_EGRESS_PROXY", value_name = "ADDR", value_parser = parse_address)]
     pub egress_proxy: Option<SocketAddr>,
