@@ -6,6 +6,7 @@
 )]
 
 mod api;
+mod attack;
 mod cli;
 mod readme;
 mod review;

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::sync::mpsc::{self, Receiver, Sender};
 
-use goldenpath_tests::{Answer, Client, Guest, Portal, Reply, Server};
+use goldenpath_tests::{Answer, Client, Evidence, Guest, Portal, Reply, Server};
 use serde_json::{Value, json};
 
 use crate::cli::write;
@@ -163,7 +163,7 @@ fn every_upgrade_waits_where_the_operator_wants_a_review() {
 }
 
 #[test]
-fn an_approval_without_all_that_was_read_is_refused() {
+pub(crate) fn an_approval_without_all_that_was_read_is_refused() -> Evidence {
     let portal = Portal::start(program());
     send_package(&portal, &hello());
     let read = report(&portal, "hello", "1.0.0");
@@ -176,10 +176,13 @@ fn an_approval_without_all_that_was_read_is_refused() {
         approve(portal.admin(), "hello", "1.0.0", &forgetful).with_status(409);
     }
     assert_eq!(active(&portal, "hello"), Value::Null);
+    Evidence::fired("Three parts were left out and three replaced")
+        .seen("400 or 422, and 409")
+        .seen("nothing became active")
 }
 
 #[test]
-fn an_action_that_pins_a_version_keeps_it_until_that_is_revoked() {
+pub(crate) fn an_action_that_pins_a_version_keeps_it_until_that_is_revoked() -> Evidence {
     let portal = Portal::start(program());
     portal.install(&hello());
     let pinned = json!({
@@ -198,10 +201,13 @@ fn an_action_that_pins_a_version_keeps_it_until_that_is_revoked() {
     assert_eq!(run["failure"]["code"], "plugin_revoked", "{run}");
     let run = portal.admin().run("hello", &input);
     assert_eq!(run["status"], "SUCCESS", "{run}");
+    Evidence::fired("It ran before it was revoked")
+        .seen("`plugin_revoked` after")
+        .seen("other versions go on")
 }
 
 #[test]
-fn a_revocation_lets_what_is_under_way_finish_and_what_is_queued_fail() {
+pub(crate) fn a_revocation_lets_what_is_under_way_finish_and_what_is_queued_fail() -> Evidence {
     let portal = Portal::start_with(program(), &["--workers", "1", "--egress-allow-private"]);
     let gate = Gate::new();
     gate.admit(&portal);
@@ -212,10 +218,13 @@ fn a_revocation_lets_what_is_under_way_finish_and_what_is_queued_fail() {
     assert_eq!(finished["output"]["body"], "at last", "{finished}");
     let failed = end(&portal, &queued);
     assert_eq!(failed["failure"]["code"], "plugin_revoked", "{failed}");
+    Evidence::fired("One run was under way and one queued")
+        .seen("the first succeeded")
+        .seen("`plugin_revoked` for the second")
 }
 
 #[test]
-fn a_revocation_that_cancels_ends_what_is_under_way() {
+pub(crate) fn a_revocation_that_cancels_ends_what_is_under_way() -> Evidence {
     let portal = Portal::start_with(program(), &["--egress-allow-private"]);
     let gate = Gate::new();
     gate.admit(&portal);
@@ -225,10 +234,11 @@ fn a_revocation_that_cancels_ends_what_is_under_way() {
     revoke(&portal, "talker", "1.0.0", "cancel");
     let ended = end(&portal, &under_way);
     assert_eq!(ended["failure"]["code"], "plugin_revoked", "{ended}");
+    Evidence::fired("The guest waited for an answer").seen("`plugin_revoked`")
 }
 
 #[test]
-fn a_stop_ends_all_that_is_under_way_and_nothing_that_begins_later() {
+pub(crate) fn a_stop_ends_all_that_is_under_way_and_nothing_that_begins_later() -> Evidence {
     let portal = Portal::start_with(program(), &["--egress-allow-private"]);
     let gate = Gate::new();
     gate.admit(&portal);
@@ -248,6 +258,10 @@ fn a_stop_ends_all_that_is_under_way_and_nothing_that_begins_later() {
         gate.open.send(()).expect("the server waits");
     }
     assert_eq!(end(&portal, &later)["status"], "SUCCESS");
+    Evidence::fired("Two runs were under way")
+        .seen("`stopped` for both")
+        .seen("403 for a developer")
+        .seen("a later run succeeded")
 }
 
 #[test]
@@ -276,7 +290,7 @@ fn old_and_new_version_run_side_by_side_while_runs_of_the_old_one_finish() {
 }
 
 #[test]
-fn the_hosts_ceiling_is_above_every_approval() {
+pub(crate) fn the_hosts_ceiling_is_above_every_approval() -> Evidence {
     let ceiling = [
         "--plugin-ceiling",
         "no clock",
@@ -295,6 +309,9 @@ fn the_hosts_ceiling_is_above_every_approval() {
     assert!(granted.contains("limit memory 32MiB"), "{granted}");
     let run = portal.admin().run("hello", &json!({"name": "Ada"}));
     assert_eq!(run["status"], "SUCCESS", "{run}");
+    Evidence::fired("The approval asked for the clock")
+        .seen("422 with the line")
+        .seen("the budget was lowered")
 }
 
 #[test]

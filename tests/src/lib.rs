@@ -12,20 +12,24 @@ mod load;
 mod portal;
 mod program;
 mod proxy;
+mod raw;
 mod resolver;
 mod server;
 mod tls;
 mod toolchain;
 
+pub mod attack;
 pub mod generator;
 pub mod tidy;
 
+pub use attack::Evidence;
 pub use client::{Client, Event, Reply};
 pub use guest::{Guest, component, guests_dir, plugins_dir};
 pub use load::{LoadSettings, Loaded, load};
 pub use portal::Portal;
 pub use program::{Ended, Program};
 pub use proxy::Proxy;
+pub use raw::RawServer;
 pub use resolver::{Asked, Resolver, Said};
 pub use server::{Answer, Received, Server};
 pub use tls::TlsServer;
@@ -36,6 +40,18 @@ const EXTERNAL: &str = "GOLDENPATH_TEST_EXTERNAL";
 
 /// The one that switches on what needs minutes and finds little that the short form does not.
 const LONG: &str = "GOLDENPATH_TEST_LONG";
+
+/// The one that writes a reviewed file anew, for a person to look at what changed.
+const REWRITE: &str = "GOLDENPATH_TEST_REWRITE";
+
+/// Whether reviewed files are to be written anew rather than held against.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a switch of the tests, not a setting of the product"
+)]
+pub fn rewrite() -> bool {
+    std::env::var_os(REWRITE).is_some()
+}
 
 /// Whether tests that need a network are wanted; prints what is left out where they are not.
 pub fn external(what: &str) -> bool {

@@ -110,6 +110,26 @@ pub fn expects_success(input: Send, ctx: &Context) -> Result<Outcome, Failure> {
     Ok(outcome(Ok(response)))
 }
 
+/// How many to hoard.
+#[input]
+pub struct Hoard {
+    /// So many.
+    pub many: u32,
+}
+
+/// Makes sets of headers and gives none of them back.
+#[action]
+pub fn hoards(input: Hoard) -> Result<Counted, Failure> {
+    #[cfg(target_arch = "wasm32")]
+    for _ in 0..input.many {
+        let headers = goldenpath_sdk::__private::bindings::wasi::http::types::Fields::new();
+        std::mem::forget(headers);
+    }
+    Ok(Counted {
+        calls: input.many.into(),
+    })
+}
+
 /// A place by its name, and a path there.
 #[input]
 pub struct Call {
@@ -240,6 +260,7 @@ goldenpath_sdk::plugin!(
     calls_by_name,
     counts,
     expects_success,
+    hoards,
     repeats,
     sends,
     sends_all,

@@ -13,6 +13,49 @@ pub fn eats_memory(_: Nothing) -> Result<Came, Failure> {
     }
 }
 
+/// Asks for all the memory that there is, in one piece.
+#[action]
+pub fn grows_at_once(_: Nothing) -> Result<Came, Failure> {
+    #[cfg(target_arch = "wasm32")]
+    let refused = core::arch::wasm32::memory_grow(0, 60_000) == usize::MAX;
+    #[cfg(not(target_arch = "wasm32"))]
+    let refused = true;
+    came(refused)
+}
+
+/// Takes new memory, counts what somebody left in it, and leaves something itself.
+#[action]
+#[cfg_attr(
+    target_arch = "wasm32",
+    expect(
+        unsafe_code,
+        reason = "the point is to read memory that nothing was written to"
+    )
+)]
+pub fn leaves_a_pattern(_: Nothing) -> Result<Came, Failure> {
+    #[cfg(target_arch = "wasm32")]
+    let found = {
+        let (page, pages) = (64 << 10, 64);
+        let first = core::arch::wasm32::memory_grow(0, pages);
+        if first == usize::MAX {
+            return Err(Failure::new(
+                "no_memory",
+                "there is not enough for the search",
+            ));
+        }
+        let begin = std::ptr::with_exposed_provenance_mut::<u8>(first * page);
+        // SAFETY: these pages were taken just now, and nobody else knows of them.
+        let memory = unsafe { std::slice::from_raw_parts_mut(begin, pages * page) };
+        let found = memory.iter().filter(|byte| **byte != 0).count();
+        memory.fill(0xa5);
+        std::hint::black_box(memory);
+        found
+    };
+    #[cfg(not(target_arch = "wasm32"))]
+    let found = 0;
+    came(found)
+}
+
 /// Gives up.
 #[action]
 pub fn panics(_: Nothing) -> Result<Came, Failure> {

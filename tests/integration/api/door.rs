@@ -1,6 +1,6 @@
 //! Who comes in, by which name, from where, and whether anybody can listen.
 
-use goldenpath_tests::{Client, Ended, Portal, Program};
+use goldenpath_tests::{Client, Ended, Evidence, Portal, Program};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 
@@ -96,7 +96,7 @@ fn a_bootstrap_secret_that_anybody_could_guess_is_refused_with_its_rule() {
 }
 
 #[test]
-fn behind_a_proxy_the_public_name_is_known_and_others_are_misdirected() {
+pub(crate) fn behind_a_proxy_the_public_name_is_known_and_others_are_misdirected() -> Evidence {
     let portal = Portal::start_with(
         program(),
         &[
@@ -127,6 +127,9 @@ fn behind_a_proxy_the_public_name_is_known_and_others_are_misdirected() {
     }
     let nameless = ask(portal.url(), "GET /health HTTP/1.0\r\n\r\n");
     assert!(nameless.starts_with("HTTP/1.0 400"), "{nameless}");
+    Evidence::fired("Three other names were asked for")
+        .seen("421")
+        .seen("400 without a name")
 }
 
 #[test]
@@ -198,7 +201,7 @@ fn read_answer(stream: &TcpStream) -> String {
 }
 
 #[test]
-fn one_address_cannot_hold_all_connections() {
+pub(crate) fn one_address_cannot_hold_all_connections() -> Evidence {
     let portal = Portal::start_with(program(), &["--max-connections", "8"]);
     let address = portal.url().split("://").nth(1).expect("a URL");
     // Idle, from the address that most of this machine comes from.
@@ -224,4 +227,6 @@ fn one_address_cannot_hold_all_connections() {
     });
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     drop(held);
+    Evidence::fired("Eight connections of eight were asked for")
+        .seen("another address was answered")
 }

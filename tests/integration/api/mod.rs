@@ -4,7 +4,7 @@ mod backup;
 mod bad_input;
 mod crash;
 mod derived;
-mod door;
+pub(crate) mod door;
 mod golden_path;
 mod restart;
 mod schemathesis;

@@ -1,28 +1,36 @@
 //! Guests that end without an answer.
 
+use goldenpath_tests::Evidence;
 use serde_json::json;
 
-use super::{misbehave, portal};
+use super::{ended, misbehave, portal};
 
 #[test]
-fn a_panic_ends_its_run_and_its_words_are_in_the_log() {
+pub(crate) fn a_panic_ends_its_run_and_its_words_are_in_the_log() -> Evidence {
     let portal = portal();
     let run = misbehave(&portal, "panics", &json!({}));
     let log = portal.admin().log_of(&run).join("\n");
     assert!(log.contains("the guest's last words"), "{log}");
+    ended(&portal, &run).seen("its last words are in the log")
 }
 
 #[test]
-fn a_trap_ends_its_run() {
-    misbehave(&portal(), "traps", &json!({}));
+pub(crate) fn a_trap_ends_its_run() -> Evidence {
+    let portal = portal();
+    let run = misbehave(&portal, "traps", &json!({}));
+    ended(&portal, &run)
 }
 
 #[test]
-fn endless_recursion_ends_its_run() {
-    misbehave(&portal(), "recurses-forever", &json!({}));
+pub(crate) fn endless_recursion_ends_its_run() -> Evidence {
+    let portal = portal();
+    let run = misbehave(&portal, "recurses-forever", &json!({}));
+    ended(&portal, &run)
 }
 
 #[test]
-fn leaving_as_a_program_does_is_no_answer() {
-    misbehave(&portal(), "exits", &json!({}));
+pub(crate) fn leaving_as_a_program_does_is_no_answer() -> Evidence {
+    let portal = portal();
+    let run = misbehave(&portal, "exits", &json!({}));
+    ended(&portal, &run)
 }

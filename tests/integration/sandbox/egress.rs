@@ -1,6 +1,6 @@
 //! Guests that are sent where no grant may send them.
 
-use goldenpath_tests::{Answer, Portal, Server};
+use goldenpath_tests::{Answer, Evidence, Portal, Server};
 use serde_json::{Value, json};
 
 use super::assert_greets;
@@ -56,7 +56,8 @@ pub(super) fn assert_denied(portal: &Portal, url: &str, log: &str, missing: &str
 }
 
 #[test]
-fn the_portal_itself_and_metadata_services_are_out_of_reach_whatever_was_granted() {
+pub(crate) fn the_portal_itself_and_metadata_services_are_out_of_reach_whatever_was_granted()
+-> Evidence {
     let portal = Portal::start_with(program(), &["--egress-allow-private"]);
     let port = portal.url().rsplit(':').next().expect("a port").to_owned();
     let own = [
@@ -85,10 +86,12 @@ fn the_portal_itself_and_metadata_services_are_out_of_reach_whatever_was_granted
         assert_denied(&portal, url, "no plugin may reach", "no grant can allow");
     }
     assert_greets(portal.admin());
+    Evidence::fired("Eight URLs were bound with all that a reviewer can allow")
+        .seen("each `denied` and audited")
 }
 
 #[test]
-fn an_inside_address_needs_the_hosts_word_beside_the_reviewers() {
+pub(crate) fn an_inside_address_needs_the_hosts_word_beside_the_reviewers() -> Evidence {
     let portal = Portal::start(program());
     let server = Server::start(|_| Answer::new(200, ""));
     install(&portal, &[server.url()]);
@@ -99,4 +102,6 @@ fn an_inside_address_needs_the_hosts_word_beside_the_reviewers() {
         "allowPrivate",
     );
     assert!(server.received().is_empty());
+    Evidence::fired("The address was bound with `allowPrivate`")
+        .seen("`denied` and audited, nothing received")
 }

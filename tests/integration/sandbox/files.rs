@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use goldenpath_tests::Portal;
+use goldenpath_tests::{Evidence, Portal};
 use serde_json::json;
 
-use super::{assert_greets, misbehave, portal};
+use super::{assert_greets, ended, misbehave, portal};
 
 fn granted(portal: &Portal) -> PathBuf {
     portal.data().join("files/misbehaves/box")
@@ -21,14 +21,16 @@ fn lay(file: &Path, text: &str) {
 }
 
 #[test]
-fn a_folder_without_a_line_is_denied() {
-    let run = misbehave(&portal(), "opens-undeclared-folder", &json!({}));
+pub(crate) fn a_folder_without_a_line_is_denied() -> Evidence {
+    let portal = portal();
+    let run = misbehave(&portal, "opens-undeclared-folder", &json!({}));
     let message = run["failure"]["message"].as_str().unwrap_or_default();
     assert!(message.contains("elsewhere"), "{message}");
+    ended(&portal, &run)
 }
 
 #[test]
-fn a_path_that_climbs_is_refused() {
+pub(crate) fn a_path_that_climbs_is_refused() -> Evidence {
     let portal = portal();
     for path in [
         "../secret",
@@ -49,11 +51,12 @@ fn a_path_that_climbs_is_refused() {
         }
     }
     misbehave(&portal, "reads-a-path", &json!({"path": "../secret"}));
-    misbehave(&portal, "writes-a-path", &json!({"path": "../secret"}));
+    let run = misbehave(&portal, "writes-a-path", &json!({"path": "../secret"}));
+    ended(&portal, &run).seen("nine paths, and no file outside the folder")
 }
 
 #[test]
-fn a_symbolic_link_is_never_followed() {
+pub(crate) fn a_symbolic_link_is_never_followed() -> Evidence {
     let portal = portal();
     let secret = portal.folder().join("secret");
     lay(&secret, "the host's own");
@@ -79,12 +82,14 @@ fn a_symbolic_link_is_never_followed() {
     }
     assert_eq!(read(&secret), "the host's own");
     assert_greets(portal.admin());
+    Evidence::fired("Links to a file and a folder outside lay in the folder")
+        .seen("nothing was read or written through them")
 }
 
 #[test]
-fn a_full_folder_takes_no_more() {
+pub(crate) fn a_full_folder_takes_no_more() -> Evidence {
     let portal = portal();
-    misbehave(&portal, "fills-the-folder", &json!({}));
+    let run = misbehave(&portal, "fills-the-folder", &json!({}));
     let bytes: u64 = granted(&portal)
         .read_dir()
         .expect("the granted folder")
@@ -93,6 +98,7 @@ fn a_full_folder_takes_no_more() {
         .map(|path| path.metadata().expect("metadata").len())
         .sum();
     assert!(bytes <= 64 * 1024, "{bytes} bytes on disk");
+    ended(&portal, &run).seen("at most 64 KiB on disk")
 }
 
 #[expect(clippy::disallowed_methods, reason = "the test's own file")]

@@ -1,6 +1,6 @@
 //! Packages that must not come in, or that end at their very start.
 
-use goldenpath_tests::{Guest, Portal, Reply, component, guests_dir};
+use goldenpath_tests::{Evidence, Guest, Portal, Reply, component, guests_dir};
 use serde_json::{Value, json};
 
 use super::{TIGHT, assert_greets, portal};
@@ -42,19 +42,21 @@ pub(super) fn built_for(other: &[u8; 6], bytes: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn a_file_that_is_no_component_is_refused() {
+pub(crate) fn a_file_that_is_no_component_is_refused() -> Evidence {
     let portal = portal();
     assert_refused(
         &install(&portal, b"#!/bin/sh\necho hello\n".to_vec()),
         "component",
     );
     assert_greets(portal.admin());
+    Evidence::fired("A script was sent").seen("422")
 }
 
 #[test]
-fn a_core_module_is_refused_as_one() {
+pub(crate) fn a_core_module_is_refused_as_one() -> Evidence {
     let module = b"\0asm\x01\0\0\0".to_vec();
     assert_refused(&install(&portal(), module), "core WebAssembly module");
+    Evidence::fired("The module was sent").seen("422")
 }
 
 #[test]
@@ -72,9 +74,10 @@ fn a_component_without_a_manifest_is_refused() {
 }
 
 #[test]
-fn a_component_for_another_version_of_the_contract_is_refused() {
+pub(crate) fn a_component_for_another_version_of_the_contract_is_refused() -> Evidence {
     let package = built_for(b"@0.9.0", &hello().package());
     assert_refused(&install(&portal(), package), "0.9");
+    Evidence::fired("The package was sent").seen("422 with the version")
 }
 
 #[test]
@@ -87,7 +90,7 @@ fn a_component_for_an_older_patch_of_the_contract_runs_as_ever() {
 }
 
 #[test]
-fn a_component_that_imports_sockets_is_refused() {
+pub(crate) fn a_component_that_imports_sockets_is_refused() -> Evidence {
     let component = component(&guest_target(), &guests_dir(), Some("opens_sockets"));
     let description = one_action("opens-sockets");
     let guest = Guest::new("sockets", component, &description).with_action("opens-sockets");
@@ -95,10 +98,11 @@ fn a_component_that_imports_sockets_is_refused() {
         .try_package()
         .expect_err("it is refused when it is built already");
     assert!(refused.to_string().contains("wasi:sockets"), "{refused}");
+    Evidence::fired("The component imports sockets").seen("refused with `wasi:sockets`")
 }
 
 #[test]
-fn an_import_without_a_line_is_refused() {
+pub(crate) fn an_import_without_a_line_is_refused() -> Evidence {
     let component = misbehaving_component();
     let description = Guest::describe(&component);
     let guest = Guest::new("undeclared", component, &description).with_action("panics");
@@ -109,6 +113,7 @@ fn an_import_without_a_line_is_refused() {
         refused.to_string().contains("capabilities.catalog"),
         "{refused}"
     );
+    Evidence::fired("The component imports the catalog").seen("refused with the missing table")
 }
 
 #[test]
@@ -134,7 +139,7 @@ fn a_manifest_that_asks_what_the_host_does_not_know_is_refused() {
 }
 
 #[test]
-fn a_package_made_by_hand_is_held_to_the_same_rules() {
+pub(crate) fn a_package_made_by_hand_is_held_to_the_same_rules() -> Evidence {
     let portal = portal();
     let component = plugin_component("hello");
     let description = Guest::describe(&component);
@@ -169,15 +174,18 @@ fn a_package_made_by_hand_is_held_to_the_same_rules() {
     assert_eq!(known.status, 404, "nothing of it stays: {}", known.text());
     assert_greets(portal.admin());
     goldenpath::plugin::inspect(&by_hand("")).expect("without the odd key it is a package");
+    Evidence::fired("Four manifests were sent past the tools")
+        .seen("`invalid_manifest` with key and line")
 }
 
 #[test]
-fn other_bytes_under_a_version_that_exists_are_refused() {
+pub(crate) fn other_bytes_under_a_version_that_exists_are_refused() -> Evidence {
     let portal = Portal::start(program());
     portal.install(&hello());
     let other = hello().with_manifest("[limits]\nlog = \"1KiB\"").package();
     let reply = install(&portal, other).with_status(409);
     reply.error();
+    Evidence::fired("Other bytes were sent").seen("409")
 }
 
 #[test]
@@ -194,7 +202,7 @@ fn a_guest_that_loops_at_its_start_is_ended_when_it_is_built() {
 }
 
 #[test]
-fn a_guest_that_loops_at_its_start_ends_its_run() {
+pub(crate) fn a_guest_that_loops_at_its_start_ends_its_run() -> Evidence {
     let portal = Portal::start(program());
     let component = component(&guest_target(), &guests_dir(), Some("loops_at_start"));
     let limits = TIGHT.split("[[").next().expect("the limits");
@@ -207,6 +215,7 @@ fn a_guest_that_loops_at_its_start_ends_its_run() {
     let run = portal.admin().run("loops-at-start", &json!({}));
     assert_eq!(run["failure"]["code"], "cpu_budget", "{run}");
     assert_greets(portal.admin());
+    Evidence::fired("The run began").seen("`cpu_budget`")
 }
 
 /// What a component that cannot say it would have said.

@@ -1,10 +1,10 @@
 //! Guests that reach for what they were not granted.
 
-use goldenpath_tests::{Guest, Portal};
+use goldenpath_tests::{Evidence, Guest, Portal};
 use serde_json::json;
 
 use super::install::built_for;
-use super::{TIGHT, misbehave, portal};
+use super::{TIGHT, ended, misbehave, portal};
 use crate::{misbehaving_component, program};
 
 /// The message of a denial names the line to ask for.
@@ -14,42 +14,49 @@ fn assert_names(run: &serde_json::Value, line: &str) {
 }
 
 #[test]
-fn a_clock_without_a_line_stands_still() {
-    let run = misbehave(&portal(), "reads-the-clock", &json!({}));
+pub(crate) fn a_clock_without_a_line_stands_still() -> Evidence {
+    let portal = portal();
+    let run = misbehave(&portal, "reads-the-clock", &json!({}));
     assert_eq!(run["output"]["of"], true, "{run}");
+    ended(&portal, &run).seen("the time was the same before and after")
 }
 
 #[test]
-fn randomness_without_a_line_ends_the_run_and_names_the_line() {
-    let run = misbehave(&portal(), "reads-randomness", &json!({}));
+pub(crate) fn randomness_without_a_line_ends_the_run_and_names_the_line() -> Evidence {
+    let portal = portal();
+    let run = misbehave(&portal, "reads-randomness", &json!({}));
     assert_names(&run, "random");
+    ended(&portal, &run)
 }
 
 #[test]
-fn a_blueprint_without_a_line_is_not_written() {
+pub(crate) fn a_blueprint_without_a_line_is_not_written() -> Evidence {
     let portal = portal();
     let run = misbehave(&portal, "writes-undeclared-blueprint", &json!({}));
     assert_names(&run, "catalog upsert Secret");
     let entity = portal.admin().get("/v1/blueprints/Secret/entities/mine");
     assert_eq!(entity.status, 404, "{}", entity.text());
+    ended(&portal, &run).seen("no such entity")
 }
 
 #[test]
-fn a_property_that_the_line_does_not_list_is_not_written() {
+pub(crate) fn a_property_that_the_line_does_not_list_is_not_written() -> Evidence {
     let portal = portal();
     let run = misbehave(&portal, "writes-undeclared-property", &json!({}));
     assert_names(&run, "owner");
     let entity = portal.admin().get("/v1/blueprints/Thing/entities/mine");
     assert_eq!(entity.status, 404, "{}", entity.text());
+    ended(&portal, &run).seen("no such entity")
 }
 
 #[test]
-fn entities_are_named_by_a_query_only_where_they_may_be_read() {
+pub(crate) fn entities_are_named_by_a_query_only_where_they_may_be_read() -> Evidence {
     let portal = portal();
     let run = misbehave(&portal, "writes-by-a-query", &json!({}));
     assert_eq!(run["output"]["of"], json!(["two", "one", true]), "{run}");
     let run = misbehave(&portal, "writes-by-a-hidden-query", &json!({}));
     assert_names(&run, "catalog read Secret");
+    ended(&portal, &run)
 }
 
 #[test]
@@ -75,7 +82,8 @@ fn a_denial_is_audited_with_run_digest_and_missing_line() {
 }
 
 #[test]
-fn a_guest_for_the_oldest_contract_reaches_no_more_than_one_for_the_newest() {
+pub(crate) fn a_guest_for_the_oldest_contract_reaches_no_more_than_one_for_the_newest() -> Evidence
+{
     let portal = Portal::start(program());
     let component = built_for(b"@0.1.0", &misbehaving_component());
     let description = Guest::describe(&component);
@@ -95,4 +103,6 @@ fn a_guest_for_the_oldest_contract_reaches_no_more_than_one_for_the_newest() {
         assert_eq!(run["failure"]["code"], "denied", "{name}: {run}");
         assert_names(&run, line);
     }
+    Evidence::fired("Four guests of the oldest contract ran")
+        .seen("each denied, with the line that is missing")
 }

@@ -4,7 +4,9 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use goldenpath_tests::{Answer, Asked, Portal, Program, Proxy, Resolver, Said, Server, TlsServer};
+use goldenpath_tests::{
+    Answer, Asked, Evidence, Portal, Program, Proxy, Resolver, Said, Server, TlsServer,
+};
 use serde_json::{Value, json};
 
 use super::egress::{MANIFEST, assert_denied};
@@ -162,7 +164,8 @@ impl Place {
 }
 
 #[test]
-fn a_name_that_turns_inside_is_asked_for_once_by_each_request_and_refused_from_then_on() {
+pub(crate) fn a_name_that_turns_inside_is_asked_for_once_by_each_request_and_refused_from_then_on()
+-> Evidence {
     let place = Place::new(&[]);
     let first = place.send("turns", 5_000);
     assert_eq!(first["body"], "arrived", "{first}");
@@ -181,10 +184,13 @@ fn a_name_that_turns_inside_is_asked_for_once_by_each_request_and_refused_from_t
     assert_eq!(place.resolver.asked("turns.example.com").len(), 4);
     assert_eq!(place.proxy.asked().len(), 1);
     assert_eq!(place.server.received().len(), 1);
+    Evidence::fired("The second answer was inside")
+        .seen("the address of the first was dialled, once")
+        .seen("then `denied` and audited")
 }
 
 #[test]
-fn an_answer_with_an_inside_address_in_any_spelling_is_refused_whole() {
+pub(crate) fn an_answer_with_an_inside_address_in_any_spelling_is_refused_whole() -> Evidence {
     let place = Place::new(&[]);
     for label in INSIDE {
         assert_denied(&place.portal, &url(label), "inside address", "allowPrivate");
@@ -215,10 +221,14 @@ fn an_answer_with_an_inside_address_in_any_spelling_is_refused_whole() {
     assert!(hosts.eq(
         ["public", "alias", "gateway", "cut", "forged"].map(|label| format!("{label}.example.com"))
     ));
+    Evidence::fired("Twenty names were asked for")
+        .seen("each `denied` and audited, none dialled")
+        .seen("five names with addresses of anybody were reached")
 }
 
 #[test]
-fn metadata_stays_out_of_reach_where_reviewer_and_host_allow_inside_addresses() {
+pub(crate) fn metadata_stays_out_of_reach_where_reviewer_and_host_allow_inside_addresses()
+-> Evidence {
     let place = Place::new(&["--egress-allow-private"]);
     for label in NEVER {
         let what = "no plugin may reach";
@@ -227,10 +237,12 @@ fn metadata_stays_out_of_reach_where_reviewer_and_host_allow_inside_addresses() 
     }
     assert!(place.proxy.asked().is_empty(), "{:?}", place.proxy.asked());
     assert_eq!(place.send("mapped", 5_000)["body"], "arrived");
+    Evidence::fired("Seven names were asked for").seen("each `denied` and audited, none dialled")
 }
 
 #[test]
-fn what_is_no_answer_is_an_error_and_silence_is_waited_for_as_long_as_the_guest_wants() {
+pub(crate) fn what_is_no_answer_is_an_error_and_silence_is_waited_for_as_long_as_the_guest_wants()
+-> Evidence {
     let place = Place::new(&[]);
     for label in BROKEN {
         let got = place.send(label, 5_000);
@@ -241,10 +253,12 @@ fn what_is_no_answer_is_an_error_and_silence_is_waited_for_as_long_as_the_guest_
     assert_eq!(silent["error"], "timeout", "{silent}");
     place.assert_asked("silent");
     assert!(place.proxy.asked().is_empty(), "{:?}", place.proxy.asked());
+    Evidence::fired("Five names were asked for")
+        .seen("`connect`, and `timeout` for silence, none dialled")
 }
 
 #[test]
-fn a_proxy_that_only_the_environment_names_is_not_used() {
+pub(crate) fn a_proxy_that_only_the_environment_names_is_not_used() -> Evidence {
     let server = Server::start(|_| Answer::new(200, "arrived"));
     let proxy = Proxy::start(server.address());
     let named = format!("http://{}", proxy.address());
@@ -269,10 +283,13 @@ fn a_proxy_that_only_the_environment_names_is_not_used() {
     assert_eq!(run["output"]["body"], "arrived", "{run}");
     assert!(proxy.asked().is_empty(), "{:?}", proxy.asked());
     assert_eq!(server.received().len(), 1);
+    Evidence::fired("Five variables named a proxy")
+        .seen("the server was reached, the proxy was not")
 }
 
 #[test]
-fn a_configured_authority_is_trusted_for_the_names_and_the_time_that_it_vouches_for() {
+pub(crate) fn a_configured_authority_is_trusted_for_the_names_and_the_time_that_it_vouches_for()
+-> Evidence {
     let file = |name: &str| PathBuf::from(tls_fixture(name));
     let servers = [
         "egress-chain.pem",
@@ -317,6 +334,9 @@ fn a_configured_authority_is_trusted_for_the_names_and_the_time_that_it_vouches_
     assert!(servers.iter().all(|server| server.tried() > 0));
     let received: usize = servers.iter().map(TlsServer::received).sum();
     assert_eq!(received, 1);
+    Evidence::fired("All servers were connected to")
+        .seen("one request came through")
+        .seen("`connect` for another name, an expired certificate and an unknown authority")
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Guests that use a secret without seeing it, and servers that send it back.
 
-use goldenpath_tests::{Answer, Portal, Server};
+use std::path::{Path, PathBuf};
+
+use goldenpath_tests::{Answer, Evidence, Portal, Server};
 use serde_json::{Value, json};
 
 use crate::program;
@@ -22,6 +24,26 @@ paths = ["/**"]
 secret = { name = "token", header = "authorization", format = "Bearer {}" }
 reason = "to be used with a secret"
 "#;
+
+/// The files of a folder that hold these bytes, whatever kind of file they are.
+#[expect(clippy::disallowed_methods, reason = "files of the portal under test")]
+fn files_with(folder: &Path, bytes: &[u8]) -> Vec<PathBuf> {
+    let mut held = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in folder.read_dir().expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if let Ok(content) = std::fs::read(&path)
+                && content.windows(bytes.len()).any(|window| window == bytes)
+            {
+                held.push(path);
+            }
+        }
+    }
+    held
+}
 
 /// A server that sends back what it was sent in `authorization`.
 fn echo() -> Server {
@@ -53,7 +75,7 @@ fn call(portal: &Portal, server: &Server, headers: &Value) -> Value {
 }
 
 #[test]
-fn a_secret_reaches_its_server_and_nothing_that_the_run_leaves_behind() {
+pub(crate) fn a_secret_reaches_its_server_and_nothing_that_the_run_leaves_behind() -> Evidence {
     let portal = Portal::start_with(program(), &["--egress-allow-private"]);
     let server = echo();
     let set = ["secret", "set", "GITHUB_TOKEN"];
@@ -81,10 +103,16 @@ fn a_secret_reaches_its_server_and_nothing_that_the_run_leaves_behind() {
         let answer = portal.admin().get(path).with_status(200).text();
         assert!(!answer.contains("hunter2"), "{path}: {answer}");
     }
+    let held = files_with(&portal.data(), b"hunter2");
+    assert!(held.is_empty(), "{held:?}");
+    Evidence::fired("The server sent the secret back, and the guest said it in five forms")
+        .seen("`***` in log and output")
+        .seen("no file of the data folder holds it")
 }
 
 #[test]
-fn a_secret_in_use_is_deleted_by_force_alone_and_then_its_requests_are_denied() {
+pub(crate) fn a_secret_in_use_is_deleted_by_force_alone_and_then_its_requests_are_denied()
+-> Evidence {
     let portal = Portal::start_with(program(), &["--egress-allow-private"]);
     let server = echo();
     let path = "/v1/secrets/GITHUB_TOKEN";
@@ -113,4 +141,6 @@ fn a_secret_in_use_is_deleted_by_force_alone_and_then_its_requests_are_denied() 
     let said = portal.admin().log_of(&run).join("\n");
     assert!(said.contains("secret `token` is not set"), "{said}");
     assert!(server.received().is_empty());
+    Evidence::fired("The secret was deleted under an active plugin")
+        .seen("`denied`, nothing received")
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use goldenpath_tests::{Answer, Guest, Portal, Received, Server};
+use goldenpath_tests::{Answer, Evidence, Guest, Portal, Received, Server};
 use serde_json::{Value, json};
 
 use super::user_of_the_sdk;
@@ -269,7 +269,7 @@ fn a_query_has_no_other_keys_than_its_line_lists() {
 }
 
 #[test]
-fn a_redirect_is_an_answer_and_is_not_followed() {
+pub(crate) fn a_redirect_is_an_answer_and_is_not_followed() -> Evidence {
     let elsewhere = Server::start(|_| Answer::new(200, "secret"));
     let target = format!("{}/items", elsewhere.url());
     let place = Place::new(move |_| Answer::new(302, "").with_header("location", &target));
@@ -281,6 +281,9 @@ fn a_redirect_is_an_answer_and_is_not_followed() {
     );
     assert_eq!(place.server.received().len(), 1);
     assert!(elsewhere.received().is_empty());
+    Evidence::fired("The server sent the guest elsewhere")
+        .seen("302")
+        .seen("nothing received there")
 }
 
 #[test]
@@ -316,7 +319,7 @@ fn answers_over_a_limit_are_errors_that_name_it() {
 }
 
 #[test]
-fn many_requests_at_once_are_all_answered_up_to_the_budget() {
+pub(crate) fn many_requests_at_once_are_all_answered_up_to_the_budget() -> Evidence {
     let place = Place::new(|request| Answer::new(200, request.target.clone()));
     let requests: Vec<Value> = (0..50)
         .map(|number| place.input("GET", &format!("/items/{number}"), json!({})))
@@ -340,6 +343,9 @@ fn many_requests_at_once_are_all_answered_up_to_the_budget() {
         }
     }
     assert_eq!(place.server.received().len(), 40);
+    Evidence::fired("Requests over the budget were tried")
+        .seen("`over_budget` for each of them")
+        .seen("forty received")
 }
 
 #[test]

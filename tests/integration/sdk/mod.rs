@@ -1,7 +1,7 @@
 //! What the SDK and `plugin build` promise to authors.
 
-mod http;
-mod state;
+pub(crate) mod http;
+pub(crate) mod state;
 
 use std::path::Path;
 

@@ -1,6 +1,6 @@
 //! The wrapper of the plugin's own store, against the real one.
 
-use goldenpath_tests::Portal;
+use goldenpath_tests::{Evidence, Portal};
 use serde_json::{Value, json};
 
 use super::user_of_the_sdk;
@@ -95,7 +95,7 @@ fn what_the_store_does_not_take_is_a_failure_with_a_word_of_its_own() {
 }
 
 #[test]
-fn no_plugin_sees_the_values_of_another() {
+pub(crate) fn no_plugin_sees_the_values_of_another() -> Evidence {
     let portal = Portal::start(program());
     install(&portal, "first", &["counts"]);
     install(&portal, "second", &["uses-state"]);
@@ -104,4 +104,5 @@ fn no_plugin_sees_the_values_of_another() {
         .admin()
         .run("uses-state", &json!({"deed": "keys", "key": ""}));
     assert_eq!(found(&run), json!([]));
+    Evidence::fired("Another plugin has a value").seen("none is listed")
 }
