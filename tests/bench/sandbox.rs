@@ -30,6 +30,7 @@ pub(crate) fn measure(criterion: &mut Criterion, table: &mut Table, data: &Path,
             egress: EgressSettings::default(),
             ceiling: Vec::new(),
             upgrades: goldenpath::model::UpgradePolicy::Activate,
+            four_eyes: false,
             own_listener: None,
             compiler: None,
         };

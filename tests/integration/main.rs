@@ -8,6 +8,7 @@
 mod api;
 mod attack;
 mod cli;
+mod four_eyes;
 mod readme;
 mod review;
 mod sandbox;

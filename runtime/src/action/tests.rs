@@ -152,6 +152,7 @@ fn open(folder: &tempfile::TempDir) -> Actions {
         egress: crate::plugin::EgressSettings::default(),
         ceiling: Vec::new(),
         upgrades: crate::model::UpgradePolicy::Activate,
+        four_eyes: false,
         own_listener: None,
         compiler: None,
     };

@@ -313,6 +313,9 @@ impl From<ReviewError> for ApiError {
         match error {
             ReviewError::NotFound(what) => Self::not_found(what),
             ReviewError::Conflict(message) => Self::new(StatusCode::CONFLICT, "changed", message),
+            ReviewError::Forbidden(message) => {
+                Self::new(StatusCode::FORBIDDEN, "four_eyes", message)
+            }
             ReviewError::Invalid(violations) => Self::invalid("the approval", violations),
             ReviewError::Untrusted(distrust) => distrust.into(),
             ReviewError::Store(error) => error.into(),

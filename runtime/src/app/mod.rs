@@ -132,6 +132,7 @@ impl App {
             egress: egress(config)?,
             ceiling: config.plugin_ceiling.clone(),
             upgrades: config.plugin_upgrades,
+            four_eyes: config.plugin_four_eyes,
             own_listener: listener,
             compiler: Some(CompilerProgram::new(config.program.clone())),
         };

@@ -158,6 +158,10 @@ pub struct Settings {
     /// File with more of those, one a line and `#` before remarks; read again when the process gets SIGHUP
     #[arg(long, env = "GOLDENPATH_PLUGIN_REVOKED_FILE", value_name = "FILE")]
     pub plugin_revoked_file: Option<PathBuf>,
+    /// Ask for four eyes: who installed a package cannot be the one who approves it
+    #[arg(long, env = "GOLDENPATH_PLUGIN_FOUR_EYES", value_name = "BOOL", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", value_parser = BoolishValueParser::new())]
+    pub plugin_four_eyes: Option<bool>,
 
     /// Key of the stored secrets, 64 hexadecimal digits; prefer the variable, since others on the machine can read flags
     /// [default: the file `secret.key` in the data folder, made with the first secret]
@@ -257,6 +261,8 @@ pub struct Config {
     pub plugin_revoked: Vec<String>,
     /// File with more of those.
     pub plugin_revoked_file: Option<PathBuf>,
+    /// Whether who installed a package cannot approve it.
+    pub plugin_four_eyes: bool,
     /// The key of the stored secrets; absent: that of the data folder.
     pub secret_key: Option<SecretKey>,
     /// The administrator that the operator brings along.
@@ -396,6 +402,7 @@ impl Config {
             plugin_signatures_required: settings.plugin_signatures_required.unwrap_or(0),
             plugin_revoked: settings.plugin_revoked,
             plugin_revoked_file: settings.plugin_revoked_file,
+            plugin_four_eyes: settings.plugin_four_eyes.unwrap_or(false),
             secret_key,
             bootstrap,
             program: own_program(),
@@ -469,6 +476,7 @@ impl Settings {
                 .or(other.plugin_signatures_required),
             plugin_revoked: first(self.plugin_revoked, other.plugin_revoked),
             plugin_revoked_file: self.plugin_revoked_file.or(other.plugin_revoked_file),
+            plugin_four_eyes: self.plugin_four_eyes.or(other.plugin_four_eyes),
             secret_key: self.secret_key.or(other.secret_key),
             client_id,
             client_secret,

@@ -36,6 +36,9 @@ pub enum ReviewError {
     /// It lacks signatures, or is forbidden by name.
     #[error(transparent)]
     Untrusted(#[from] Distrust),
+    /// Whoever decides is not the one who may; the text says which rule and who may.
+    #[error("{0}")]
+    Forbidden(String),
     /// The decision itself breaks rules; all of them are listed.
     #[error("the approval breaks {} rule(s)", .0.len())]
     Invalid(Vec<Violation>),

@@ -6,7 +6,7 @@ use super::error::{InstallError, ReviewError};
 use super::package::Package;
 use super::{PluginHost, loaded::Loaded};
 use crate::model::{Actor, AuditEntry, PluginName, PluginState, PluginVersion, Timestamp, Verb};
-use crate::store::{self, StoredPlugin};
+use crate::store::{self, StoredPlugin, WriteTx};
 
 impl PluginHost {
     /// Checks a package, compiles it, and stores it as a version that waits for a reviewer, or takes over at once where
@@ -23,7 +23,8 @@ impl PluginHost {
         let (read, package) = Package::read_blocking(package).await?;
         let (name, version) = (read.manifest.name.clone(), read.manifest.version.clone());
         if let Some(found) = self.stored_as(&name, &version).await? {
-            return same(found, &read);
+            let found = same(found, &read)?;
+            return self.note_installer(actor, found).await;
         }
         // Before it is compiled, which costs the most.
         let provenance = self.trust.admit(&read, Timestamp::now())?;
@@ -51,7 +52,9 @@ impl PluginHost {
         let (actor, checked) = (actor.clone(), read.package.clone());
         let installed = self.backend.store.write(move |tx| {
             if let Some(found) = tx.find_plugin(&name, &version)? {
-                return same(found, &checked);
+                let found = same(found, &checked)?;
+                note_installer(tx, &actor, &found)?;
+                return Ok::<_, InstallError>(found);
             }
             let installed = PluginVersion {
                 name,
@@ -64,6 +67,7 @@ impl PluginHost {
                 installed_by: actor.name.clone(),
             };
             tx.insert_plugin(&installed, &package)?;
+            tx.insert_plugin_installer(installed.digest, &actor.name)?;
             tx.insert_audit(&AuditEntry {
                 actor: &actor,
                 verb: Verb::Create,
@@ -87,6 +91,20 @@ impl PluginHost {
         let installed: PluginVersion = installed.await?;
         self.shelf.keep(read);
         Ok(installed)
+    }
+
+    /// Notes that somebody installed what is there already.
+    async fn note_installer(
+        &self,
+        actor: &Actor,
+        found: PluginVersion,
+    ) -> Result<PluginVersion, InstallError> {
+        let actor = actor.clone();
+        let noted = self.backend.store.write(move |tx| {
+            note_installer(tx, &actor, &found)?;
+            Ok::<_, store::Error>(found)
+        });
+        Ok(noted.await?)
     }
 
     /// Every plugin's versions, by name, newest first within a name.
@@ -138,6 +156,25 @@ impl PluginHost {
             .read(move |tx| tx.find_plugin(&name, &version))
             .await
     }
+}
+
+/// Who installs a package again answers for it as who did first: another pair of eyes is neither of theirs.
+fn note_installer(
+    tx: &WriteTx<'_>,
+    actor: &Actor,
+    found: &PluginVersion,
+) -> Result<(), store::Error> {
+    if !tx.insert_plugin_installer(found.digest, &actor.name)? {
+        return Ok(());
+    }
+    tx.insert_audit(&AuditEntry {
+        actor,
+        verb: Verb::Update,
+        resource: "plugin",
+        identifier: format!("{}@{}", found.name, found.version),
+        before: None,
+        after: Some(json!({ "installedAgainBy": actor.name, "digest": found.digest })),
+    })
 }
 
 /// A version is one file for ever.

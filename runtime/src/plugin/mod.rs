@@ -87,6 +87,7 @@ struct HostPolicy {
     ceiling: HostCeiling,
     upgrades: UpgradePolicy,
     allow_private: bool,
+    four_eyes: bool,
 }
 
 /// Where the sandbox keeps its things and what no grant can go beyond.
@@ -100,6 +101,8 @@ pub struct PluginSettings {
     pub ceiling: Vec<String>,
     /// What becomes of versions that ask for nothing new.
     pub upgrades: UpgradePolicy,
+    /// Whether who installed a package cannot approve it.
+    pub four_eyes: bool,
     /// Where the portal itself listens: no grant can allow that.
     pub own_listener: Option<SocketAddr>,
     /// What compiles components; absent: this very process, which a component can then hold up.
@@ -189,6 +192,7 @@ impl PluginHost {
                 ceiling,
                 upgrades: settings.upgrades,
                 allow_private: settings.egress.allow_private,
+                four_eyes: settings.four_eyes,
             }),
             trust: Trust::default(),
         })

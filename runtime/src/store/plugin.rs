@@ -59,6 +59,15 @@ impl ReadTx<'_> {
         rows.map(|row| row?).collect()
     }
 
+    /// Everybody who installed a package, the first time and again, by name.
+    pub fn list_plugin_installers(&self, digest: Digest) -> Result<Vec<String>, Error> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT person FROM plugin_installer WHERE digest = ?1 ORDER BY person",
+        )?;
+        let rows = statement.query_map(params![digest.to_string()], |row| row.get(0))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
     /// The bytes of a package.
     pub fn find_plugin_package(&self, digest: Digest) -> Result<Option<Vec<u8>>, Error> {
         let mut statement = self
@@ -92,6 +101,17 @@ impl WriteTx<'_> {
                 version.installed_by,
             ])?;
         Ok(())
+    }
+
+    /// Notes who installed a package; says whether that is new.
+    pub fn insert_plugin_installer(&self, digest: Digest, person: &str) -> Result<bool, Error> {
+        let inserted = self
+            .connection
+            .prepare_cached(
+                "INSERT INTO plugin_installer (digest, person, at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+            )?
+            .execute(params![digest.to_string(), person, self.now.0])?;
+        Ok(inserted > 0)
     }
 
     /// Moves a version to another state; its grant stays.

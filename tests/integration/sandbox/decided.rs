@@ -35,6 +35,7 @@ impl Place {
             egress: EgressSettings::default(),
             ceiling: Vec::new(),
             upgrades: UpgradePolicy::Review,
+            four_eyes: false,
             own_listener: None,
             compiler: None,
         };

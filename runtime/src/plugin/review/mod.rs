@@ -1,6 +1,7 @@
 //! Decisions about versions: what may run, with what, and what no longer may.
 
 mod carried;
+mod four_eyes;
 #[cfg(test)]
 mod tests;
 mod upgrade;
@@ -49,9 +50,11 @@ impl PluginHost {
             })?;
             let active = tx.find_active_plugin(&plugin)?;
             // Of the same moment as what it is about: an approval is refused after any decision since then.
-            Ok::<_, ReviewError>((stored, active, revision(tx, &plugin, &policy, &trust)?))
+            let eyes = four_eyes::find(tx, &policy, &stored.version)?;
+            let revision = revision(tx, &plugin, &policy, &trust)?;
+            Ok::<_, ReviewError>((stored, active, revision, eyes))
         });
-        let (stored, active, policy_revision) = found.await?;
+        let (stored, active, policy_revision, eyes) = found.await?;
         let package = self.find_package(&stored.version).await?;
         let before = self.find_before(&stored, active).await;
         let policy = Arc::clone(&self.policy);
@@ -66,10 +69,11 @@ impl PluginHost {
                 (policy_revision, provenance),
                 &policy,
             );
-            read.findings.extend(distrust.map(|distrust| Finding {
+            let distrust = distrust.map(|distrust| Finding {
                 code: "untrusted".to_owned(),
                 message: format!("{distrust}; none of it runs"),
-            }));
+            });
+            read.findings.extend(distrust.into_iter().chain(eyes));
             read
         });
         Ok(read.await?)
@@ -92,7 +96,8 @@ impl PluginHost {
     ///
     /// # Errors
     /// The version or any decision about its plugin changed since it was read, it was rejected or revoked, lacks
-    /// signatures or is forbidden by name, or the approval does not fit what it asks for.
+    /// signatures or is forbidden by name, the approval does not fit what it asks for, or somebody else has to approve
+    /// it.
     pub async fn approve(
         &self,
         actor: &Actor,
@@ -115,6 +120,7 @@ impl PluginHost {
         let text = serde_json::to_string(&grant).map_err(|e| store::Error::corrupt("grant", e))?;
         self.decide(actor, name, version, move |tx, actor, found| {
             let version = &found.version;
+            four_eyes::check(tx, &policy, actor, version)?;
             if version.digest != approval.digest || version.manifest_hash != approval.manifest_hash
             {
                 return Err(changed(version));

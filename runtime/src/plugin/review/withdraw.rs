@@ -1,8 +1,10 @@
 //! Taking power away: revoking a version, going back to an earlier one, ending what runs.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
-use super::{entry, shortened, supersede, wrong_state};
+use super::{entry, four_eyes, shortened, supersede, wrong_state};
 use crate::model::{Actor, AuditEntry, PluginName, PluginState, PluginVersion, UnderWay, Verb};
 use crate::plugin::PluginHost;
 use crate::plugin::error::ReviewError;
@@ -54,7 +56,7 @@ impl PluginHost {
     ///
     /// # Errors
     /// There is none, or the named one was never approved, is revoked, lacks signatures or is forbidden by name, or
-    /// another version than `from` is active.
+    /// another version than `from` is active, or somebody else has to decide it.
     pub async fn roll_back(
         &self,
         actor: &Actor,
@@ -68,10 +70,12 @@ impl PluginHost {
         self.trust.admit(&package, target_now.installed_at)?;
         let (actor, name, version) = (actor.clone(), name.clone(), version.cloned());
         let (from, reason) = (from.cloned(), shortened(reason));
+        let policy = Arc::clone(&self.policy);
         let rolled_back = self.settle(move |tx| {
             let active = tx.find_active_plugin(&name)?;
             seen(&name, from.as_ref(), active.as_ref())?;
             let target = target(tx, &name, version.as_ref(), active.as_ref())?;
+            four_eyes::check(tx, &policy, &actor, &target.version)?;
             if let Some(active) = &active {
                 supersede(tx, &actor, active)?;
             }

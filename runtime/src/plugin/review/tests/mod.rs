@@ -36,6 +36,7 @@ impl Place {
             egress: crate::plugin::EgressSettings::default(),
             ceiling: ceiling.iter().map(|line| (*line).to_owned()).collect(),
             upgrades,
+            four_eyes: false,
             own_listener: None,
             compiler: None,
         };
