@@ -133,8 +133,7 @@ fn accept(tx: &WriteTx<'_>, actor: &Actor, new: &NewRun) -> Result<Run, Error> {
         None => None,
     };
     let run = tx.insert_run(actor, new, root.as_ref())?;
-    let mut told =
-        json!({ "action": run.action, "entity": run.entity, "properties": run.properties });
+    let mut told = json!({ "action": run.action, "entity": run.entity, "properties": run.properties, "runAs": new.definition.run_as() });
     if let (Some(origin), Some(told)) = (&new.origin, told.as_object_mut()) {
         let by = json!({ "run": origin.parent, "plugin": origin.plugin, "digest": origin.digest });
         told.insert("startedBy".to_owned(), by);

@@ -173,6 +173,7 @@ fn ada() -> Actor {
         origin: Origin::Api,
         run: None,
         client: None,
+        bound: false,
     }
 }
 

@@ -14,8 +14,8 @@ use super::event::Sink;
 use super::starter::Starter;
 use super::{Actions, Error, run};
 use crate::model::{
-    Action, Actor, AuditEntry, Claim, InvocationMethod, Origin, Run, RunEnd, RunFailure, RunId,
-    RunState, Timestamp, Verb, Violation,
+    Action, Actor, AuditEntry, Claim, InvocationMethod, Origin, Run, RunAs, RunEnd, RunFailure,
+    RunId, RunState, Timestamp, Verb, Violation,
 };
 use crate::plugin::{ActionCall, CallError, EventSink};
 use crate::store::{self, WriteTx};
@@ -222,7 +222,10 @@ impl Actions {
             input,
             entity,
             run: run.id.clone(),
-            actor: on_behalf(run),
+            actor: Actor {
+                bound: definition.run_as() == RunAs::User,
+                ..on_behalf(run)
+            },
             at: run.updated_at,
             sink: Arc::clone(sink) as Arc<dyn EventSink>,
             runs: Some(Arc::new(Starter::new(self.clone(), run.clone()))),
@@ -347,6 +350,7 @@ pub(super) fn on_behalf(run: &Run) -> Actor {
         origin: Origin::Plugin,
         run: Some(run.id.clone()),
         client: None,
+        bound: false,
     }
 }
 

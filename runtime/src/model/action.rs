@@ -28,10 +28,33 @@ pub struct Action {
     pub trigger: Trigger,
     /// What carries it out.
     pub invocation_method: InvocationMethod,
+    /// How its runs are carried out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<Engine>,
     /// Everything else, as it came.
     #[serde(flatten)]
     #[schema(value_type = Object)]
     pub extra: Map<String, Value>,
+}
+
+/// How runs of an action are carried out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Engine {
+    /// With whose rights the plugin works in the catalog.
+    #[serde(default)]
+    pub run_as: RunAs,
+}
+
+/// With whose rights the plugin of a run works in the catalog.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RunAs {
+    /// With those that it was granted, whoever asked: a golden path may do what its user may not do by hand.
+    #[default]
+    Action,
+    /// With those that it was granted and the person who asked has as well.
+    User,
 }
 
 /// How an action is started.
@@ -124,6 +147,11 @@ impl Action {
     pub fn operation(&self) -> Operation {
         let Trigger::SelfService { operation, .. } = &self.trigger;
         *operation
+    }
+
+    /// With whose rights its plugin works in the catalog.
+    pub fn run_as(&self) -> RunAs {
+        self.engine.unwrap_or_default().run_as
     }
 
     /// Blueprint of the entity that it makes or works on.

@@ -23,7 +23,7 @@ mod secret;
 mod time;
 mod violation;
 
-pub use action::{Action, InvocationMethod, Operation, Trigger, UserInputs};
+pub use action::{Action, Engine, InvocationMethod, Operation, RunAs, Trigger, UserInputs};
 pub use audit::{AuditEntry, AuditFilter, AuditPage, AuditRow, AuditStatus, Verb};
 pub use blueprint::{Blueprint, BlueprintSchema, RelationDefinition, Stamp, Stamped};
 pub use derived::{

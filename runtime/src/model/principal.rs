@@ -184,6 +184,9 @@ pub struct Actor {
     pub run: Option<RunId>,
     /// The program that asks, by its own words (`User-Agent`): what it writes, it finds again by this.
     pub client: Option<String>,
+    /// Whether a plugin that acts for them keeps to their own rights in the catalog as well (`runAs: user`).
+    #[serde(default)]
+    pub bound: bool,
 }
 
 impl Actor {
@@ -196,6 +199,7 @@ impl Actor {
             origin: Origin::System,
             run: None,
             client: None,
+            bound: false,
         }
     }
 

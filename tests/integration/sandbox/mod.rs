@@ -12,6 +12,7 @@ pub(crate) mod print;
 mod raw_secret;
 pub(crate) mod resolve;
 mod run_action;
+mod run_as;
 pub(crate) mod secret;
 pub(crate) mod trick;
 

@@ -14,7 +14,10 @@ pub(super) const MAX_VIOLATIONS: usize = 100;
 const MAX_DOCUMENT_BYTES: usize = 256 * 1024;
 
 /// Keys that would change who may do what, or what is done. To keep and ignore one would be worse than to refuse it.
-const UNSUPPORTED: [&str; 5] = ["policy", "permissions", "conditions", "condition", "engine"];
+const UNSUPPORTED: [&str; 4] = ["policy", "permissions", "conditions", "condition"];
+
+/// Whose rights `engine.runAs` can name.
+const RUN_AS: [&str; 2] = ["action", "user"];
 
 /// Reads an action from JSON, all its rules checked that need nothing but the document.
 ///
@@ -178,7 +181,8 @@ fn check_action(found: &mut Found, document: &Value) {
             found.add("/requiredApproval", "unsupported", message);
         }
     }
-    refuse_unsupported(found, "", action);
+    refuse_unsupported(found, "", action, &UNSUPPORTED);
+    check_engine(found, action.get("engine"));
     match action.get("trigger") {
         Some(trigger) => check_trigger(found, trigger),
         None => found.add("/trigger", "required", "`trigger` is required"),
@@ -193,9 +197,28 @@ fn check_action(found: &mut Found, document: &Value) {
     }
 }
 
-fn refuse_unsupported(found: &mut Found, path: &str, object: &Map<String, Value>) {
-    for key in UNSUPPORTED {
-        if object.get(key).is_some_and(|value| !is_empty(value)) {
+/// Of the keys of `engine` this version knows one.
+fn check_engine(found: &mut Found, engine: Option<&Value>) {
+    let path = "/engine";
+    let engine = engine.filter(|engine| !engine.is_null());
+    let Some(engine) = engine.and_then(|engine| found.object(path, engine)) else {
+        return;
+    };
+    for key in engine.keys().filter(|key| *key != "runAs") {
+        let message =
+            "this key is not available in this version and is not ignored in silence; leave it out";
+        found.add(&child(path, key), "unsupported", message);
+    }
+    if let Some(word) = found.text(path, engine, "runAs", false)
+        && !RUN_AS.contains(&word)
+    {
+        found.add("/engine/runAs", "enum", "`runAs` is `action` or `user`");
+    }
+}
+
+fn refuse_unsupported(found: &mut Found, path: &str, object: &Map<String, Value>, keys: &[&str]) {
+    for key in keys {
+        if object.get(*key).is_some_and(|value| !is_empty(value)) {
             let message = format!(
                 "`{key}` is not available in this version and is not ignored in silence; leave it out"
             );
@@ -241,7 +264,8 @@ fn check_trigger(found: &mut Found, trigger: &Value) {
             error.to_string(),
         );
     }
-    refuse_unsupported(found, path, trigger);
+    refuse_unsupported(found, path, trigger, &UNSUPPORTED);
+    refuse_unsupported(found, path, trigger, &["engine"]);
     match trigger.get("userInputs") {
         None | Some(Value::Null) => {}
         Some(inputs) => form::check_inputs(found, inputs),

@@ -109,7 +109,16 @@ fn what_cannot_be_honoured_is_refused_instead_of_ignored() {
         ["/requiredApproval"]
     );
     assert_eq!(broken("/requiredApproval", json!(false)), [""; 0]);
-    assert_eq!(broken("/engine", json!({ "timeout": "5s" })), ["/engine"]);
+    assert_eq!(
+        broken("/engine", json!({ "timeout": "5s", "runAs": "root" })),
+        ["/engine/timeout", "/engine/runAs"]
+    );
+    assert_eq!(broken("/engine", json!({ "runAs": "user" })), [""; 0]);
+    assert_eq!(broken("/engine", json!(null)), [""; 0]);
+    assert_eq!(
+        broken("/trigger/engine", json!({ "runAs": "user" })),
+        ["/trigger/engine"]
+    );
     assert_eq!(
         broken(
             "/trigger/condition",

@@ -392,6 +392,7 @@ impl Access {
             origin: Origin::Api,
             run: None,
             client: None,
+            bound: false,
         })
     }
 

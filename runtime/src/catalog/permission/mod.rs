@@ -1,8 +1,8 @@
 //! Who may do what with the entities of a blueprint.
 //!
 //! What is stated here narrows what a role allows, and never adds to it: the door has asked for the role already. As long
-//! as nothing is stated, the role alone decides. Plugins act within their own grant instead, and the portal itself may
-//! do everything.
+//! as nothing is stated, the role alone decides. Plugins act within their own grant instead, or within both
+//! where their action says so, and the portal itself may do everything.
 
 mod parse;
 
@@ -256,7 +256,12 @@ pub(super) fn find_hidden(tx: &ReadTx<'_>, kinds: &Kinds, actor: &Actor) -> Resu
 
 /// Whether permissions bind somebody at all.
 pub(super) fn is_bound(actor: &Actor) -> bool {
-    actor.origin == Origin::Api && actor.role != Role::Admin
+    let own = match actor.origin {
+        Origin::Api => true,
+        Origin::Plugin => actor.bound,
+        Origin::System => false,
+    };
+    own && actor.role != Role::Admin
 }
 
 /// Refuses a write that the permissions of the blueprint do not allow.

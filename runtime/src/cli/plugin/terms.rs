@@ -94,7 +94,8 @@ pub(super) fn places(report: &Value, terms: &Map<String, Value>) -> Vec<String> 
         .collect()
 }
 
-/// One line for each document that an approval puts in place: its kind and identifier.
+/// One line for each document that an approval puts in place: its kind and identifier, and with whose rights an action
+/// works.
 pub(super) fn documents(report: &Value) -> Vec<String> {
     let shipped = report.get("shipped").and_then(Value::as_object);
     let shipped = shipped.into_iter().flatten();
@@ -102,7 +103,12 @@ pub(super) fn documents(report: &Value) -> Vec<String> {
         .map(|(path, document)| {
             let kind = path.split_once('/').map_or("document", |(kind, _)| kind);
             let kind = kind.strip_suffix('s').unwrap_or(kind);
-            format!("{kind}/{}", text(document, "/identifier"))
+            let named = format!("{kind}/{}", text(document, "/identifier"));
+            match (kind, text(document, "/engine/runAs").as_str()) {
+                ("action", "user") => format!("{named}, with no more rights than who runs it has"),
+                ("action", _) => format!("{named}, with the plugin's own rights whoever runs it"),
+                _ => named,
+            }
         })
         .collect()
 }
@@ -320,6 +326,7 @@ mod tests {
             json!({"git": "https://git.default", "chat": "https://chat.default", "mail": null});
         report["shipped"] = json!({
             "actions/a.json": {"identifier": "deploy"},
+            "actions/c.json": {"identifier": "tidy", "engine": {"runAs": "user"}},
             "blueprints/b.json": {"identifier": "Service"},
         });
         let mut places = places(&report, &decide(&report, &[]));
@@ -330,7 +337,14 @@ mod tests {
             "mail \u{2192} nowhere yet; it has to be bound",
         ];
         assert_eq!(places, shown);
-        assert_eq!(documents(&report), ["action/deploy", "blueprint/Service"]);
+        assert_eq!(
+            documents(&report),
+            [
+                "action/deploy, with the plugin's own rights whoever runs it",
+                "action/tidy, with no more rights than who runs it has",
+                "blueprint/Service"
+            ]
+        );
         let moved = decide(&report, &["--bind", "git=https://other.example"]);
         let moved = super::places(&report, &moved);
         assert!(moved.contains(&"git \u{2192} https://other.example".to_owned()));

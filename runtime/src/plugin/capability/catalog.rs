@@ -4,10 +4,10 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
 use super::CatalogAccess;
-use crate::catalog::{Dependents, Error, WriteOptions};
+use crate::catalog::{Dependents, Error, Values, WriteOptions};
 use crate::model::{
-    Actor, BlueprintId, Entity, EntityDraft, EntityId, IdentError, Origin, RelationValue,
-    Violation, WriteMode,
+    Actor, BlueprintId, Entity, EntityDraft, EntityId, IdentError, Origin, Permission,
+    RelationValue, Violation, WriteMode,
 };
 use crate::plugin::bindings::{catalog, types};
 use crate::plugin::instance::Guest;
@@ -30,10 +30,18 @@ impl catalog::Host for Guest {
         let Ok(identifier) = EntityId::parse(identifier.as_str()) else {
             return Ok(Err(not_found(&blueprint, &identifier)));
         };
-        let found = backend.catalog.find_entity(&blueprint, &identifier).await;
-        Ok(found
-            .map(|entity| shown(&entity.value, None))
-            .map_err(refusal))
+        let access = CatalogAccess::Read;
+        if let Err(refusal) = self.person_may(access, &blueprint).await {
+            return Ok(Err(refusal));
+        }
+        let actor = self.catalog_actor();
+        let found = backend
+            .catalog
+            .find_entity_for(&actor, &blueprint, &identifier, Values::All);
+        match found.await {
+            Ok(entity) => Ok(Ok(shown(&entity.value, None))),
+            Err(error) => Ok(Err(self.refused(access, &blueprint, error).await)),
+        }
     }
 
     async fn write(
@@ -47,6 +55,10 @@ impl catalog::Host for Guest {
             Ok(blueprint) => blueprint,
             Err(refusal) => return Ok(Err(refusal)),
         };
+        let access = CatalogAccess::Upsert;
+        if let Err(refusal) = self.person_may(access, &blueprint).await {
+            return Ok(Err(refusal));
+        }
         let (mut draft, queries) = match draft(entity, mode) {
             Ok(read) => read,
             Err(violations) => return Ok(Err(catalog::Error::Invalid(plain(violations)))),
@@ -67,7 +79,7 @@ impl catalog::Host for Guest {
                 .read_draft(&actor, &blueprint, queries.body());
             match found.await {
                 Ok(found) => Queries::fill_in(&mut draft, found),
-                Err(error) => return Ok(Err(refusal(error))),
+                Err(error) => return Ok(Err(self.refused(access, &blueprint, error).await)),
             }
         }
         // Who may not read the blueprint gets back only what it wrote.
@@ -82,9 +94,10 @@ impl catalog::Host for Guest {
             .catalog
             .write_entity(&actor, &blueprint, draft, mode, WriteOptions::default())
             .await;
-        Ok(written
-            .map(|written| shown(&written.entity.value, named.as_ref()))
-            .map_err(refusal))
+        match written {
+            Ok(written) => Ok(Ok(shown(&written.entity.value, named.as_ref()))),
+            Err(error) => Ok(Err(self.refused(access, &blueprint, error).await)),
+        }
     }
 
     async fn delete(
@@ -101,12 +114,19 @@ impl catalog::Host for Guest {
         let Ok(identifier) = EntityId::parse(identifier.as_str()) else {
             return Ok(Err(not_found(&blueprint, &identifier)));
         };
+        let access = CatalogAccess::Delete;
+        if let Err(refusal) = self.person_may(access, &blueprint).await {
+            return Ok(Err(refusal));
+        }
         let actor = self.catalog_actor();
         let deleted = backend
             .catalog
             .delete_entity(&actor, &blueprint, &identifier, Dependents::Keep)
             .await;
-        Ok(deleted.map_err(refusal))
+        match deleted {
+            Ok(()) => Ok(Ok(())),
+            Err(error) => Ok(Err(self.refused(access, &blueprint, error).await)),
+        }
     }
 }
 
@@ -138,6 +158,56 @@ impl Guest {
         Err(catalog::Error::Denied(
             self.deny(missing, "[[capabilities.catalog]]").await,
         ))
+    }
+
+    /// Where the person's own rights count as well, refuses what their role does not include: over HTTP the door would
+    /// have asked for it.
+    async fn person_may(&mut self, access: CatalogAccess, blueprint: &BlueprintId) -> Answer<()> {
+        let permission = match access {
+            CatalogAccess::Read => Permission::ReadCatalog,
+            CatalogAccess::Upsert | CatalogAccess::Delete => Permission::WriteCatalog,
+        };
+        let actor = &self.caller.actor;
+        if !actor.bound || actor.may(permission) {
+            return Ok(());
+        }
+        let message = format!(
+            "this action works with the rights of `{}` (`runAs: user`), and role `{}` does not include `{}`; ask an administrator",
+            actor.name,
+            actor.role.as_str(),
+            permission.as_str()
+        );
+        Err(self.not_theirs(access, blueprint, message).await)
+    }
+
+    /// Why the catalog refused; what a person may not do is a denial where their rights count.
+    async fn refused(
+        &mut self,
+        access: CatalogAccess,
+        blueprint: &BlueprintId,
+        error: Error,
+    ) -> catalog::Error {
+        match error {
+            Error::Forbidden(message) if self.caller.actor.bound => {
+                let person = &self.caller.actor.name;
+                let message = format!(
+                    "this action works with the rights of `{person}` (`runAs: user`): {message}"
+                );
+                self.not_theirs(access, blueprint, message).await
+            }
+            error => refusal(error),
+        }
+    }
+
+    async fn not_theirs(
+        &mut self,
+        access: CatalogAccess,
+        blueprint: &BlueprintId,
+        message: String,
+    ) -> catalog::Error {
+        let missing = format!("catalog {} {blueprint}, for whoever asked", access.as_str());
+        self.audit(&missing).await;
+        catalog::Error::Denied(types::Denial { missing, message })
     }
 
     /// Refuses properties beside the granted ones.
