@@ -85,10 +85,15 @@ impl ApiError {
 
     /// Whoever came in may not do this.
     pub(super) fn forbidden(role: Role, permission: Permission) -> Self {
+        let others = permission
+            .roles()
+            .map(|role| format!("`{}`", role.as_str()));
         let message = format!(
-            "role `{}` does not include `{}`; ask an administrator",
+            "role `{}` does not include `{}` ({}), which these do: {}; ask an administrator",
             role.as_str(),
-            permission.as_str()
+            permission.as_str(),
+            permission.describe(),
+            others.collect::<Vec<_>>().join(", ")
         );
         Self::new(StatusCode::FORBIDDEN, "forbidden", message)
     }

@@ -9,7 +9,7 @@ use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 
 use super::error::ErrorBody;
-use crate::model::Permission;
+use crate::model::{Permission, Role};
 
 /// Name of the one way to come in.
 const BEARER: &str = "bearer";
@@ -18,7 +18,7 @@ const BEARER: &str = "bearer";
 #[openapi(
     info(
         title = "goldenpath",
-        description = "A self-hosted internal developer portal. Every answer is JSON with `ok`; what is refused has the form of `ErrorBody`. Each operation's security scope names the permission that the caller's role has to include.",
+        description = "A self-hosted internal developer portal. Every answer is JSON with `ok`; what is refused has the form of `ErrorBody`. Each operation's security scope names the permission that the caller's role has to include, and `x-roles` the roles that do.",
     ),
     components(schemas(ErrorBody)),
     tags(
@@ -61,6 +61,10 @@ pub(super) fn finish(document: &OpenApi) -> Value {
     for (path, operations) in paths.into_iter().flatten() {
         for (method, operation) in operations.as_object_mut().into_iter().flatten() {
             let question = Question::read(path, method, operation);
+            let roles = roles(right(operation));
+            if let Some(operation) = operation.as_object_mut() {
+                operation.insert("x-roles".to_owned(), json!(roles));
+            }
             let responses = operation
                 .get_mut("responses")
                 .and_then(Value::as_object_mut);
@@ -157,7 +161,7 @@ const REFUSALS: &[Refusal] = &[
     Refusal {
         status: "403",
         name: "Forbidden",
-        description: "The caller's role does not include the permission that the operation needs.",
+        description: "The caller's role does not include the permission that the operation needs, or a rule of the catalog or of four eyes keeps them from it; the message says which, and who may.",
         when: |operation| operation.closed,
     },
     Refusal {
@@ -278,6 +282,14 @@ impl Rights {
         }
         let known: Vec<_> = operations.iter().map(|(known, _)| known.as_str()).collect();
         Err(known.join(", "))
+    }
+}
+
+/// The roles that may call an operation, from least to most; none where nobody has to come in.
+fn roles(right: Right) -> Vec<&'static str> {
+    match right {
+        Right::Public => Vec::new(),
+        Right::Needs(permission) => permission.roles().map(Role::as_str).collect(),
     }
 }
 

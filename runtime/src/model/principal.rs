@@ -100,6 +100,27 @@ impl Permission {
         Self::TakeBackups,
     ];
 
+    /// What it lets somebody do, for people.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::ReadCatalog => "read blueprints, entities, scorecards and actions",
+            Self::WriteCatalog => "write blueprints, entities, scorecards and actions",
+            Self::RunActions => "start actions and see one's own runs",
+            Self::ReadAllRuns => "see everybody's runs",
+            Self::ReadPlugins => "read plugins, their capabilities and the audit log",
+            Self::InstallPlugins => "install plugin versions",
+            Self::ReviewPlugins => "approve, reject, revoke and roll back plugin versions",
+            Self::ManageUsers => "manage users, apps and teams",
+            Self::ManageSecrets => "see the names of secrets, set and delete them",
+            Self::TakeBackups => "take backups, which hold everything",
+        }
+    }
+
+    /// The roles that include it, from least to most.
+    pub fn roles(self) -> impl Iterator<Item = Role> {
+        Role::ALL.into_iter().filter(move |role| role.allows(self))
+    }
+
     /// The permission's name in the `OpenAPI` document and in refusals.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -124,7 +124,7 @@ fn the_permissions_of_a_blueprint_bind_an_action_that_runs_as_its_user() {
     let engineer = portal.user("grace@example.com", "platform-engineer");
     let message = denied(&engineer.run("for-me", &json!({})));
     assert!(
-        message.contains("permissions of the blueprint"),
+        message.contains("`register` of the permissions of the blueprint"),
         "{message}"
     );
     assert_eq!(entity(&portal), 404);

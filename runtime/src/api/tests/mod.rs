@@ -5,6 +5,7 @@ mod derived;
 mod document;
 mod edge;
 mod history;
+mod roles;
 mod run;
 mod search;
 mod secret;

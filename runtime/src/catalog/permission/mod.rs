@@ -276,7 +276,7 @@ pub(super) fn check_write(actor: &Actor, plan: &Plan, mode: WriteMode) -> Result
             WriteMode::Update | WriteMode::Overwrite => refused,
             // What would add a missing one cannot say that there is none.
             WriteMode::Create | WriteMode::Replace | WriteMode::Merge => {
-                forbidden(before, "change")
+                forbidden(before, "change", "update")
             }
         })?;
     }
@@ -301,7 +301,12 @@ pub(super) fn check_write(actor: &Actor, plan: &Plan, mode: WriteMode) -> Result
         )
     {
         if grant.is_some_and(|grant| !grant.includes(actor, &before.team)) {
-            return Err(forbidden(before, &format!("change {what} `{name}` of")));
+            let key = match what {
+                "relation" => "updateRelations",
+                _ => "updateProperties",
+            };
+            let verb = format!("change {what} `{name}` of");
+            return Err(forbidden(before, &verb, key));
         }
     }
     Ok(())
@@ -390,7 +395,7 @@ pub(super) fn check_read_all(actor: &Actor, kind: &Kind) -> Result<(), Error> {
 /// Refuses to show any entity of a blueprint.
 pub(super) fn refuse_all(blueprint: &BlueprintId) -> Error {
     Error::Forbidden(format!(
-        "you may not see entities of blueprint `{blueprint}`: its permissions do not include you; ask an administrator"
+        "you may not see entities of blueprint `{blueprint}`: `read` of its permissions includes neither your role nor you nor a team of yours; ask an administrator"
     ))
 }
 
@@ -424,19 +429,20 @@ fn check_right(
     if grant.is_none_or(|grant| grant.includes(actor, &entity.team)) {
         return Ok(());
     }
-    let verb = match right {
-        EntityRight::Read => "see",
-        EntityRight::Register => "add",
-        EntityRight::Update => "change",
-        EntityRight::Unregister => "delete",
+    let (verb, key) = match right {
+        EntityRight::Read => ("see", "read"),
+        EntityRight::Register => ("add", "register"),
+        EntityRight::Update => ("change", "update"),
+        EntityRight::Unregister => ("delete", "unregister"),
     };
-    Err(forbidden(entity, verb))
+    Err(forbidden(entity, verb, key))
 }
 
-fn forbidden(entity: &Entity, verb: &str) -> Error {
+/// `key` is the part of the blueprint's permissions that would have to include them.
+fn forbidden(entity: &Entity, verb: &str, key: &str) -> Error {
     let name = entity::name(&entity.blueprint, &entity.identifier);
     Error::Forbidden(format!(
-        "you may not {verb} {name}: the permissions of the blueprint do not include you; ask an administrator"
+        "you may not {verb} {name}: `{key}` of the permissions of the blueprint includes neither your role nor you nor a team of yours; ask an administrator"
     ))
 }
 
