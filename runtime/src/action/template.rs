@@ -12,6 +12,10 @@ const MAX_EXPRESSIONS: usize = 500;
 /// Length of one expression in bytes.
 const MAX_EXPRESSION_BYTES: usize = 4 * 1024;
 
+/// Where a secret can stand, since it is nowhere here.
+const SECRETS_STAND: &str = "`.secrets` stands in headers that the host sends, and nowhere in this action: let the manifest of \
+     the plugin attach the secret (`secret = { name = …, header = … }` under `[[capabilities.http]]`)";
+
 /// A piece of a templated string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part<'a> {
@@ -122,6 +126,50 @@ pub(super) fn check(inputs: &Map<String, Value>) -> Vec<Violation> {
     violations
 }
 
+/// Where a document has `.secrets` in a template outside the mapping of inputs, where nothing is rendered: in a name, a
+/// title, a default, or a key. It would stand there as it is, for everybody to read as if it meant something.
+pub(super) fn check_elsewhere(document: &Value, mapping: &str) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    find_secrets(document, "", mapping, 1, &mut violations);
+    violations
+}
+
+fn find_secrets(
+    value: &Value,
+    path: &str,
+    mapping: &str,
+    depth: usize,
+    violations: &mut Vec<Violation>,
+) {
+    if path == mapping || depth > MAX_DEPTH {
+        return;
+    }
+    match value {
+        Value::String(text) => violations.extend(asks_for_secret(path, text)),
+        Value::Array(list) => {
+            for (index, value) in list.iter().enumerate() {
+                let path = format!("{path}/{index}");
+                find_secrets(value, &path, mapping, depth + 1, violations);
+            }
+        }
+        Value::Object(object) => {
+            for (key, value) in object {
+                let path = child(path, key);
+                violations.extend(asks_for_secret(&path, key));
+                find_secrets(value, &path, mapping, depth + 1, violations);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn asks_for_secret(path: &str, text: &str) -> Option<Violation> {
+    let parts = split(text).unwrap_or_default();
+    let asks = |part: &Part<'_>| matches!(part, Part::Expression(text) if reads_secrets(text));
+    let found = parts.iter().any(asks);
+    found.then(|| Violation::new(path, "secret", SECRETS_STAND))
+}
+
 fn check_shape(value: &Value, path: &str, depth: usize, violations: &mut Vec<Violation>) {
     if depth > MAX_DEPTH {
         violations.push(Violation::new(
@@ -166,9 +214,7 @@ fn check_expression(path: &str, expression: &str) -> Result<(), Violation> {
         return Err(Violation::new(path, "template", message));
     }
     if reads_secrets(expression) {
-        let message = "`.secrets` is not available in templates; let the plugin's manifest bind the secret to a \
-                       destination instead";
-        return Err(Violation::new(path, "unsupported", message));
+        return Err(Violation::new(path, "secret", SECRETS_STAND));
     }
     Ok(())
 }
@@ -304,6 +350,27 @@ mod tests {
         assert!(!refused("{{ .inputs.secrets }}"));
         assert!(!refused("{{ .inputs[0].secrets }}"));
         assert!(!refused("{{ .inputs.name }}"));
+    }
+
+    #[test]
+    fn a_secret_elsewhere_in_a_document_is_told_with_its_place() {
+        let document = json!({
+            "title": "with {{ .secrets.A }}",
+            "form": { "{{ .secrets.B }}": { "default": ["x", "{{.secrets.C}}"] } },
+            "method": { "inputs": { "token": "{{ .secrets.D }}" } },
+            "description": "write {{ .inputs.secrets }} or .secrets.E",
+        });
+        let found = check_elsewhere(&document, "/method/inputs");
+        let places: Vec<&str> = found.iter().map(|found| found.path.as_str()).collect();
+        assert_eq!(
+            places,
+            [
+                "/title",
+                "/form/{{ .secrets.B }}",
+                "/form/{{ .secrets.B }}/default/1"
+            ]
+        );
+        assert!(found[0].message.contains("capabilities.http"));
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub(crate) mod resolve;
 mod run_action;
 mod run_as;
 pub(crate) mod secret;
+mod template;
 pub(crate) mod trick;
 
 use std::sync::Arc;

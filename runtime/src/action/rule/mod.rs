@@ -183,6 +183,9 @@ fn check_action(found: &mut Found, document: &Value) {
     }
     refuse_unsupported(found, "", action, &UNSUPPORTED);
     check_engine(found, action.get("engine"));
+    for violation in template::check_elsewhere(document, "/invocationMethod/inputs") {
+        found.add(&violation.path, &violation.rule, violation.message);
+    }
     match action.get("trigger") {
         Some(trigger) => check_trigger(found, trigger),
         None => found.add("/trigger", "required", "`trigger` is required"),

@@ -150,6 +150,13 @@ fn what_cannot_be_honoured_is_refused_instead_of_ignored() {
         broken("/invocationMethod/inputs/name", json!("{{ .secrets.X }}")),
         ["/invocationMethod/inputs/name"]
     );
+    for place in [
+        "/title",
+        "/invocationMethod/note",
+        &format!("{name}/default"),
+    ] {
+        assert_eq!(broken(place, json!("a {{ .secrets.X }}")), [place]);
+    }
 }
 
 #[test]
