@@ -45,9 +45,18 @@ fn reasons(capability: &Capability) -> Vec<(Risk, String)> {
                 ),
                 (CatalogAccess::Upsert, Some(_)) => one(
                     Risk::Medium,
-                    "writes these properties of any entity of the blueprint, its title, teams and relations",
+                    "writes these parts of any entity of the blueprint, and adds entities",
                 ),
             };
+            if let Some(listed) = properties
+                && listed.iter().any(|name| name == "$team")
+            {
+                reasons.push((
+                    Risk::Medium,
+                    "says which teams own an entity, and with it who may see and change it"
+                        .to_owned(),
+                ));
+            }
             if blueprint.as_str().starts_with('_') {
                 let risk = match access {
                     CatalogAccess::Read => Risk::Medium,

@@ -29,6 +29,24 @@ pub fn writes_undeclared_property(_: Nothing, ctx: &Context) -> Result<Came, Fai
     came("written")
 }
 
+/// Writes all of an entity that is no property and that its line does not list, part by part.
+#[action]
+pub fn writes_undeclared_parts(_: Nothing, ctx: &Context) -> Result<Came, Failure> {
+    let mine = || Entity::new("Thing", "parts");
+    let denied = [
+        mine().title("Mine"),
+        mine().team("mine"),
+        mine().relation("other", "mine"),
+        mine().property("colour", "red").title("Mine"),
+    ]
+    .map(|entity| match ctx.catalog().merge(&entity) {
+        Err(Error::Denied(denial)) => denial.missing,
+        other => format!("{other:?}"),
+    });
+    ctx.catalog().merge(&mine().property("colour", "red"))?;
+    came(json!(denied))
+}
+
 /// Names the entity and where it points by what they have.
 #[action]
 pub fn writes_by_a_query(_: Nothing, ctx: &Context) -> Result<Came, Failure> {

@@ -9,6 +9,7 @@ macro_rules! guests {
             catalog::writes_by_a_hidden_query,
             catalog::writes_by_a_query,
             catalog::writes_undeclared_blueprint,
+            catalog::writes_undeclared_parts,
             catalog::writes_undeclared_property,
             crash::eats_memory,
             crash::exits,

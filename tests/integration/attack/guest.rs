@@ -43,6 +43,7 @@ pub(super) const ROWS: &[Attack] = attacks! {
     22 "the oldest contract, to get round newer checks" => "denied all the same", test(power::a_guest_for_the_oldest_contract_reaches_no_more_than_one_for_the_newest);
     23 "writes a blueprint without a line" => "denied and audited", test(power::a_blueprint_without_a_line_is_not_written);
     23 "writes a property that its line does not list" => "denied and audited", test(power::a_property_that_the_line_does_not_list_is_not_written);
+    23 "writes title, teams and relations by a line that lists properties" => "denied and audited", test(power::title_teams_and_relations_are_not_written_by_a_line_that_lists_properties);
     23 "finds out by a query what it may not read" => "denied and audited", test(power::entities_are_named_by_a_query_only_where_they_may_be_read);
     24 "starts actions that start actions" => "stopped by depth and number", not_yet("`run-action` cannot be granted yet");
 };

@@ -21,6 +21,7 @@ mod catalog {
         a_property_that_the_line_does_not_list_is_not_written as writes_undeclared_property,
         entities_are_named_by_a_query_only_where_they_may_be_read as writes_by_a_hidden_query,
         entities_are_named_by_a_query_only_where_they_may_be_read as writes_by_a_query,
+        title_teams_and_relations_are_not_written_by_a_line_that_lists_properties as writes_undeclared_parts,
     };
 }
 

@@ -55,6 +55,7 @@ const ENDS: &[(&str, Option<&str>)] = &[
     ("writes-by-a-hidden-query", Some("denied")),
     ("writes-by-a-query", None),
     ("writes-undeclared-blueprint", Some("denied")),
+    ("writes-undeclared-parts", None),
     ("writes-undeclared-property", Some("denied")),
 ];
 
@@ -74,7 +75,7 @@ host-calls = 500
 [[capabilities.catalog]]
 blueprint = "Thing"
 access = ["read", "upsert"]
-properties = ["colour"]
+properties = ["colour", "$relations.next", "$relations.secret"]
 reason = "to have something that it may do"
 
 [[capabilities.files]]

@@ -50,6 +50,31 @@ pub(crate) fn a_property_that_the_line_does_not_list_is_not_written() -> Evidenc
 }
 
 #[test]
+pub(crate) fn title_teams_and_relations_are_not_written_by_a_line_that_lists_properties() -> Evidence
+{
+    let portal = portal();
+    let run = misbehave(&portal, "writes-undeclared-parts", &json!({}));
+    let line = |more: &str| {
+        format!("catalog upsert Thing properties $relations.next,$relations.secret,{more}colour")
+    };
+    let other =
+        "catalog upsert Thing properties $relations.next,$relations.other,$relations.secret,colour";
+    let wanted = [
+        line("$title,"),
+        line("$team,"),
+        other.to_owned(),
+        line("$title,"),
+    ];
+    assert_eq!(run["output"]["of"], json!(wanted), "{run}");
+    let entity = portal.admin().get("/v1/blueprints/Thing/entities/parts");
+    let entity = entity.with_status(200).json();
+    let entity = entity.get("entity").unwrap_or(&entity).clone();
+    assert_eq!(entity["properties"]["colour"], "red", "{entity}");
+    assert_ne!(entity["title"], "Mine", "{entity}");
+    ended(&portal, &run).seen("the property is written, the title is not")
+}
+
+#[test]
 pub(crate) fn entities_are_named_by_a_query_only_where_they_may_be_read() -> Evidence {
     let portal = portal();
     let run = misbehave(&portal, "writes-by-a-query", &json!({}));

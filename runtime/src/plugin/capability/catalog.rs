@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
-use super::CatalogAccess;
+use super::{CatalogAccess, META, RELATION};
 use crate::catalog::{Dependents, Error, Values, WriteOptions};
 use crate::model::{
     Actor, BlueprintId, Entity, EntityDraft, EntityId, IdentError, Origin, Permission,
@@ -63,7 +63,10 @@ impl catalog::Host for Guest {
             Ok(read) => read,
             Err(violations) => return Ok(Err(catalog::Error::Invalid(plain(violations)))),
         };
-        if let Some(refusal) = self.refuse_properties(&blueprint, &draft, mode).await {
+        if let Some(refusal) = self
+            .refuse_unlisted(&blueprint, &draft, &queries, mode)
+            .await
+        {
             return Ok(Err(refusal));
         }
         if let Some(refusal) = self.refuse_hidden_targets(&blueprint, &draft).await? {
@@ -210,19 +213,16 @@ impl Guest {
         catalog::Error::Denied(types::Denial { missing, message })
     }
 
-    /// Refuses properties beside the granted ones.
-    async fn refuse_properties(
+    /// Refuses what the granted lines do not list.
+    async fn refuse_unlisted(
         &mut self,
         blueprint: &BlueprintId,
         draft: &EntityDraft,
+        queries: &Queries,
         mode: catalog::WriteMode,
     ) -> Option<catalog::Error> {
-        let named: Vec<&str> = draft
-            .properties
-            .iter()
-            .flat_map(Map::keys)
-            .map(String::as_str)
-            .collect();
+        let named = written_parts(draft, queries);
+        let named: Vec<&str> = named.iter().map(String::as_str).collect();
         let replaces = matches!(mode, catalog::WriteMode::Replace);
         if self.power.may_write(blueprint, &named, replaces) {
             return None;
@@ -304,6 +304,24 @@ impl Guest {
         }
         Ok(None)
     }
+}
+
+/// What a write names of an entity, as lines list it. An empty list of teams is how the contract says nothing of them.
+fn written_parts(draft: &EntityDraft, queries: &Queries) -> Vec<String> {
+    let properties = draft.properties.iter().flat_map(Map::keys).cloned();
+    let relations = draft.relations.iter().flat_map(IndexMap::keys);
+    let relations = relations.chain(queries.relations.keys());
+    let relations = relations.map(|name| format!("{RELATION}{name}"));
+    let team = draft.team.as_ref().is_some_and(|team| !team.is_empty());
+    let [icon_key, team_key, title_key] = META;
+    let meta = [
+        (icon_key, draft.icon.is_some()),
+        (team_key, team),
+        (title_key, draft.title.is_some()),
+    ];
+    let meta = meta.into_iter().filter(|(_, named)| *named);
+    let meta = meta.map(|(key, _)| key.to_owned());
+    properties.chain(relations).chain(meta).collect()
 }
 
 /// What stands in an entity of the contract by a query instead of by name.

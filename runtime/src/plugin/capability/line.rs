@@ -4,7 +4,7 @@
 use std::fmt;
 
 use super::http::{METHODS, Origin, PathPattern, is_query_key};
-use super::{Capability, CatalogAccess, FilesAccess, Place, is_name, is_property};
+use super::{Capability, CatalogAccess, FilesAccess, Place, is_name, is_writable};
 use crate::model::{ActionId, BlueprintId};
 use crate::plugin::budget::{Budget, parse_size};
 
@@ -117,7 +117,7 @@ fn catalog(words: &mut Words<'_>) -> Result<Capability, String> {
         BlueprintId::parse(words.next("the blueprint")?).map_err(|error| error.to_string())?;
     let limited = access == CatalogAccess::Upsert && words.takes("properties");
     let properties = match limited {
-        true => Some(listed(words.next("the properties")?, is_property)?),
+        true => Some(listed(words.next("the properties")?, is_writable)?),
         false => None,
     };
     Ok(Capability::Catalog {
@@ -230,6 +230,7 @@ mod tests {
         for text in [
             "catalog delete Component",
             "catalog read acme/Service",
+            "catalog upsert Component properties $relations.system,$team,$title,language,url",
             "catalog upsert Component properties language,url",
             "clock",
             "files read-write services max-bytes 64MiB max-files 10000",
@@ -289,6 +290,11 @@ mod tests {
             "catalog read A properties a",
             "catalog upsert A properties",
             "catalog upsert A properties a,,b",
+            "catalog upsert A properties $identifier",
+            "catalog upsert A properties $relations",
+            "catalog upsert A properties $relations.",
+            "catalog upsert A properties $relations.$team",
+            "catalog upsert A properties title,$title",
             "files read ../x max-bytes 1B max-files 1",
             "files read x max-files 1 max-bytes 1B",
             "http GET",

@@ -48,7 +48,8 @@ pub(crate) enum Capability {
         access: CatalogAccess,
         /// With the entities of which blueprint.
         blueprint: BlueprintId,
-        /// Only these properties may be written, sorted; absent: all.
+        /// Only these may be written, sorted: properties, and `$icon`, `$team`, `$title` and `$relations.NAME`; absent:
+        /// all of it.
         properties: Option<Vec<String>>,
     },
     /// The real time instead of the run's start.
@@ -267,6 +268,21 @@ pub(crate) fn is_name(text: &str) -> bool {
 pub(crate) fn is_property(text: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "@_.+:=-".contains(c);
     !text.is_empty() && text.len() <= 100 && text.chars().all(allowed)
+}
+
+/// What of an entity can be listed in a line beside its properties.
+pub(crate) const META: [&str; 3] = ["$icon", "$team", "$title"];
+
+/// Before the name of a relation in such a list.
+pub(crate) const RELATION: &str = "$relations.";
+
+/// Whether a text names something of an entity that can be written: a property, a relation, or one of [`META`]. No name
+/// of a property in a line begins with `$`, so that they cannot be mistaken for each other.
+pub(crate) fn is_writable(text: &str) -> bool {
+    match text.strip_prefix(RELATION) {
+        Some(relation) => is_property(relation),
+        None => META.contains(&text) || is_property(text),
+    }
 }
 
 /// The lines of some capabilities, sorted.

@@ -283,8 +283,8 @@ impl Effective {
         self.catalog(wanted, on).next().is_some()
     }
 
-    /// Whether entities of a blueprint may be written with these properties; where `replaces` is set all others are
-    /// cleared, which is a write of them as well.
+    /// Whether entities of a blueprint may be written with these properties and what else of them a line can list; where
+    /// `replaces` is set all others are cleared, which is a write of them as well.
     pub(crate) fn may_write(&self, on: &BlueprintId, properties: &[&str], replaces: bool) -> bool {
         let listed = |listed: &[String]| {
             !replaces
@@ -296,7 +296,7 @@ impl Effective {
             .any(|line| line.is_none_or(listed))
     }
 
-    /// Properties that may be written of a blueprint's entities, as far as lines list them.
+    /// What may be written of a blueprint's entities, as far as lines list it.
     pub(crate) fn writable(&self, on: &BlueprintId) -> BTreeSet<String> {
         let lines = self.catalog(CatalogAccess::Upsert, on).flatten();
         lines.flatten().cloned().collect()

@@ -14,7 +14,7 @@ use self::http::{attached, endpoints, http};
 use self::raw::{Catalog, Document, Files};
 use super::budget::{Budget, Limits, parse_size};
 use super::capability::http::Attachment;
-use super::capability::{Capability, CatalogAccess, is_name, is_property};
+use super::capability::{Capability, CatalogAccess, META, RELATION, is_name, is_writable};
 use crate::model::{ActionId, BlueprintId, PluginName};
 
 /// A manifest is written by a person; a longer one is an attack on whoever has to read it.
@@ -320,10 +320,14 @@ fn property_names(listed: &Spanned<Vec<String>>) -> Result<Vec<String>, Problem>
             "name each property once; leave the key out to allow all of them".to_owned(),
         ));
     }
-    match names.iter().find(|name| !is_property(name)) {
+    match names.iter().find(|name| !is_writable(name)) {
         Some(odd) => Err((
             listed.span(),
-            format!("`{}` cannot be the name of a property", shown(odd)),
+            format!(
+                "`{}` is neither the name of a property nor one of {}, {RELATION}NAME",
+                shown(odd),
+                META.join(", ")
+            ),
         )),
         None => Ok(names),
     }

@@ -20,7 +20,7 @@ reason = "render the template"
 [[capabilities.catalog]]
 blueprint = "Component"
 access = ["upsert", "read"]
-properties = ["url", "language"]
+properties = ["url", "$title", "$relations.system", "language"]
 reason = "register the service"
 [capabilities.state]
 reason = "remember the last number"
@@ -34,7 +34,7 @@ memory = "32MiB"
         lines,
         [
             "catalog read Component",
-            "catalog upsert Component properties language,url",
+            "catalog upsert Component properties $relations.system,$title,language,url",
             "files read-write services max-bytes 64MiB max-files 10000",
             "limit cpu-time 5s",
             "limit host-calls 10000",
@@ -231,6 +231,7 @@ fn values_out_of_bounds_are_refused() {
         "[[capabilities.files]]\nname = \"x\"\naccess = \"write\"\nreason = \"x\"\n",
         "[[capabilities.catalog]]\nblueprint = \"A\"\naccess = []\nreason = \"x\"\n",
         "[[capabilities.catalog]]\nblueprint = \"A\"\naccess = [\"upsert\"]\nproperties = []\nreason = \"x\"\n",
+        "[[capabilities.catalog]]\nblueprint = \"A\"\naccess = [\"upsert\"]\nproperties = [\"$identifier\"]\nreason = \"x\"\n",
         "[[capabilities.catalog]]\nblueprint = \"A\"\naccess = [\"read\"]\nproperties = [\"a\"]\nreason = \"x\"\n",
         "[[capabilities.catalog]]\nblueprint = \"A\"\naccess = [\"read\", \"read\"]\nreason = \"x\"\n",
         "[[capabilities.catalog]]\nblueprint = \"*\"\naccess = [\"read\"]\nreason = \"x\"\n",

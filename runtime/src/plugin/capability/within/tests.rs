@@ -93,8 +93,8 @@ fn enforced(power: &Effective, deed: &Deed) -> bool {
         Deed::TellTime => linked(Power::Clock),
         Deed::DrawRandom => linked(Power::Random),
         Deed::Keep => linked(Power::State),
-        Deed::RunAction(_) => linked(Power::RunAction),
-        Deed::ReadSecret(_) => linked(Power::Secret),
+        Deed::RunAction(action) => power.startable(action.as_str()).is_some(),
+        Deed::ReadSecret(name) => power.secrets.contains_key(name),
         Deed::Files {
             folder,
             access,
@@ -165,7 +165,7 @@ fn blueprint() -> impl Strategy<Value = BlueprintId> {
 }
 
 fn properties() -> impl Strategy<Value = Vec<String>> {
-    subsequence(vec!["a", "b", "c"], 1..=3)
+    subsequence(vec!["$relations.a", "$team", "$title", "a", "b"], 1..=5)
         .prop_map(|names| names.into_iter().map(str::to_owned).collect())
 }
 
@@ -449,6 +449,10 @@ fn narrower_lines_are_within_wider_ones() {
             "catalog upsert A properties a,b",
         ),
         (
+            "catalog upsert A properties title",
+            "catalog upsert A properties $title,title",
+        ),
+        (
             "files read x max-bytes 1B max-files 1",
             "files read-write x max-bytes 2B max-files 2",
         ),
@@ -475,6 +479,10 @@ fn powers_beside_each_other_are_not_within_each_other() {
         ("http GET git /a", "http GET git /a using token"),
         ("catalog read A", "catalog upsert A"),
         ("catalog delete A", "catalog upsert A"),
+        (
+            "catalog upsert A properties $relations.a",
+            "catalog upsert A properties a",
+        ),
         ("secret a", "secret b"),
         ("run-action a", "run-action b"),
         ("clock", "random"),
