@@ -103,7 +103,7 @@ pub(super) enum PluginCommand {
         after_help = "Example:\n  goldenpath plugin push oci://registry.example.com/team/greeter:0.1.0 greeter-0.1.0.wasm"
     )]
     Push {
-        /// Where: oci://HOST[:PORT]/REPOSITORY[:TAG]; without a tag, the version
+        /// Where: `oci://HOST[:PORT]/REPOSITORY[:TAG]`; without a tag, the version
         place: oci::Reference,
 
         /// The package
@@ -124,7 +124,7 @@ pub(super) enum PluginCommand {
         after_help = "Example:\n  goldenpath plugin pull oci://registry.example.com/team/greeter@sha256:… -o greeter.wasm"
     )]
     Pull {
-        /// Where: oci://HOST[:PORT]/REPOSITORY, then :TAG, @DIGEST or both
+        /// Where: `oci://HOST[:PORT]/REPOSITORY`, then `:TAG`, `@DIGEST` or both
         place: oci::Reference,
 
         /// Where to write the package [default: NAME-VERSION.wasm]
