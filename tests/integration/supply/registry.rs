@@ -219,7 +219,7 @@ fn hostile(received: &Received) -> Answer {
             of(json!([large]))
         }
         ("sends-more", false) => Answer::new(200, vec![b'x'; package.len() + 1]),
-        ("sends-other", false) => Answer::new(200, "the packagE"),
+        ("sends-other", false) => Answer::new(200, "the pAckage"),
         ("no-package", _) => of(json!([layer(package)])),
         ("goes-in-circles", false) => {
             Answer::new(307, "").with_header("location", &received.target)

@@ -1,6 +1,7 @@
 //! `goldenpath plugin push|pull`, and `install oci://…`: packages in a registry, in the layout that other WebAssembly
 //! tools read and write.
 
+mod challenge;
 mod manifest;
 mod reference;
 mod registry;

@@ -12,9 +12,10 @@ use ureq::http::{Method, Request, Response, StatusCode, Uri};
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Body};
 
-use super::super::super::client::{text, trusted};
+use super::super::super::client::{segment, text, trusted};
 use super::super::super::exit::{Exit, Failure, chain};
 use super::super::super::output::clean;
+use super::challenge::Challenge;
 use super::manifest::{self, MANIFEST};
 use super::reference::Reference;
 use super::{PlainHttp, RegistryArguments};
@@ -46,17 +47,6 @@ pub(super) struct Registry<'a> {
     token_host: Option<String>,
     /// What the registry asked for the last time, once it did.
     authorization: RefCell<Option<String>>,
-}
-
-/// What a registry asks for before it answers.
-#[derive(Debug, PartialEq, Eq)]
-enum Challenge {
-    Basic,
-    Bearer {
-        realm: String,
-        service: Option<String>,
-        scope: Option<String>,
-    },
 }
 
 impl<'a> Registry<'a> {
@@ -241,7 +231,9 @@ impl<'a> Registry<'a> {
             return Ok(response);
         }
         let asked = response.headers().get(WWW_AUTHENTICATE);
-        let challenge = asked.and_then(|value| value.to_str().ok()).and_then(parse);
+        let challenge = asked
+            .and_then(|value| value.to_str().ok())
+            .and_then(Challenge::parse);
         let answer = match challenge {
             Some(Challenge::Basic) => self.basic(),
             Some(Challenge::Bearer {
@@ -304,10 +296,7 @@ impl<'a> Registry<'a> {
         for (key, value) in [("service", service), ("scope", scope)] {
             if let Some(value) = value {
                 url.push(if url.contains('?') { '&' } else { '?' });
-                url.push_str(&format!(
-                    "{key}={}",
-                    super::super::super::client::segment(value)
-                ));
+                url.push_str(&format!("{key}={}", segment(value)));
             }
         }
         let basic = self.basic();
@@ -441,55 +430,5 @@ impl<'a> Registry<'a> {
     /// What a registry did that it should not do.
     pub(super) fn odd(&self, what: &str) -> Failure {
         Failure::failed(format!("`{}`: {}", self.place, clean(what)))
-    }
-}
-
-/// Reads what a registry asks for: one way, and for tokens the parameters of it.
-fn parse(text: &str) -> Option<Challenge> {
-    let (way, rest) = text.split_once(' ').unwrap_or((text, ""));
-    if way.eq_ignore_ascii_case("basic") {
-        return Some(Challenge::Basic);
-    }
-    if !way.eq_ignore_ascii_case("bearer") {
-        return None;
-    }
-    let (mut realm, mut service, mut scope) = (None, None, None);
-    let mut rest = rest;
-    // Scopes have commas within their quotes.
-    while let Some((name, after)) = rest.split_once("=\"") {
-        let (value, next) = after.split_once('"')?;
-        let value = Some(value.to_owned());
-        match name.trim_matches([' ', ',']) {
-            "realm" => realm = value,
-            "service" => service = value,
-            "scope" => scope = value,
-            _ => {}
-        }
-        rest = next;
-    }
-    Some(Challenge::Bearer {
-        realm: realm?,
-        service,
-        scope,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn challenges_are_read_with_commas_in_their_quotes() {
-        let text = r#"Bearer realm="https://auth.example/token",service="r", scope="repository:a/b:pull,push""#;
-        let wanted = Challenge::Bearer {
-            realm: "https://auth.example/token".to_owned(),
-            service: Some("r".to_owned()),
-            scope: Some("repository:a/b:pull,push".to_owned()),
-        };
-        assert_eq!(parse(text), Some(wanted));
-        assert_eq!(parse("Basic realm=\"x\""), Some(Challenge::Basic));
-        for odd in ["", "Digest realm=\"x\"", "Bearer", "Bearer realm=\"x"] {
-            assert_eq!(parse(odd), None, "{odd}");
-        }
     }
 }
