@@ -6,6 +6,7 @@ mod backup;
 mod export;
 mod prune;
 mod rename;
+mod trial;
 
 pub use access::{
     Access, AccessError, AccessToken, LoginQuota, NewPrincipal, PrincipalChange, Team, TeamChange,
@@ -15,6 +16,7 @@ pub use apply::{ApplyMode, ApproveError, Documents};
 pub use backup::{Backup, BackupError, Backups, Manifest, RestoreError, restore, verify_archive};
 pub use export::{Export, ExportError};
 pub use prune::Prune;
+pub use trial::{Part, Performed, Stage, Trial, TrialError, Trials};
 
 use std::ffi::OsString;
 use std::io;

@@ -43,7 +43,7 @@ pub use derived::{DerivedElsewhere, DerivedState, Deriver};
 pub use difference::{Difference, find_differences};
 pub use document::{
     Converted, Document, DocumentError, DocumentKind, Lacking, convert_backstage, find_lacking,
-    is_document, locate, origin, parse_documents, write_document,
+    is_document, locate, origin, parse_documents, parse_yaml_value, read_document, write_document,
 };
 pub use draft::{check_entity_keys, parse_blueprint, parse_draft};
 pub use error::Error;

@@ -3,6 +3,7 @@
 mod bad_input;
 mod catalog;
 mod plugin;
+mod plugin_test;
 mod target;
 
 use std::path::Path;

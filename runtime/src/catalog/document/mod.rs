@@ -143,6 +143,37 @@ pub fn parse_documents(path: &str, text: &[u8]) -> Result<Vec<Document>, Documen
         .collect()
 }
 
+/// Reads a file of one YAML or JSON value that need not be a document, within the bounds that hold for documents.
+///
+/// # Errors
+/// The first fault, with the file's path, and line and column.
+pub fn parse_yaml_value(path: &str, text: &[u8]) -> Result<Value, DocumentError> {
+    let content = |message: String| DocumentError::Content {
+        source_path: path.to_owned(),
+        message,
+    };
+    if text.len() > MAX_BYTES {
+        return Err(content(format!(
+            "has {} bytes; at most {MAX_BYTES} are read",
+            text.len()
+        )));
+    }
+    let mut values = parse_yaml(path, text)?;
+    match (values.pop(), values.len()) {
+        (Some(value), 0) => Ok(value),
+        (None, _) => Err(content("is empty".to_owned())),
+        (Some(_), more) => Err(content(format!("holds {} documents, not one", more + 1))),
+    }
+}
+
+/// Tells what a value is that stands in no file of its own, by its shape.
+///
+/// # Errors
+/// It is nothing that the catalog holds.
+pub fn read_document(source: &str, value: Value) -> Result<Document, DocumentError> {
+    document(source.to_owned(), 0, Place::Nowhere, value)
+}
+
 fn document(
     source: String,
     number: usize,

@@ -13,6 +13,7 @@ mod show;
 mod sign;
 mod target;
 mod terms;
+mod test;
 
 use std::path::PathBuf;
 
@@ -53,6 +54,8 @@ pub(super) enum PluginCommand {
         #[arg(long, short = 'o', value_name = "FILE")]
         output: Option<PathBuf>,
     },
+    /// Try a plugin in the sandbox against recorded exchanges, granted what its manifest asks for
+    Test(test::TestArguments),
     /// Show everything that a reviewer needs of a package, from the file alone; runs nothing
     Inspect {
         /// The package
@@ -204,6 +207,7 @@ pub(super) fn run(command: PluginCommand, output: &Output) -> Result<Exit, Failu
     match command {
         PluginCommand::New { name } => new::run(&name, output),
         PluginCommand::Build { dir, output: file } => build::run(&dir, file.as_deref(), output),
+        PluginCommand::Test(arguments) => test::run(&arguments, output),
         PluginCommand::Inspect { file } => inspect::run(&file, output),
         PluginCommand::Keygen { file } => sign::make_key(&file, output),
         PluginCommand::Sign {

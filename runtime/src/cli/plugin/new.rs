@@ -38,7 +38,7 @@ pub(super) fn run(name: &str, output: &Output) -> Result<Exit, Failure> {
         output.line(&format!("made {name}/; next:"));
         output.line(&format!("  cd {name}"));
         output.line("  cargo test");
-        output.line("  goldenpath plugin build");
+        output.line("  goldenpath plugin test");
     });
     Ok(Exit::Done)
 }
@@ -197,6 +197,7 @@ mod tests {
             "README.md",
             "src/lib.rs",
             "actions/my-greeter.json",
+            "tests/exchanges/greets-by-name.yaml",
             ".gitignore",
         ] {
             let text = dir.read_to_string(path).unwrap();
