@@ -4,8 +4,9 @@ use std::fmt;
 
 use crate::{Context, Denial, Failure, host};
 
-/// The secrets that the plugin may read; from [`Context::secrets`]. Needs `[[capabilities.secret]]`, which a reviewer is
-/// shown as a high risk: where a header is enough, let the host attach the secret instead.
+/// The secrets that the plugin may read; from [`Context::secrets`]. Needs `[[capabilities.secret]]`.
+///
+/// A reviewer is shown such a line as a high risk: where a header is enough, let the host attach the secret instead.
 ///
 /// ```
 /// use goldenpath_sdk::prelude::*;
