@@ -11,7 +11,7 @@ use std::sync::{PoisonError, RwLock};
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER, HEXUPPER};
 use serde_json::Value;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::model::Violation;
 
@@ -41,8 +41,8 @@ struct Known {
 
 struct Search {
     whole: AhoCorasick,
-    /// Beginnings and ends of forms: where none occurs, no part is at the edge of a text.
-    edges: AhoCorasick,
+    /// Beginnings and ends of forms: where none occurs there is no form, and no part of one at the edge of a text.
+    edges: Edges,
 }
 
 impl Redactor {
@@ -78,11 +78,9 @@ impl Redactor {
             ];
             ends.into_iter().flatten()
         });
-        let edges = searched(edges);
+        let edges = Edges::of(edges);
         let whole = searched(known.forms.iter().map(|form| form.as_slice()));
-        known.search = whole
-            .zip(edges)
-            .map(|(whole, edges)| Search { whole, edges });
+        known.search = whole.map(|whole| Search { whole, edges });
     }
 
     /// A text without secrets.
@@ -91,12 +89,14 @@ impl Redactor {
         let Some(search) = &known.search else {
             return Cow::Borrowed(text);
         };
-        let mut found: Vec<Range<usize>> =
-            search.whole.find_iter(text).map(|m| m.range()).collect();
-        if search.edges.is_match(text) {
-            found.extend(known.forms.iter().filter_map(|form| head(text, form)));
-            found.extend(known.forms.iter().filter_map(|form| tail(text, form)));
+        // Most of what is said has nothing to do with a secret, and this is all that it costs.
+        if !search.edges.occur_in(text.as_bytes()) {
+            return Cow::Borrowed(text);
         }
+        let whole = search.whole.find_iter(text);
+        let mut found: Vec<Range<usize>> = whole.map(|m| m.range()).collect();
+        found.extend(known.forms.iter().filter_map(|form| head(text, form)));
+        found.extend(known.forms.iter().filter_map(|form| tail(text, form)));
         if found.is_empty() {
             return Cow::Borrowed(text);
         }
@@ -148,6 +148,55 @@ impl Redactor {
             .into_iter()
             .map(|v| Violation::new(clean(&v.path), &clean(&v.rule), clean(&v.message)))
             .collect()
+    }
+}
+
+/// Words of [`EDGE`] bytes, to be found in much text fast: of each place a few bits choose one of a set that says
+/// whether any word has those bits, and only then the word itself is looked for.
+struct Edges {
+    marked: Box<[u64]>,
+    /// Sorted.
+    words: Vec<u32>,
+}
+
+/// Bits that choose; the set of all that they can choose fits into the nearest cache of a processor.
+const CHOICE: u32 = 16;
+
+impl Edges {
+    fn of<'a>(edges: impl Iterator<Item = &'a [u8]>) -> Self {
+        let words = edges.filter_map(|edge| <[u8; EDGE]>::try_from(edge).ok());
+        let mut words: Vec<u32> = words.map(u32::from_le_bytes).collect();
+        words.sort_unstable();
+        words.dedup();
+        let mut marked = vec![0; 1 << (CHOICE - 6)].into_boxed_slice();
+        for word in &words {
+            let (at, bit) = Self::choose(*word);
+            if let Some(bits) = marked.get_mut(at) {
+                *bits |= bit;
+            }
+        }
+        Self { marked, words }
+    }
+
+    /// A multiplication mixes all bits of a word into the upper ones.
+    fn choose(word: u32) -> (usize, u64) {
+        let chosen = word.wrapping_mul(0x9E37_79B1) >> (32 - CHOICE);
+        ((chosen >> 6) as usize, 1 << (chosen & 63))
+    }
+
+    fn occur_in(&self, text: &[u8]) -> bool {
+        text.array_windows::<EDGE>().any(|window| {
+            let word = u32::from_le_bytes(*window);
+            let (at, bit) = Self::choose(word);
+            let marked = self.marked.get(at).is_some_and(|bits| bits & bit != 0);
+            marked && self.words.binary_search(&word).is_ok()
+        })
+    }
+}
+
+impl Drop for Edges {
+    fn drop(&mut self) {
+        self.words.zeroize();
     }
 }
 
@@ -295,6 +344,26 @@ mod tests {
             assert_eq!(redactor.clean(&format!("it is {one}")), "it is ***");
             assert_eq!(redactor.clean(&format!("{other}, it is")), "***, it is");
         }
+    }
+
+    /// The first look lets through whatever the second would find.
+    #[test]
+    fn words_are_found_at_every_place_and_others_are_not() {
+        let words = ["abcd", "s3cr", "0000"];
+        let edges = Edges::of(words.iter().map(|word| word.as_bytes()));
+        for word in words {
+            for before in 0..9 {
+                let text = format!("{}{word}{}", "-".repeat(before), "_".repeat(3));
+                assert!(edges.occur_in(text.as_bytes()), "{text}");
+                let (cut, _) = text.split_at(before + EDGE - 1);
+                assert!(!edges.occur_in(cut.as_bytes()), "{cut}");
+            }
+        }
+        let others = (0_u32..200_000).map(|number| format!("{number:08x}"));
+        let odd = others.filter(|text| {
+            edges.occur_in(text.as_bytes()) != text.contains("0000") && !text.contains("abcd")
+        });
+        assert_eq!(odd.collect::<Vec<_>>(), [""; 0]);
     }
 
     #[test]
