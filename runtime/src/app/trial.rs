@@ -264,9 +264,12 @@ impl Trial {
                 origin: Origin::Plugin,
                 run: Some(run.clone()),
                 client: None,
+                bound: false,
             },
             at: part.at,
             sink: Arc::clone(&heard) as Arc<dyn EventSink>,
+            // There are no other actions here.
+            runs: None,
         };
         let result = self.app.plugins.call_action(call).await;
         let filter = AuditFilter {
