@@ -1,12 +1,14 @@
 //! `goldenpath login`: keeps a credential for the other commands.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
+use std::io::{self, BufRead as _, Read as _};
 
 use serde_json::json;
+use zeroize::Zeroizing;
 
 use super::client::Client;
 use super::exit::{Exit, Failure, chain};
 use super::output::Output;
+use super::prompt;
 use crate::config::{Connection, Credentials, Secret};
 
 /// More than any secret has.
@@ -65,15 +67,16 @@ pub(super) fn run(arguments: LoginArguments, output: &Output) -> Result<Exit, Fa
 }
 
 fn read_secret(output: &Output) -> Result<Secret, Failure> {
-    if io::stdin().is_terminal() {
-        output.note("client secret (it is shown while you type), then Enter:");
-    }
-    let mut line = String::new();
-    io::stdin()
-        .lock()
-        .take(MAX_SECRET_BYTES)
-        .read_line(&mut line)
-        .map_err(|error| Failure::of("read the client secret from standard input", &error))?;
+    let read = if prompt::is_interactive() {
+        output.note("client secret (it is not shown while you type), then Enter:");
+        prompt::read_hidden_line(MAX_SECRET_BYTES)
+    } else {
+        let mut line = Zeroizing::new(String::new());
+        let mut limited = io::stdin().lock().take(MAX_SECRET_BYTES);
+        limited.read_line(&mut line).map(|_| line)
+    };
+    let line =
+        read.map_err(|error| Failure::of("read the client secret from standard input", &error))?;
     let secret = line.trim();
     if secret.is_empty() {
         return Err(Failure::usage(

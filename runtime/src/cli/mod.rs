@@ -14,6 +14,7 @@ mod login;
 mod output;
 mod plugin;
 mod principal;
+mod prompt;
 mod restore;
 mod run;
 mod secret;

@@ -1,6 +1,6 @@
 //! `goldenpath secret …`: what plugins use without seeing it.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
+use std::io::{self, Read as _};
 
 use clap::Subcommand;
 use serde_json::{Value, json};
@@ -10,14 +10,15 @@ use zeroize::Zeroizing;
 use super::client::{Client, Payload, list, segment, text};
 use super::exit::{Exit, Failure};
 use super::output::Output;
+use super::prompt;
 use crate::config::Connection;
 
 /// One byte more than a secret and the end of its line have: what is longer is refused, not cut.
 const MAX_BYTES: u64 = (64 << 10) + 3;
 
 const AFTER_HELP: &str = "\
-The value is read from standard input, without the end of its last line; never from an argument, which others on the
-machine can read.
+The value is read from standard input, without the end of its last line; at a terminal it is asked for, and not shown.
+Never from an argument, which others on the machine can read.
 
 Examples:
   goldenpath secret set github-token < token.txt
@@ -96,16 +97,19 @@ pub(super) fn run(command: SecretCommand, output: &Output) -> Result<Exit, Failu
 }
 
 fn read_value(output: &Output) -> Result<Zeroizing<String>, Failure> {
-    let mut value = Zeroizing::new(String::new());
-    let input = io::stdin();
-    let mut limited = input.lock().take(MAX_BYTES);
-    let read = if input.is_terminal() {
-        output.note("value (it is shown while you type), then Enter:");
-        limited.read_line(&mut value)
+    let read = if prompt::is_interactive() {
+        output.note("value (it is not shown while you type), then Enter:");
+        prompt::read_hidden_line(MAX_BYTES)
     } else {
-        limited.read_to_string(&mut value)
+        let mut value = Zeroizing::new(String::new());
+        let read = io::stdin()
+            .lock()
+            .take(MAX_BYTES)
+            .read_to_string(&mut value);
+        read.map(|_| value)
     };
-    read.map_err(|error| Failure::of("read the value from standard input", &error))?;
+    let mut value =
+        read.map_err(|error| Failure::of("read the value from standard input", &error))?;
     if value.ends_with('\n') {
         value.pop();
         if value.ends_with('\r') {
