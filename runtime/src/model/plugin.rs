@@ -1,6 +1,7 @@
 //! An installed version of a plugin.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -208,7 +209,7 @@ pub struct CapabilityReport {
 }
 
 /// What is done with a secret, and which one it is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct SecretRequest {
     /// The header that the host puts it into; absent where no line attaches it.
     pub header: Option<String>,
@@ -218,6 +219,22 @@ pub struct SecretRequest {
     pub read: bool,
     /// The stored secret that the grant binds; absent before an approval.
     pub stored: Option<String>,
+}
+
+/// What is done with it, for people.
+impl fmt::Display for SecretRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let (Some(header), Some(format)) = (&self.header, &self.format) {
+            write!(f, "goes into header `{header}` as `{format}`")?;
+            if self.read {
+                f.write_str(", and ")?;
+            }
+        }
+        if self.read {
+            f.write_str("is read by the plugin itself")?;
+        }
+        Ok(())
+    }
 }
 
 /// Where an endpoint of the manifest really is.

@@ -20,7 +20,8 @@ use super::signature::{self, SigningKey};
 use super::trust::{Revoked, TrustPolicy};
 use super::{EventSink, json as strict, loaded};
 use crate::model::{
-    Actor, Digest, EventBody, Finding, LineRisk, PluginName, Provenance, RunId, Sbom, Timestamp,
+    Actor, Digest, EventBody, Finding, LineRisk, PluginName, Provenance, RunId, Sbom,
+    SecretRequest, Timestamp,
 };
 
 /// Everything that a reviewer can know from a package file alone.
@@ -46,6 +47,8 @@ pub struct Inspection {
     pub risks: Vec<LineRisk>,
     /// Endpoint name to its default URL.
     pub endpoints: BTreeMap<String, Option<String>>,
+    /// Secret name to how the host attaches it; which stored one it is, an approval says.
+    pub secrets: BTreeMap<String, SecretRequest>,
     /// Interfaces that the component imports.
     pub imports: Vec<String>,
     /// Interfaces that the component exports.
@@ -79,8 +82,10 @@ pub fn inspect(package: &[u8]) -> Result<Inspection, InstallError> {
     risks.sort_unstable_by(|a, b| a.line.cmp(&b.line));
     let trust = TrustPolicy::default();
     let provenance = trust.judge(&package.signed, Timestamp(0), &Revoked::default());
+    let secrets = package.manifest.secret_requests();
     Ok(Inspection {
         risks,
+        secrets: secrets.collect(),
         digest: package.digest,
         manifest_hash: package.manifest_hash,
         requested: package.manifest.lines(),

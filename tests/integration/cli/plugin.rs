@@ -86,6 +86,29 @@ fn sbom(version: &str) -> Sbom {
 }
 
 #[test]
+fn inspect_shows_how_the_host_attaches_a_secret() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("talker.wasm");
+    let secret = r#"secret = { name = "token", header = "x-token", format = "Key {}" }"#;
+    let manifest = TALKS.replace("methods", &format!("{secret}\nmethods"));
+    let guest = user_of_the_sdk("talker")
+        .with_manifest(&manifest)
+        .with_action("sends");
+    write(&file, guest.package());
+    let file = file.to_str().expect("a path in UTF-8");
+    let cli = Program::new(program(), folder.path());
+    let shown = cli.run(["plugin", "inspect", file]).with_code(0).stdout;
+    let line = "token goes into header `x-token` as `Key {}`";
+    assert!(shown.contains(line), "{shown}");
+    let json = cli
+        .run(["plugin", "inspect", "--json", file])
+        .with_code(0)
+        .json();
+    let attached = json!({"header": "x-token", "format": "Key {}", "read": false, "stored": null});
+    assert_eq!(json["secrets"]["token"], attached, "{json}");
+}
+
+#[test]
 fn inspect_says_what_is_wrong_with_a_file_that_is_no_package() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("no.wasm");

@@ -58,6 +58,7 @@ fn to_json(inspection: &Inspection) -> Value {
         "reasons": inspection.reasons,
         "risks": inspection.risks,
         "endpoints": inspection.endpoints,
+        "secrets": inspection.secrets,
         "imports": inspection.imports,
         "exports": inspection.exports,
         "sbom": inspection.sbom,
@@ -107,6 +108,9 @@ fn show(inspection: &Inspection, output: &Output) {
         format!("{name} at {url}")
     });
     section(output, "endpoints", &endpoints.collect::<Vec<_>>());
+    let secrets = inspection.secrets.iter();
+    let secrets = secrets.map(|(name, request)| format!("{name} {request}"));
+    section(output, "secrets", &secrets.collect::<Vec<_>>());
     section(output, "imports", &inspection.imports);
     section(output, "exports", &inspection.exports);
     let findings: Vec<String> = inspection

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::super::client::{list, text};
 use super::super::exit::Failure;
 use super::remote::ApproveArguments;
-use crate::model::Sbom;
+use crate::model::{Sbom, SecretRequest};
 
 /// The parts of a decision that are objects by name.
 const BY_NAME: [&str; 4] = ["bindings", "folders", "secrets", "limits"];
@@ -135,19 +135,13 @@ pub(super) fn secrets(report: &Value) -> Vec<String> {
     let secrets = secrets.into_iter().flatten();
     secrets
         .map(|(name, how)| {
-            let (header, format) = (text(how, "/header"), text(how, "/format"));
-            let mut goes = Vec::new();
-            if !header.is_empty() {
-                goes.push(format!("goes into header `{header}` as `{format}`"));
-            }
-            if how.get("read") == Some(&Value::Bool(true)) {
-                goes.push("is read by the plugin itself".to_owned());
-            }
+            let use_of_it = SecretRequest::deserialize(how);
+            let use_of_it = use_of_it.map_or_else(|_| String::new(), |used| used.to_string());
             let stored = match text(how, "/stored") {
                 stored if stored.is_empty() => "no stored one yet".to_owned(),
                 stored => format!("stored as {stored}"),
             };
-            format!("{name} {}; {stored}", goes.join(", and "))
+            format!("{name} {use_of_it}; {stored}")
         })
         .collect()
 }

@@ -15,7 +15,7 @@ use self::raw::{Catalog, Document, Files};
 use super::budget::{Budget, Limits, parse_size};
 use super::capability::http::Attachment;
 use super::capability::{Capability, CatalogAccess, META, RELATION, is_name, is_writable};
-use crate::model::{ActionId, BlueprintId, PluginName};
+use crate::model::{ActionId, BlueprintId, PluginName, SecretRequest};
 
 /// A manifest is written by a person; a longer one is an attack on whoever has to read it.
 pub(crate) const MAX_BYTES: usize = 64 << 10;
@@ -121,6 +121,20 @@ impl Manifest {
     pub(crate) fn reads_secret(&self, name: &str) -> bool {
         let is_it = |c: &Capability| matches!(c, Capability::Secret { name: read } if read == name);
         self.request.iter().any(is_it)
+    }
+
+    /// What it does with each of its secrets, which a reviewer has to bind.
+    pub(crate) fn secret_requests(&self) -> impl Iterator<Item = (String, SecretRequest)> {
+        self.secret_names().into_iter().map(|name| {
+            let attached = self.secrets.get(name);
+            let request = SecretRequest {
+                header: attached.map(|attached| attached.header.to_string()),
+                format: attached.map(|attached| attached.format.clone()),
+                read: self.reads_secret(name),
+                stored: None,
+            };
+            (name.clone(), request)
+        })
     }
 
     /// Every secret that a reviewer has to bind: those that are attached, and those that are read.

@@ -315,15 +315,9 @@ fn report(
         is_for
     });
     let stored_as = |name: &str| grant.as_ref()?.secrets.get(name).cloned();
-    let secrets = manifest.secret_names().into_iter().map(|name| {
-        let attachment = manifest.secrets.get(name);
-        let request = SecretRequest {
-            header: attachment.map(|attachment| attachment.header.to_string()),
-            format: attachment.map(|attachment| attachment.format.clone()),
-            read: manifest.reads_secret(name),
-            stored: stored_as(name),
-        };
-        (name.clone(), request)
+    let secrets = manifest.secret_requests().map(|(name, request)| {
+        let stored = stored_as(&name);
+        (name, SecretRequest { stored, ..request })
     });
     let secrets = secrets.collect();
     let power = grant
