@@ -42,6 +42,12 @@ impl Denials {
         Denial { missing, message }
     }
 
+    /// Records that something was refused which no line allows, in words of its own.
+    pub(super) async fn prohibit(&self, missing: String, message: String) -> Denial {
+        self.audit(&missing).await;
+        Denial { missing, message }
+    }
+
     /// What was denied so far, sorted.
     pub(super) fn missing(&self) -> Vec<String> {
         let audited = self.audited.lock().unwrap_or_else(PoisonError::into_inner);

@@ -210,6 +210,16 @@ impl Guest {
         let denials = Arc::clone(&self.denials);
         denials.deny(missing, table).await
     }
+
+    /// Records that something was refused which no line allows.
+    pub(super) async fn prohibit(
+        &mut self,
+        missing: String,
+        message: String,
+    ) -> bindings::types::Denial {
+        let denials = Arc::clone(&self.denials);
+        denials.prohibit(missing, message).await
+    }
 }
 
 /// Calls `run` of a fresh instance: the guest's answer, or how it ended.

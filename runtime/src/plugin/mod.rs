@@ -46,7 +46,7 @@ pub use error::{CallError, InstallError, ReviewError, StartError};
 pub use inspect::{
     Inspection, assemble, check_manifest, describe, embed_sbom, inspect, sign, verify,
 };
-pub use secret::{SecretError, SecretKeyError, Secrets};
+pub use secret::{Redactor, SecretError, SecretKeyError, Secrets};
 pub use signature::{KeyError, PublicKey, SigningKey};
 pub use starter::{NotStarted, RunStarter, StartRun};
 pub use trust::{Distrust, Revoked, TrustPolicy};

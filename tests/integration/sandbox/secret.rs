@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use goldenpath_tests::{Answer, Evidence, Portal, Server};
+use goldenpath_tests::{Answer, Evidence, Guest, Portal, Server, component, guests_dir};
 use serde_json::{Value, json};
 
-use crate::program;
 use crate::sdk::user_of_the_sdk;
+use crate::{guest_target, program};
 
 const SECRET: &str = "hunter2-hunter2-hunter2";
 
@@ -143,4 +143,83 @@ pub(crate) fn a_secret_in_use_is_deleted_by_force_alone_and_then_its_requests_ar
     assert!(server.received().is_empty());
     Evidence::fired("The secret was deleted under an active plugin")
         .seen("`denied`, nothing received")
+}
+
+const KEEPS: &str = r#"
+[capabilities.state]
+reason = "to write there"
+
+[[capabilities.catalog]]
+blueprint = "Thing"
+access = ["upsert"]
+reason = "to write there"
+
+[[capabilities.files]]
+name = "box"
+access = "read-write"
+max-bytes = "1MiB"
+max-files = 10
+reason = "to write there"
+
+[endpoints.api]
+reason = "to be used with a secret"
+
+[[capabilities.http]]
+endpoint = "api"
+methods = ["GET"]
+paths = ["/**"]
+secret = { name = "token", header = "authorization", format = "Bearer {}" }
+reason = "to be used with a secret"
+"#;
+
+#[test]
+fn a_write_that_holds_a_secret_is_denied_under_its_name_and_writes_nothing() {
+    let portal = Portal::start_with(program(), &["--egress-allow-private"]);
+    let server = echo();
+    let admin = portal.admin();
+    let schema = json!({"properties": {"colour": {"type": "string"}}});
+    let thing = json!({"identifier": "Thing", "title": "Thing", "schema": schema});
+    admin.post("/v1/blueprints", &thing).with_status(201);
+    let put = json!({"value": SECRET});
+    admin
+        .send_json("PUT", "/v1/secrets/GITHUB_TOKEN", &[], &put)
+        .with_status(201);
+    let component = component(&guest_target(), &guests_dir(), Some("keeps_what_it_gets"));
+    let guest = Guest::new("keeper", component.clone(), &Guest::describe(&component))
+        .with_manifest(KEEPS)
+        .with_action("keeps");
+    let urls = [server.url()];
+    portal.install_with(
+        &guest,
+        json!({
+            "bindings": {"api": {"urls": urls, "allowPrivate": true, "allowPlaintext": true}},
+            "secrets": {"token": "GITHUB_TOKEN"},
+        }),
+    );
+    for place in ["property", "title", "state", "file", "bytes"] {
+        let run = admin.run("keeps", &json!({"place": place}));
+        assert_eq!(run["failure"]["code"], "denied", "{place}: {run}");
+        let message = run["failure"]["message"].as_str().expect("a message");
+        assert!(
+            message.contains("holds secret `token`"),
+            "{place}: {message}"
+        );
+        assert!(!message.contains("hunter2"), "{place}: {message}");
+        let audit = admin.get("/v1/audit-log").with_status(200).json();
+        let rows = audit["audits"].as_array().expect("rows");
+        let row = rows
+            .iter()
+            .find(|row| row["runId"] == run["id"] && row["action"] == "DENY");
+        let missing = row.unwrap_or_else(|| panic!("{audit}"))["after"]["missing"].as_str();
+        let missing = missing.expect("a line");
+        assert!(
+            missing.contains("secret token written to"),
+            "{place}: {missing}"
+        );
+    }
+    admin
+        .get("/v1/blueprints/Thing/entities/one")
+        .with_status(404);
+    let kept = portal.data().join("files/keeper/box/kept");
+    assert!(!kept.exists());
 }

@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
-use super::{CatalogAccess, META, RELATION};
+use super::{CatalogAccess, META, RELATION, kept};
 use crate::catalog::{Dependents, Error, Values, WriteOptions};
 use crate::model::{
     Actor, BlueprintId, Entity, EntityDraft, EntityId, IdentError, Origin, Permission,
@@ -59,6 +59,11 @@ impl catalog::Host for Guest {
         if let Err(refusal) = self.person_may(access, &blueprint).await {
             return Ok(Err(refusal));
         }
+        let texts = own_texts(&entity);
+        let place = format!("the catalog's `{blueprint}`");
+        if let Some(denial) = self.refuse_secrets(&place, texts).await {
+            return Ok(Err(catalog::Error::Denied(denial)));
+        }
         let (mut draft, queries) = match draft(entity, mode) {
             Ok(read) => read,
             Err(violations) => return Ok(Err(catalog::Error::Invalid(plain(violations)))),
@@ -68,6 +73,15 @@ impl catalog::Host for Guest {
             .await
         {
             return Ok(Err(refusal));
+        }
+        // Read, not as text: an escape hides nothing.
+        let found = draft.properties.iter().flatten().find_map(|(name, value)| {
+            let redactor = self.book.redactor();
+            let in_name = redactor.find(name.as_bytes());
+            in_name.or_else(|| kept::find_in(redactor, value))
+        });
+        if let Some(denial) = self.refuse_secret(&place, found).await {
+            return Ok(Err(catalog::Error::Denied(denial)));
         }
         if let Some(refusal) = self.refuse_hidden_targets(&blueprint, &draft).await? {
             return Ok(Err(refusal));
@@ -444,6 +458,22 @@ fn draft(
         relations: Some(relations),
     };
     Ok((draft, queries))
+}
+
+/// The texts of an entity beside its properties.
+fn own_texts(entity: &catalog::Entity) -> Vec<&[u8]> {
+    let mut texts = vec![entity.identifier.as_bytes()];
+    texts.extend(entity.title.as_deref().map(str::as_bytes));
+    texts.extend(entity.icon.as_deref().map(str::as_bytes));
+    texts.extend(entity.team.iter().map(String::as_bytes));
+    for relation in &entity.relations {
+        match &relation.target {
+            catalog::Target::None => {}
+            catalog::Target::One(text) => texts.push(text.as_bytes()),
+            catalog::Target::Many(ids) => texts.extend(ids.iter().map(String::as_bytes)),
+        }
+    }
+    texts
 }
 
 fn named_twice() -> Violation {

@@ -415,7 +415,7 @@ mod tests {
     #[test]
     fn a_secret_is_hidden_however_it_is_cut_into_writes_and_lines() {
         let (kept, book) = book(1 << 20);
-        book.redactor().add("hunter2-hunter2-hunter2");
+        book.redactor().add("token", "hunter2-hunter2-hunter2");
         for part in ["it is hun", "ter2-hunter2-", "hunter2.\n"] {
             book.print(Channel::Stdout, part.as_bytes());
         }

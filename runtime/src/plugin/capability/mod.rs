@@ -3,6 +3,7 @@
 pub(super) mod catalog;
 pub(super) mod files;
 pub(super) mod http;
+mod kept;
 pub(super) mod line;
 pub(super) mod log;
 pub(super) mod run_action;

@@ -38,7 +38,7 @@ impl secrets::Host for Guest {
             let message = "the host cannot write that the secret is read".to_owned();
             return Ok(Err(secrets::Error::Unavailable(message)));
         }
-        self.book.redactor().add_text(value.expose());
+        self.book.redactor().add_text(&name, value.expose());
         let text = value.expose().to_owned();
         self.read_secrets.insert(name, value);
         Ok(Ok(text))

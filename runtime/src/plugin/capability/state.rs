@@ -37,6 +37,10 @@ impl state::Host for Guest {
                 value.len()
             ))));
         }
+        let texts = [key.as_bytes(), value.as_slice()];
+        if let Some(denial) = self.refuse_secrets("the plugin's state", texts).await {
+            return Ok(Err(state::Error::Denied(denial)));
+        }
         let plugin = self.caller.plugin.clone();
         let written = self
             .backend()?

@@ -15,7 +15,7 @@ use tokio::sync::OnceCell;
 use zeroize::Zeroizing;
 
 pub use key::SecretKeyError;
-pub(super) use redact::Redactor;
+pub use redact::Redactor;
 
 use self::seal::Label;
 use super::grant::Grant;

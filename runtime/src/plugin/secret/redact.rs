@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER, HEXUPPER};
@@ -27,16 +27,23 @@ const LINE: usize = 8;
 
 /// The secrets attached or read so far in one run.
 #[derive(Default)]
-pub(in crate::plugin) struct Redactor {
+pub struct Redactor {
     known: RwLock<Known>,
 }
 
 #[derive(Default)]
 struct Known {
-    /// Every form of every secret.
-    forms: Vec<Zeroizing<Vec<u8>>>,
+    /// Every form of every secret, sorted by its bytes.
+    forms: Vec<Form>,
     /// Absent before the first secret.
     search: Option<Search>,
+}
+
+/// One way in which a secret, or a line of one, can stand in a text.
+struct Form {
+    bytes: Zeroizing<Vec<u8>>,
+    /// The secret's name.
+    name: Arc<str>,
 }
 
 struct Search {
@@ -46,45 +53,53 @@ struct Search {
 }
 
 impl Redactor {
-    /// Hides a secret from now on.
-    pub(in crate::plugin) fn add(&self, secret: &str) {
-        self.add_parts(secret, std::iter::empty());
+    /// Hides a secret from now on, known by the name that the manifest gives it.
+    pub fn add(&self, name: &str, secret: &str) {
+        self.add_parts(name, secret, std::iter::empty());
     }
 
     /// Hides a secret that the guest itself holds. A log shows a text line by line, so that each line is hidden by itself.
-    pub(in crate::plugin) fn add_text(&self, secret: &str) {
+    pub(in crate::plugin) fn add_text(&self, name: &str, secret: &str) {
         let lines = secret.lines().map(str::trim);
-        self.add_parts(secret, lines.filter(|line| line.len() >= LINE));
+        self.add_parts(name, secret, lines.filter(|line| line.len() >= LINE));
     }
 
-    fn add_parts<'a>(&self, secret: &'a str, parts: impl Iterator<Item = &'a str>) {
+    fn add_parts<'a>(&self, name: &str, secret: &'a str, parts: impl Iterator<Item = &'a str>) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         let before = known.forms.len();
+        let name: Arc<str> = name.into();
         for part in std::iter::once(secret).chain(parts) {
             let forms = forms(part.as_bytes()).into_iter();
-            known.forms.extend(forms.filter(|form| form.len() > EDGE));
+            let long = forms.filter(|bytes| bytes.len() > EDGE);
+            known.forms.extend(long.map(|bytes| Form {
+                bytes,
+                name: Arc::clone(&name),
+            }));
         }
         known
             .forms
-            .sort_unstable_by(|a, b| a.as_slice().cmp(b.as_slice()));
-        known.forms.dedup_by(|a, b| a.as_slice() == b.as_slice());
+            .sort_unstable_by(|a, b| a.bytes.as_slice().cmp(b.bytes.as_slice()));
+        known
+            .forms
+            .dedup_by(|a, b| a.bytes.as_slice() == b.bytes.as_slice());
         if known.forms.len() == before {
             return;
         }
         let edges = known.forms.iter().flat_map(|form| {
+            let bytes = &form.bytes;
             let ends = [
-                form.get(..EDGE),
-                form.get(form.len().saturating_sub(EDGE)..),
+                bytes.get(..EDGE),
+                bytes.get(bytes.len().saturating_sub(EDGE)..),
             ];
             ends.into_iter().flatten()
         });
         let edges = Edges::of(edges);
-        let whole = searched(known.forms.iter().map(|form| form.as_slice()));
+        let whole = searched(known.forms.iter().map(|form| form.bytes.as_slice()));
         known.search = whole.map(|whole| Search { whole, edges });
     }
 
     /// A text without secrets.
-    pub(in crate::plugin) fn clean<'a>(&self, text: &'a str) -> Cow<'a, str> {
+    pub fn clean<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let Some(search) = &known.search else {
             return Cow::Borrowed(text);
@@ -95,8 +110,18 @@ impl Redactor {
         }
         let whole = search.whole.find_iter(text);
         let mut found: Vec<Range<usize>> = whole.map(|m| m.range()).collect();
-        found.extend(known.forms.iter().filter_map(|form| head(text, form)));
-        found.extend(known.forms.iter().filter_map(|form| tail(text, form)));
+        found.extend(
+            known
+                .forms
+                .iter()
+                .filter_map(|form| head(text, &form.bytes)),
+        );
+        found.extend(
+            known
+                .forms
+                .iter()
+                .filter_map(|form| tail(text, &form.bytes)),
+        );
         if found.is_empty() {
             return Cow::Borrowed(text);
         }
@@ -114,8 +139,22 @@ impl Redactor {
         Cow::Owned(clean)
     }
 
+    /// Whether there is nothing to hide yet.
+    pub fn is_empty(&self) -> bool {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.search.is_none()
+    }
+
+    /// The name of a secret that bytes hold whole, in any of its forms.
+    pub fn find(&self, bytes: &[u8]) -> Option<String> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let found = known.search.as_ref()?.whole.find(bytes)?;
+        let form = known.forms.get(found.pattern().as_usize())?;
+        Some(form.name.to_string())
+    }
+
     /// A JSON value without secrets, in keys, strings and numbers.
-    pub(in crate::plugin) fn clean_value(&self, value: Value) -> Value {
+    pub fn clean_value(&self, value: Value) -> Value {
         match value {
             Value::Null | Value::Bool(_) => value,
             Value::Number(number) => {
@@ -291,7 +330,7 @@ mod tests {
 
     fn redactor() -> Redactor {
         let redactor = Redactor::default();
-        redactor.add(SECRET);
+        redactor.add("token", SECRET);
         redactor
     }
 
@@ -370,7 +409,7 @@ mod tests {
     fn each_line_of_a_secret_that_a_guest_holds_is_hidden_by_itself() {
         let redactor = Redactor::default();
         let key = "-----BEGIN KEY-----\r\n  bGluZSBvbmU-\nc2Vjb25kIGxpbmU\nend\n";
-        redactor.add_text(key);
+        redactor.add_text("key", key);
         assert_eq!(redactor.clean(key), MASK);
         assert_eq!(redactor.clean("1: c2Vjb25kIGxpbmU."), "1: ***.");
         assert_eq!(redactor.clean("bGluZSBvbmU-"), MASK);
@@ -387,12 +426,15 @@ mod tests {
             assert!(matches!(redactor.clean(text), Cow::Borrowed(_)), "{text}");
         }
         assert_eq!(Redactor::default().clean(SECRET), SECRET);
+        let bytes = [b"\xff", SECRET.as_bytes()].concat();
+        assert_eq!(redactor.find(&bytes).as_deref(), Some("token"));
+        assert_eq!(redactor.find(b"s3cr3t\xff"), None);
     }
 
     #[test]
     fn keys_strings_and_numbers_of_json_are_searched() {
         let redactor = Redactor::default();
-        redactor.add("1234567890");
+        redactor.add("token", "1234567890");
         let value = json!({"a1234567890": [1234567890_u64, "x1234567890", 12, null, true]});
         let clean = redactor.clean_value(value);
         assert_eq!(clean, json!({"a***": ["***", "x***", 12, null, true]}));

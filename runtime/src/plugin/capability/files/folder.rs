@@ -200,6 +200,7 @@ impl Folder {
             name: name.to_owned(),
             existing,
             written: 0,
+            tail: Vec::new(),
         };
         Ok(Writer {
             state: Arc::new(Mutex::new(unfinished)),
@@ -387,9 +388,23 @@ struct Unfinished {
     name: String,
     existing: Existing,
     written: u64,
+    /// The end of what was written: a secret may be cut between two writes.
+    tail: Vec<u8>,
 }
 
 impl Writer {
+    /// The end of what was written, as it was last remembered.
+    pub(super) fn tail(&self) -> Vec<u8> {
+        let unfinished = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        unfinished.tail.clone()
+    }
+
+    /// Remembers the end of what is about to be written.
+    pub(super) fn remember(&self, tail: Vec<u8>) {
+        let mut unfinished = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        unfinished.tail = tail;
+    }
+
     pub(super) fn write(&self, bytes: &[u8]) -> Result<(), Refusal> {
         let mut unfinished = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let Unfinished {

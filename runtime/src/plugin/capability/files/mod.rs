@@ -17,7 +17,7 @@ pub(crate) use self::folder::{Folder, Folders};
 pub use self::folder::{Reader, Writer};
 use self::path::FilePath;
 pub(crate) use self::place::Misplaced;
-use super::FilesAccess;
+use super::{FilesAccess, kept};
 use crate::plugin::bindings::files;
 use crate::plugin::instance::Guest;
 
@@ -26,6 +26,9 @@ const CHUNK_BYTES: usize = 1 << 20;
 
 /// Readers and writers of one guest together: each holds a file of the host open.
 const OPEN_FILES: usize = 64;
+
+/// Where a secret may not be written, in refusals.
+const PLACE: &str = "a folder";
 
 type Answer<T> = Result<T, files::Error>;
 
@@ -189,6 +192,9 @@ impl files::Host for Guest {
         if let Err(refusal) = self.room_for_a_file() {
             return Ok(Err(refusal));
         }
+        if let Some(denial) = self.refuse_secrets(PLACE, [path.as_bytes()]).await {
+            return Ok(Err(files::Error::Denied(denial)));
+        }
         let replace = matches!(mode, files::WriteMode::Replace);
         let work = move |folder: &Arc<Folder>| {
             Folder::open_writer(folder, &FilePath::parse(&path)?, replace.into())
@@ -245,6 +251,9 @@ impl files::Host for Guest {
         from: String,
         to: String,
     ) -> wasmtime::Result<Answer<()>> {
+        if let Some(denial) = self.refuse_secrets(PLACE, [to.as_bytes()]).await {
+            return Ok(Err(files::Error::Denied(denial)));
+        }
         let work = move |folder: &Arc<Folder>| {
             folder.rename(&FilePath::parse(&from)?, &FilePath::parse(&to)?)
         };
@@ -287,6 +296,11 @@ impl files::HostWriter for Guest {
             ))));
         }
         let writer = self.table.get(&writer)?.clone();
+        let (found, tail) = kept::find_across(self.book.redactor(), &writer.tail(), &bytes);
+        if let Some(denial) = self.refuse_secret(PLACE, found).await {
+            return Ok(Err(files::Error::Denied(denial)));
+        }
+        writer.remember(tail);
         Ok(blocking(move || writer.write(&bytes))
             .await
             .map_err(Into::into))

@@ -310,7 +310,7 @@ impl WasiHttpHooks for Egress {
                 Some(secret) => match secret.open(request.headers(), secrets.as_ref()).await {
                     Ok(opened) => {
                         // Before it leaves: the answer may hold it.
-                        book.redactor().add(&opened.secret);
+                        book.redactor().add(&secret.name, &opened.secret);
                         Some(opened.header)
                     }
                     Err(Unattached { missing, message }) => {
