@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use goldenpath_tests::{Ended, Guest, Program, plugins_dir};
+use goldenpath_tests::{Answer, Ended, Guest, Program, Server, plugins_dir};
 use serde_json::Value;
 
 use super::write;
@@ -176,6 +176,65 @@ fn a_case_that_cannot_be_read_is_told_with_file_line_and_key() {
     }
     let ended = test_case(&bomb, &[]).with_code(2);
     assert_tells(&ended, &["a-case.yaml"]);
+}
+
+#[test]
+fn a_recording_has_what_was_answered_and_no_secret_and_replays_without_one() {
+    const SECRET: &str = "hunter2-hunter2-hunter2";
+    let server = Server::start(|request| {
+        let sent = request.header("authorization").join(", ");
+        let body = format!("{{\"sent\":\"{sent}\",\"n\":1}}");
+        Answer::new(200, body)
+            .with_header("content-type", "application/json")
+            .with_header("set-cookie", "session=abc")
+            .with_header("x-echo", &sent)
+    });
+    let folder = tempfile::tempdir().expect("a folder");
+    let (case, package) = (
+        folder.path().join("cases/a-case.yaml"),
+        folder.path().join("talker.wasm"),
+    );
+    let head =
+        "# Kept as it is.\naction: calls-by-name\ninput: {endpoint: api, path: '/things/1?b=2'}\n";
+    let tail = "# What comes of it.\nexpect:\n  outputIncludes: {status: 200, headers: {x-echo: Bearer ***}}\n";
+    write(&case, format!("{head}http: []\n{tail}"));
+    let guest = user_of_the_sdk("talker")
+        .with_manifest(MANIFEST)
+        .with_action("calls-by-name");
+    write(&package, guest.package());
+    let cli = Program::new(program(), folder.path()).with("TOKEN", SECRET);
+    let words = ["plugin", "test", "talker.wasm", "--cases", "cases"];
+    let endpoint = format!("api={}/base", server.url());
+    let record = ["--record", "--endpoint", &endpoint, "--secret"];
+
+    let plain = [&words[..], &record, &["token=hunter2"]].concat();
+    let refused = cli.run_in(folder.path(), plain).with_code(2);
+    assert_tells(&refused, &["--secret token=@VARIABLE"]);
+    let lacking = [&words[..], &record[..3]].concat();
+    let refused = cli.run_in(folder.path(), lacking).with_code(2);
+    assert_tells(&refused, &["--secret token=@VARIABLE"]);
+
+    let recorded = [&words[..], &record, &["token=@TOKEN"]].concat();
+    cli.run_in(folder.path(), recorded).with_code(0);
+    let received = server.received();
+    assert_eq!(received[0].target, "/base/things/1?b=2");
+    assert_eq!(
+        received[0].header("authorization"),
+        [format!("Bearer {SECRET}")]
+    );
+    let text = read(&case);
+    assert!(text.starts_with(head) && text.ends_with(tail), "{text}");
+    for part in ["hunter2", "session=abc", "authorization", "127.0.0.1"] {
+        assert!(!text.contains(part), "`{part}`: {text}");
+    }
+    for part in ["path: /things/1", "Bearer ***", "x-echo"] {
+        assert!(text.contains(part), "`{part}`: {text}");
+    }
+
+    Program::new(program(), folder.path())
+        .run_in(folder.path(), words)
+        .with_code(0);
+    assert_eq!(server.received().len(), 1);
 }
 
 #[expect(clippy::disallowed_methods, reason = "files of the project")]

@@ -31,6 +31,7 @@ const DEFAULT_TIME: Timestamp = Timestamp(1_767_225_600_000);
 pub(super) struct Case {
     pub(super) name: String,
     pub(super) file: PathBuf,
+    pub(super) text: String,
     pub(super) content: Content,
     /// What the catalog holds before.
     pub(super) documents: Documents,
@@ -144,6 +145,7 @@ impl Case {
         Ok(Self {
             name: name_of(name).unwrap_or(name).to_owned(),
             file,
+            text,
             content,
             documents,
         })

@@ -4,11 +4,14 @@ mod case;
 mod compare;
 mod exchange;
 mod perform;
+mod record;
+mod replay;
 mod report;
 mod server;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
@@ -21,6 +24,7 @@ use super::inspect::read;
 use crate::app::Trials;
 use crate::plugin::Inspection;
 use case::Case;
+use record::Sources;
 use report::Report;
 
 /// Where the cases of a project are, below its folder.
@@ -34,11 +38,15 @@ A case is a YAML file in tests/exchanges: what the plugin is given, what servers
 The plugin runs with a grant of exactly what plugin.toml asks for, in a portal that is thrown away afterwards; no request
 leaves this machine. plugin-sdk/README.md has an example of every part.
 
+With --record requests go to the endpoints and with the secrets that are named, and what is answered takes the place of
+the exchanges in the file. No secret is written: neither what the host attaches, nor where an answer repeats it.
+
 Exit codes: 0 every case passed, 1 one did not or the plugin does not build, 2 there is no case or one cannot be read.
 
 Examples:
   goldenpath plugin test
   goldenpath plugin test --case greets-by-name
+  goldenpath plugin test --record --case lists --endpoint github=https://api.github.com --secret token=@GITHUB_TOKEN
   goldenpath plugin test greeter-0.1.0.wasm --cases greeter/tests/exchanges --json";
 
 #[derive(Debug, clap::Args)]
@@ -55,6 +63,18 @@ pub(in crate::cli) struct TestArguments {
     /// Only the case of this name, which is its file's without the ending; may be repeated
     #[arg(long = "case", value_name = "NAME")]
     named: Vec<String>,
+
+    /// Ask real endpoints, and write what they answer into the cases
+    #[arg(long)]
+    record: bool,
+
+    /// Where an endpoint of plugin.toml is, to record from; may be repeated
+    #[arg(long = "endpoint", value_name = "NAME=URL", requires = "record")]
+    endpoints: Vec<String>,
+
+    /// Environment variable that holds a secret of plugin.toml, to record with; may be repeated
+    #[arg(long = "secret", value_name = "NAME=@VARIABLE", requires = "record")]
+    secrets: Vec<String>,
 }
 
 pub(super) fn run(arguments: &TestArguments, output: &Output) -> Result<Exit, Failure> {
@@ -75,7 +95,18 @@ pub(super) fn run(arguments: &TestArguments, output: &Output) -> Result<Exit, Fa
     } else {
         read(&arguments.plugin)?
     };
-    let report = block_on(try_all(package, &inspection, cases, output))?;
+    let sources = arguments
+        .record
+        .then(|| Sources::read(&arguments.endpoints, &arguments.secrets, &inspection))
+        .transpose()?
+        .map(Arc::new);
+    let report = block_on(try_all(
+        package,
+        &inspection,
+        cases,
+        sources.as_ref(),
+        output,
+    ))?;
     output.result(&report.to_json(&inspection), |output| report.sum_up(output));
     Ok(if report.passed() {
         Exit::Done
@@ -88,13 +119,14 @@ async fn try_all(
     package: Vec<u8>,
     inspection: &Inspection,
     cases: Vec<Case>,
+    sources: Option<&Arc<Sources>>,
     output: &Output,
 ) -> Result<Report, Failure> {
     let mut trials =
         Trials::new(package).map_err(|error| Failure::of("prepare the tests", &error))?;
     let mut report = Report::default();
     for case in cases {
-        let outcome = perform::perform(&mut trials, inspection, &case).await?;
+        let outcome = perform::perform(&mut trials, inspection, &case, sources).await?;
         if !output.is_json() {
             outcome.show(output);
         }

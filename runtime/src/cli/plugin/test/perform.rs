@@ -1,14 +1,15 @@
 //! One case, from its stage to what came of it.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::super::super::exit::{Failure, chain};
 use super::case::{Case, Content, ExpectedText};
 use super::compare::{Extent, brief, differences, text_difference};
-use super::exchange::{Exchange, Received, Response};
+use super::record::{Recorder, Sources};
+use super::replay::Replay;
 use super::report::{Outcome, Problem};
 use super::server::{Responder, Servers};
 use crate::action;
@@ -17,108 +18,45 @@ use crate::catalog;
 use crate::model::{EventBody, Violation};
 use crate::plugin::{CallError, Inspection, ReviewError};
 
-/// Answers from the exchanges of a case: each serves one request, the first in their order that is the same.
-struct Replay {
-    state: Mutex<State>,
-}
-
-struct State {
-    exchanges: Vec<(Exchange, bool)>,
-    unmatched: Vec<Received>,
-}
-
-impl Replay {
-    fn of(exchanges: &[Exchange]) -> Self {
-        let exchanges = exchanges.iter().map(|one| (one.clone(), false));
-        Self {
-            state: Mutex::new(State {
-                exchanges: exchanges.collect(),
-                unmatched: Vec::new(),
-            }),
-        }
-    }
-
-    /// What was asked beside the exchanges, and which of them nobody asked for.
-    fn problems(&self) -> Vec<Problem> {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let unmatched = state.unmatched.iter().map(|received| {
-            let line = received.line();
-            let message = match nearest(&state.exchanges, received) {
-                Some(near) => format!("`{line}` is in no exchange; {near}"),
-                None => format!("`{line}` is in no exchange; the case has none"),
-            };
-            Problem::new("unmatched_request", message)
-        });
-        let exchanges = state.exchanges.iter().enumerate();
-        let unused = exchanges.filter(|(_, (exchange, used))| !used && !exchange.optional);
-        let unused = unused.map(|(index, (exchange, _))| {
-            let line = exchange.request.line();
-            let message = format!("/http/{index}: `{line}` was not sent");
-            Problem::new("unused_exchange", message)
-        });
-        unmatched.chain(unused).collect()
-    }
-}
-
-/// The exchange that a request differs from in the fewest things, and in which.
-fn nearest(exchanges: &[(Exchange, bool)], received: &Received) -> Option<String> {
-    let exchanges = exchanges.iter().enumerate();
-    let held = exchanges.map(|(index, (exchange, used))| {
-        let mut differs = exchange.differs(received);
-        if *used {
-            differs.push("it was answered already".to_owned());
-        }
-        (index, differs)
-    });
-    let (index, differs) = held.min_by_key(|(_, differs)| differs.len())?;
-    Some(format!("nearest is /http/{index}: {}", differs.join("; ")))
-}
-
-impl Responder for Replay {
-    fn answer(&self, request: Received) -> Response {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut unused = state.exchanges.iter_mut().filter(|(_, used)| !used);
-        let found = unused.find(|(exchange, _)| exchange.differs(&request).is_empty());
-        if let Some((exchange, used)) = found {
-            *used = true;
-            return exchange.response.clone();
-        }
-        state.unmatched.push(request);
-        Response {
-            status: 501,
-            headers: BTreeMap::new(),
-            body: Some(Value::String("no exchange of the case is this".to_owned())),
-            body_base64: None,
-        }
-    }
-}
-
 /// Tries a case. What does not come out as expected is an outcome; a case that nobody could try is a failure.
 pub(super) async fn perform(
     trials: &mut Trials,
     inspection: &Inspection,
     case: &Case,
+    sources: Option<&Arc<Sources>>,
 ) -> Result<Outcome, Failure> {
     let content = &case.content;
     check_endpoints(case, inspection)?;
-    let replay = Arc::new(Replay::of(&content.http));
-    let servers = Servers::start(inspection.endpoints.keys(), &replay).await;
+    let recorder = sources.map(|sources| Arc::new(Recorder::new(Arc::clone(sources))));
+    let responder: Arc<dyn Responder> = match &recorder {
+        Some(recorder) => Arc::clone(recorder) as _,
+        None => Arc::new(Replay::of(&content.http)),
+    };
+    let servers = Servers::start(inspection.endpoints.keys(), &responder).await;
     let servers = servers.map_err(|error| Failure::of("listen on this machine", &error))?;
     let stage = Stage {
         documents: case.documents.clone(),
         files: files(content),
         endpoints: servers.urls().clone(),
-        secrets: BTreeMap::new(),
+        secrets: sources.map_or_else(BTreeMap::new, |sources| sources.secrets.clone()),
     };
     let trial = trials.open(stage).await;
     let trial = trial.map_err(|error| refused(case, &error))?;
-    let outcome = judge(&trial, case, &replay).await;
+    let outcome = judge(&trial, case, responder.as_ref()).await;
     trial.close().await;
     drop(servers);
-    outcome.map_err(|error| refused(case, &error))
+    let mut outcome = outcome.map_err(|error| refused(case, &error))?;
+    if let Some(recorder) = recorder {
+        outcome.recorded = Some(recorder.write(case)?);
+    }
+    Ok(outcome)
 }
 
-async fn judge(trial: &Trial, case: &Case, replay: &Replay) -> Result<Outcome, TrialError> {
+async fn judge(
+    trial: &Trial,
+    case: &Case,
+    responder: &dyn Responder,
+) -> Result<Outcome, TrialError> {
     let content = &case.content;
     let entity = content.entity.as_ref();
     let performed = trial
@@ -131,7 +69,7 @@ async fn judge(trial: &Trial, case: &Case, replay: &Replay) -> Result<Outcome, T
         })
         .await?;
     let mut problems = denied(content, &performed);
-    problems.extend(replay.problems());
+    problems.extend(responder.problems());
     problems.extend(result(content, &performed));
     problems.extend(said(content, &performed.events));
     problems.extend(entities(content, trial).await?);
@@ -141,6 +79,7 @@ async fn judge(trial: &Trial, case: &Case, replay: &Replay) -> Result<Outcome, T
         name: case.name.clone(),
         file: case.file.clone(),
         problems,
+        recorded: None,
         log: log.map(str::to_owned).collect(),
     })
 }
@@ -177,11 +116,20 @@ fn denied(content: &Content, performed: &Performed) -> Vec<Problem> {
     let denied = &performed.denied;
     let beyond = denied.iter().filter(|line| !expected.contains(line));
     let beyond = beyond.map(|line| {
-        let table = match line.split_once(' ').map_or(line.as_str(), |(kind, _)| kind) {
-            kind @ ("clock" | "random" | "state") => format!("[capabilities.{kind}]"),
-            kind => format!("[[capabilities.{kind}]]"),
+        let kind = line.split_once(' ').map_or(line.as_str(), |(kind, _)| kind);
+        let message = match kind {
+            "clock" | "random" | "state" => {
+                format!(
+                    "was denied `{line}`; request it under `[capabilities.{kind}]` in plugin.toml"
+                )
+            }
+            "catalog" | "files" | "http" => {
+                format!(
+                    "was denied `{line}`; request it under `[[capabilities.{kind}]]` in plugin.toml"
+                )
+            }
+            _ => format!("was denied: {line}"),
         };
-        let message = format!("was denied `{line}`; request it under `{table}` in plugin.toml");
         Problem::new("denied", message)
     });
     let lacking = expected.iter().filter(|line| !denied.contains(line));

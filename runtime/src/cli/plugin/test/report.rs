@@ -25,6 +25,8 @@ pub(super) struct Outcome {
     pub(super) file: PathBuf,
     pub(super) problems: Vec<Problem>,
     pub(super) log: Vec<String>,
+    /// How many exchanges were written into its file.
+    pub(super) recorded: Option<usize>,
 }
 
 /// What came of all of them.
@@ -46,6 +48,12 @@ impl Outcome {
 
     /// One line, and what is wrong.
     pub(super) fn show(&self, output: &Output) {
+        if let Some(count) = self.recorded {
+            output.note(&format!(
+                "recorded {count} exchanges in {}",
+                self.file.display()
+            ));
+        }
         if self.passed() {
             output.tinted(Tint::Good, &format!("ok      {}", self.name));
             return;
@@ -72,6 +80,7 @@ impl Outcome {
             "passed": self.passed(),
             "problems": problems,
             "log": self.log,
+            "recorded": self.recorded,
         })
     }
 }

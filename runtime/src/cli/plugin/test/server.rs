@@ -14,13 +14,18 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use super::exchange::{Received, Response};
+use super::report::Problem;
 
 /// The largest body of a request that is taken in; the manifest's own budget is lower.
 const MAX_BODY_BYTES: usize = 64 << 20;
 
-/// Decides what is answered. May block: it is asked on a thread of its own.
-pub(super) trait Responder: Send + Sync + 'static {
+/// Decides what is answered.
+pub(super) trait Responder: Send + Sync {
+    /// The answer to one request. May block: it is asked on a thread of its own.
     fn answer(&self, request: Received) -> Response;
+
+    /// What was wrong with the requests, once no more come.
+    fn problems(&self) -> Vec<Problem>;
 }
 
 /// Servers that stop when this is dropped.
@@ -34,7 +39,7 @@ impl Servers {
     /// One server for each endpoint.
     pub(super) async fn start<'a>(
         endpoints: impl Iterator<Item = &'a String>,
-        responder: &Arc<impl Responder>,
+        responder: &Arc<dyn Responder>,
     ) -> io::Result<Self> {
         let (mut urls, mut running) = (BTreeMap::new(), JoinSet::new());
         for endpoint in endpoints {
@@ -55,7 +60,7 @@ impl Servers {
     }
 }
 
-async fn accept(listener: TcpListener, endpoint: String, responder: Arc<impl Responder>) {
+async fn accept(listener: TcpListener, endpoint: String, responder: Arc<dyn Responder>) {
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         connections.spawn(serve(stream, endpoint.clone(), Arc::clone(&responder)));
@@ -63,7 +68,7 @@ async fn accept(listener: TcpListener, endpoint: String, responder: Arc<impl Res
     }
 }
 
-async fn serve(stream: TcpStream, endpoint: String, responder: Arc<impl Responder>) {
+async fn serve(stream: TcpStream, endpoint: String, responder: Arc<dyn Responder>) {
     let service = service_fn(|request| {
         let (endpoint, responder) = (endpoint.clone(), Arc::clone(&responder));
         async move {
