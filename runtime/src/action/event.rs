@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, watch};
 
 use super::{Actions, Error};
-use crate::model::{EventBody, LogLevel, Run, RunEvent, RunId, RunState, Timestamp};
+use crate::model::{CallUsage, EventBody, LogLevel, Run, RunEvent, RunId, RunState, Timestamp};
 use crate::plugin::EventSink;
 use crate::store::{self, Store};
 
@@ -232,6 +232,7 @@ struct Waiting {
     bytes: usize,
     omitted: u64,
     links: Vec<String>,
+    usage: Option<CallUsage>,
     closed: bool,
 }
 
@@ -254,6 +255,11 @@ impl Sink {
     /// The links that the guest left.
     pub(super) fn links(&self) -> Vec<String> {
         self.lock().links.clone()
+    }
+
+    /// What the guest used, where it began at all.
+    pub(super) fn usage(&self) -> Option<CallUsage> {
+        self.lock().usage.take()
     }
 
     fn take(&self) -> (Vec<(Timestamp, EventBody)>, bool) {
@@ -310,5 +316,9 @@ impl EventSink for Sink {
         }
         drop(waiting);
         self.filled.notify_one();
+    }
+
+    fn count(&self, usage: CallUsage) {
+        self.lock().usage = Some(usage);
     }
 }

@@ -459,7 +459,7 @@ async fn after_a_restart_interrupted_runs_fail_and_queued_ones_go_on() {
             &interrupted.id,
             stale.token,
             RunEnd::Succeeded(json!("too late")),
-            Vec::new(),
+            worker::Left::default(),
         )
         .await;
     assert_eq!(house.ended(&interrupted).await.state, RunState::Failed);

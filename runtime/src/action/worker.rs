@@ -14,8 +14,8 @@ use super::event::Sink;
 use super::starter::Starter;
 use super::{Actions, Error, run};
 use crate::model::{
-    Action, Actor, AuditEntry, Claim, InvocationMethod, Origin, Run, RunAs, RunEnd, RunFailure,
-    RunId, RunState, Timestamp, Verb, Violation,
+    Action, Actor, AuditEntry, CallUsage, Claim, InvocationMethod, Origin, Run, RunAs, RunEnd,
+    RunFailure, RunId, RunState, Timestamp, Verb, Violation,
 };
 use crate::plugin::{ActionCall, CallError, EventSink};
 use crate::store::{self, WriteTx};
@@ -50,6 +50,24 @@ pub(super) enum Phase {
     Working,
     /// Finishes those at work, begins none.
     Stopping,
+}
+
+/// What a run leaves behind beside its end.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Left {
+    /// Its links.
+    pub(super) links: Vec<String>,
+    /// What it used of its plugin's grant.
+    pub(super) usage: Option<CallUsage>,
+}
+
+impl Left {
+    fn links(links: Vec<String>) -> Self {
+        Self {
+            links,
+            ..Self::default()
+        }
+    }
 }
 
 impl Actions {
@@ -126,7 +144,11 @@ impl Actions {
         if pump.await.is_err() {
             tracing::error!(run.id = %run.id, "a run's log could not be written to its end");
         }
-        self.finish(&run.id, token, end, sink.links()).await;
+        let left = Left {
+            links: sink.links(),
+            usage: sink.usage(),
+        };
+        self.finish(&run.id, token, end, left).await;
     }
 
     async fn dispatch(self) {
@@ -237,15 +259,15 @@ impl Actions {
     }
 
     /// Ends a run on disk, however long the disk refuses, and then tells its followers.
-    pub(super) async fn finish(&self, id: &RunId, token: u64, end: RunEnd, links: Vec<String>) {
+    pub(super) async fn finish(&self, id: &RunId, token: u64, end: RunEnd, left: Left) {
         let mut phase = self.inner.phase.subscribe();
         let mut pause = RETRY.0;
         loop {
-            let (wanted, end, links) = (id.clone(), end.clone(), links.clone());
+            let (wanted, end, left) = (id.clone(), end.clone(), left.clone());
             let written = self
                 .inner
                 .store
-                .write(move |tx| end_run(tx, &wanted, token, &end, &links))
+                .write(move |tx| end_run(tx, &wanted, token, &end, &left))
                 .await;
             match written {
                 Ok(Some(run)) => {
@@ -285,7 +307,7 @@ impl Actions {
                     let end = RunEnd::failed("host_restarted", message);
                     let mut ended = Vec::new();
                     for (run, token) in tx.list_running(RECOVER)? {
-                        ended.extend(end_run(tx, &run.id, token, &end, &run.links)?);
+                        ended.extend(end_run(tx, &run.id, token, &end, &Left::links(run.links))?);
                     }
                     Ok::<_, store::Error>(ended)
                 })
@@ -325,11 +347,15 @@ fn end_run(
     id: &RunId,
     token: u64,
     end: &RunEnd,
-    links: &[String],
+    left: &Left,
 ) -> Result<Option<Run>, store::Error> {
-    let Some(run) = tx.finish_run(id, token, end, links)? else {
+    let Some(run) = tx.finish_run(id, token, end, &left.links)? else {
         return Ok(None);
     };
+    // With the end itself: what was used is known of every run that has ended, and of none twice.
+    if let Some(usage) = &left.usage {
+        tx.add_plugin_usage(usage)?;
+    }
     tx.insert_audit(&AuditEntry {
         actor: &on_behalf(&run),
         verb: Verb::Update,

@@ -110,6 +110,7 @@ fn table() -> OpenApiRouter<ApiState> {
         .routes(routes!(plugin::review::approve_version))
         .routes(routes!(plugin::review::reject_version))
         .routes(routes!(plugin::diff::diff_versions))
+        .routes(routes!(plugin::usage::find_usage))
         .routes(routes!(plugin::withdraw::revoke_version))
         .routes(routes!(plugin::withdraw::roll_back_plugin))
         .routes(routes!(plugin::withdraw::stop_plugins))

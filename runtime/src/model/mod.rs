@@ -21,6 +21,7 @@ mod scalar;
 mod scorecard;
 mod secret;
 mod time;
+mod usage;
 mod violation;
 
 pub use action::{Action, Engine, InvocationMethod, Operation, RunAs, Trigger, UserInputs};
@@ -58,4 +59,8 @@ pub use scalar::Scalar;
 pub use scorecard::{Level, RuleResult, RuleStatus, Scorecard, ScorecardResult, ScorecardRule};
 pub use secret::{SecretKey, SecretMark, SecretUsage, SecretUse, SecretValue};
 pub use time::Timestamp;
+pub use usage::{
+    Acts, BudgetUsage, CallUsage, Counted, DeniedUsage, LineUsage, Narrowed, Suggestion, UsageKind,
+    UsageReport,
+};
 pub use violation::Violation;

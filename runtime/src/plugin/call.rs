@@ -16,8 +16,9 @@ use super::loaded::{Loaded, LoadedAction};
 use super::running::{Halt, halt};
 use super::secret::Redactor;
 use super::trust::RefusedCall;
+use super::usage::Tally;
 use super::{ActionCall, PluginHost, apart, json, schema};
-use crate::model::{PluginName, PluginState, Violation};
+use crate::model::{Acts, CallUsage, Counted, PluginName, PluginState, UsageKind, Violation};
 use crate::store::{self, StoredPlugin};
 
 /// Broken rules that a guest may name; more help nobody.
@@ -177,6 +178,7 @@ impl PluginHost {
             actor: call.actor,
             at: call.at,
         };
+        let (sink, tally) = (Arc::clone(&call.sink), Tally::new(Arc::clone(power)));
         let book = LogBook::new(call.sink, power.limits.get(Budget::Log));
         let redactor = Arc::clone(book.redactor());
         let denials = Arc::new(Denials::new(
@@ -187,12 +189,17 @@ impl PluginHost {
         let provision = Provision {
             book,
             denials: Arc::clone(&denials),
+            tally: Arc::clone(&tally),
             caller,
             power: Arc::clone(power),
             backend: Some(self.backend.clone()),
             runs: call.runs,
         };
         let ended = instance::run(&ready.pre, provision, request, begun.halted.clone()).await;
+        if let Ok(Ok(output)) = &ended {
+            tally.spent(Budget::Output, output.len() as u64);
+        }
+        sink.count(ready.usage(&tally, &denials));
         let accepted = ended.and_then(|answer| {
             let output = answer.map_err(|failed| failure(failed, &denials.missing()))?;
             accept(&output, power.limits.get(Budget::Output), &action.output)
@@ -247,6 +254,25 @@ impl Prepared {
     fn action(&self, name: &str) -> Result<&LoadedAction, CallError> {
         let action = self.loaded.action(name);
         action.ok_or_else(|| no_action(&self.plugin, name))
+    }
+
+    /// What a call of it used.
+    fn usage(&self, tally: &Tally, denials: &Denials) -> CallUsage {
+        let denied = denials
+            .counts()
+            .into_iter()
+            .map(|(subject, count)| Counted {
+                kind: UsageKind::Denied,
+                subject,
+                count,
+                acts: Acts::default(),
+            });
+        CallUsage {
+            plugin: self.plugin.clone(),
+            version: self.version.clone(),
+            counts: tally.counts().into_iter().chain(denied).collect(),
+            budgets: tally.budgets(),
+        }
     }
 
     /// Whether it has the function, and that takes the input.

@@ -1,7 +1,7 @@
 //! Saying no: a typed answer for the guest, an audit row for the reviewer, a sentence that names the missing line.
 
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::json;
 
@@ -21,7 +21,15 @@ pub(super) struct Denials {
     store: Option<Store>,
     /// A guest chooses a part of what is told.
     redactor: Arc<Redactor>,
-    audited: Mutex<BTreeSet<String>>,
+    counts: Mutex<Counts>,
+}
+
+#[derive(Default)]
+struct Counts {
+    /// By missing line.
+    audited: BTreeMap<String, u64>,
+    /// Denials of further lines.
+    others: u64,
 }
 
 impl Denials {
@@ -30,7 +38,7 @@ impl Denials {
             caller,
             store,
             redactor,
-            audited: Mutex::default(),
+            counts: Mutex::default(),
         }
     }
 
@@ -50,8 +58,20 @@ impl Denials {
 
     /// What was denied so far, sorted.
     pub(super) fn missing(&self) -> Vec<String> {
-        let audited = self.audited.lock().unwrap_or_else(PoisonError::into_inner);
-        audited.iter().cloned().collect()
+        self.lock().audited.keys().cloned().collect()
+    }
+
+    /// How often each line was missing; the empty one stands for those that got no audit row.
+    pub(super) fn counts(&self) -> Vec<(String, u64)> {
+        let counts = self.lock();
+        let others = (counts.others > 0).then(|| (String::new(), counts.others));
+        let audited = counts.audited.iter();
+        let audited = audited.map(|(missing, count)| (missing.clone(), *count));
+        audited.chain(others).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes that something was asked for which was not granted; once for each line, so that a loop of denied calls
@@ -60,10 +80,16 @@ impl Denials {
         let Some(store) = &self.store else { return };
         let missing = &*self.redactor.clean(missing);
         {
-            let mut audited = self.audited.lock().unwrap_or_else(PoisonError::into_inner);
-            if audited.len() >= AUDITED || !audited.insert(missing.to_owned()) {
+            let mut counts = self.lock();
+            if let Some(count) = counts.audited.get_mut(missing) {
+                *count += 1;
                 return;
             }
+            if counts.audited.len() >= AUDITED {
+                counts.others += 1;
+                return;
+            }
+            counts.audited.insert(missing.to_owned(), 1);
         }
         let caller = &self.caller;
         let actor = Actor {

@@ -18,6 +18,7 @@ use super::package::{self, Package};
 use super::risk::mark;
 use super::signature::{self, SigningKey};
 use super::trust::{Revoked, TrustPolicy};
+use super::usage::Tally;
 use super::{EventSink, json as strict, loaded};
 use crate::model::{
     Actor, Digest, EventBody, Finding, LineRisk, PluginName, Provenance, RunId, Sbom,
@@ -191,6 +192,7 @@ pub async fn describe(component: Vec<u8>) -> Result<Value, CallError> {
         book: LogBook::new(Arc::new(Nowhere), 0),
         denials: Arc::new(Denials::new(caller.clone(), None, Arc::default())),
         caller,
+        tally: Tally::new(Arc::clone(&power)),
         power,
         backend: None,
         runs: None,

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, Store as GuestStore, Trap, UpdateDeadline, WasmBacktrace};
+use wasmtime_wasi::clocks::{MonotonicClock, WallClock};
 use wasmtime_wasi::{
     HostMonotonicClock, HostWallClock, I32Exit, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView,
 };
@@ -29,6 +30,7 @@ use super::limits::{
 use super::running::{Halt, Halted, halt};
 use super::secret::Secrets;
 use super::starter::RunStarter;
+use super::usage::Tally;
 use crate::catalog::Catalog;
 use crate::model::{Actor, Digest, PluginName, RunId, SecretValue, Timestamp};
 use crate::store::Store;
@@ -80,6 +82,8 @@ pub(super) struct Guest {
     pub(super) caller: Caller,
     backend: Option<Backend>,
     denials: Arc<Denials>,
+    /// What it uses of its power.
+    pub(super) tally: Arc<Tally>,
     /// Folders that it opened.
     pub(super) folders: HashMap<String, Arc<Folder>>,
     /// Readers and writers that it holds.
@@ -102,6 +106,8 @@ pub(super) struct Provision {
     pub(super) book: Arc<LogBook>,
     /// What it is denied goes here.
     pub(super) denials: Arc<Denials>,
+    /// What it uses of its power is counted here.
+    pub(super) tally: Arc<Tally>,
     /// `None`: nothing that needs a floor below is linked.
     pub(super) backend: Option<Backend>,
     /// Starts runs for it.
@@ -136,6 +142,7 @@ impl Guest {
             caller,
             book,
             denials,
+            tally,
             backend,
             runs,
         } = provision;
@@ -147,7 +154,10 @@ impl Guest {
             // Hash maps get their seed here: the same run does the same twice.
             .insecure_random_seed(0)
             .insecure_random(wasmtime_wasi::Deterministic::new((0..=255).collect()));
-        if !powers.contains(&Power::Clock) {
+        if powers.contains(&Power::Clock) {
+            wasi.wall_clock(Counting::new(WallClock::new(), &tally))
+                .monotonic_clock(Counting::new(MonotonicClock::new(), &tally));
+        } else {
             wasi.wall_clock(Stopped(caller.at))
                 .monotonic_clock(Stopped(caller.at));
         }
@@ -162,7 +172,8 @@ impl Guest {
             Arc::clone(&book),
             Arc::clone(&denials),
         )
-        .with_secrets(backend.as_ref().and_then(|backend| backend.secrets.clone()));
+        .with_secrets(backend.as_ref().and_then(|backend| backend.secrets.clone()))
+        .with_tally(Arc::clone(&tally));
         Self {
             wasi: wasi.build(),
             table,
@@ -175,6 +186,7 @@ impl Guest {
             caller,
             backend,
             denials,
+            tally,
             folders: HashMap::new(),
             open_files: 0,
             runs,
@@ -189,6 +201,16 @@ impl Guest {
             Ok(())
         } else {
             Err(Stop::HostCalls)
+        }
+    }
+
+    /// Tells the tally what was taken of the budgets, once nothing more is.
+    fn settle(&self) {
+        let spent = self.meter.spent(&self.power.limits).into_iter();
+        let memory = (Budget::Memory, self.ceiling.spent());
+        let log = (Budget::Log, self.book.spent());
+        for (budget, amount) in spent.chain([memory, log]) {
+            self.tally.spent(budget, amount);
         }
     }
 
@@ -297,6 +319,7 @@ async fn enter<T>(
         }
     };
     book.finish();
+    store.data().settle();
     match ended {
         Ok(value) => Ok(value),
         Err(Ended::Halted(Halt::Stopped)) => Err(CallError::Stopped),
@@ -395,11 +418,46 @@ impl<T> Future for Metered<'_, T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         self.meter.enter();
         let polled = self.inner.as_mut().poll(cx);
-        // Nobody asks any more for the time of a guest that has ended, and asking is a system call.
-        if polled.is_pending() {
+        // What ended at once has no time worth a system call.
+        if polled.is_pending() || !self.meter.is_brief() {
             self.meter.leave();
         }
         polled
+    }
+}
+
+/// A clock that goes, and counts who looks at it.
+struct Counting<C> {
+    clock: C,
+    tally: Arc<Tally>,
+}
+
+impl<C> Counting<C> {
+    fn new(clock: C, tally: &Arc<Tally>) -> Self {
+        let tally = Arc::clone(tally);
+        Self { clock, tally }
+    }
+}
+
+impl<C: HostWallClock> HostWallClock for Counting<C> {
+    fn resolution(&self) -> Duration {
+        self.clock.resolution()
+    }
+
+    fn now(&self) -> Duration {
+        self.tally.power(Power::Clock);
+        self.clock.now()
+    }
+}
+
+impl<C: HostMonotonicClock> HostMonotonicClock for Counting<C> {
+    fn resolution(&self) -> u64 {
+        self.clock.resolution()
+    }
+
+    fn now(&self) -> u64 {
+        self.tally.power(Power::Clock);
+        self.clock.now()
     }
 }
 

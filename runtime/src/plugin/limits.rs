@@ -74,6 +74,18 @@ impl Ceiling {
     }
 }
 
+impl Ceiling {
+    /// The most memory that was taken: what a guest has it keeps. More than it may have where it wanted more.
+    pub(super) fn spent(&self) -> u64 {
+        let wanted = if self.refused {
+            self.memory_limit
+        } else {
+            self.memory
+        };
+        u64::try_from(wanted).unwrap_or(u64::MAX)
+    }
+}
+
 #[wasmtime_wasi::async_trait]
 impl ResourceLimiterAsync for Ceiling {
     async fn memory_growing(
@@ -134,6 +146,7 @@ impl ResourceLimiterAsync for Ceiling {
 #[derive(Debug)]
 pub(super) struct Meter {
     cpu_limit: u64,
+    started: Instant,
     deadline: Instant,
     used: AtomicU64,
     /// Thread time at which the current poll began.
@@ -148,9 +161,11 @@ pub(super) struct Meter {
 impl Meter {
     /// Starts the wall clock.
     pub(super) fn start(limits: &Limits) -> Self {
+        let started = Instant::now();
         Self {
+            started,
             cpu_limit: nanoseconds(limits.time(Budget::CpuTime)),
-            deadline: Instant::now() + limits.time(Budget::WallTime),
+            deadline: started + limits.time(Budget::WallTime),
             used: AtomicU64::new(0),
             entered: AtomicU64::new(0),
             calls_left: AtomicU64::new(limits.get(Budget::HostCalls)),
@@ -209,6 +224,28 @@ impl Meter {
         Ok(())
     }
 
+    /// Whether the call has taken less than a millisecond: its processor time is then told by the clock on the wall.
+    pub(super) fn is_brief(&self) -> bool {
+        self.started.elapsed() < Duration::from_millis(1)
+    }
+
+    /// What was taken of the budgets that are counted here, each in its own unit.
+    pub(super) fn spent(&self, limits: &Limits) -> [(Budget, u64); 5] {
+        let wall = milliseconds(nanoseconds(self.started.elapsed()));
+        let cpu = milliseconds(self.used.load(Ordering::Relaxed)).max(1);
+        let taken = |budget: Budget, left: &AtomicU64| {
+            let left = left.load(Ordering::Relaxed);
+            (budget, limits.get(budget).saturating_sub(left))
+        };
+        [
+            (Budget::WallTime, wall),
+            (Budget::CpuTime, cpu),
+            taken(Budget::HostCalls, &self.calls_left),
+            taken(Budget::HttpRequests, &self.requests_left),
+            taken(Budget::HttpBytes, &self.http_bytes_left),
+        ]
+    }
+
     fn current(&self) -> u64 {
         thread_time().saturating_sub(self.entered.load(Ordering::Relaxed))
     }
@@ -219,6 +256,11 @@ fn take(left: &AtomicU64, amount: u64) -> bool {
         left.checked_sub(amount)
     })
     .is_ok()
+}
+
+/// Begun ones count.
+fn milliseconds(nanoseconds: u64) -> u64 {
+    nanoseconds.div_ceil(1_000_000)
 }
 
 fn nanoseconds(time: Duration) -> u64 {

@@ -24,7 +24,11 @@ pub(super) fn link(engine: &Engine, powers: &BTreeSet<Power>) -> wasmtime::Resul
     baseline(&mut linker)?;
     let l = &mut linker;
     if powers.contains(&Power::Random) {
-        random::random::add_to_linker::<Guest, WasiRandom>(l, Guest::random)?;
+        random::random::add_to_linker::<Guest, WasiRandom>(l, |guest| {
+            // Asked once for each call of the interface.
+            guest.tally.power(Power::Random);
+            guest.random()
+        })?;
     } else {
         random::random::add_to_linker::<Guest, NoRandom>(l, |_| NoRandom)?;
     }

@@ -31,6 +31,7 @@ mod secret;
 mod signature;
 mod starter;
 mod trust;
+mod usage;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -61,7 +62,9 @@ use self::package::Package;
 use self::running::Calls;
 use self::trust::Trust;
 use crate::catalog::Catalog;
-use crate::model::{Actor, Digest, EventBody, PluginName, RunId, Timestamp, UpgradePolicy};
+use crate::model::{
+    Actor, CallUsage, Digest, EventBody, PluginName, RunId, Timestamp, UpgradePolicy,
+};
 use crate::store::{self, Store};
 
 /// Version of wasmtime, the sandbox's own; it does not say so itself.
@@ -150,6 +153,9 @@ pub struct ActionCall {
 pub trait EventSink: Send + Sync {
     /// One log line, progress mark or link, already bounded and escaped.
     fn emit(&self, event: EventBody);
+
+    /// What the call used of what it was granted, once it has ended.
+    fn count(&self, _: CallUsage) {}
 }
 
 /// Does what may take long on a thread of its own: how lines relate to lines takes the longer the more an author writes.

@@ -32,6 +32,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 mod text;
+mod usage;
 mod value;
 mod whole;
 mod writer;
@@ -64,6 +65,7 @@ pub use scorecard::{ScorecardKey, ScorecardRow};
 pub use secret::SealedSecret;
 pub use source::{Owned, SourceKey};
 pub use text::{Place, TextRow, Word};
+pub use usage::{RunUsage, UsageRow};
 pub use value::{IndexValue, PropertyKey, Span, scorecard_name};
 pub use whole::{Edges, WholeRow};
 

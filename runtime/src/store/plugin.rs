@@ -114,7 +114,7 @@ impl WriteTx<'_> {
         Ok(inserted > 0)
     }
 
-    /// Moves a version to another state; its grant stays.
+    /// Moves a version to another state; its grant stays. One that becomes active is so from now on.
     pub fn update_plugin_state_of(
         &self,
         name: &PluginName,
@@ -123,9 +123,15 @@ impl WriteTx<'_> {
     ) -> Result<(), Error> {
         self.connection
             .prepare_cached(
-                "UPDATE plugin_version SET state = ?3 WHERE name = ?1 AND version = ?2",
+                "UPDATE plugin_version SET state = ?3, active_since = CASE ?3 WHEN 'active' THEN ?4 ELSE active_since END
+                 WHERE name = ?1 AND version = ?2",
             )?
-            .execute(params![name.as_str(), version.to_string(), word(&state)?])?;
+            .execute(params![
+                name.as_str(),
+                version.to_string(),
+                word(&state)?,
+                self.now.0
+            ])?;
         Ok(())
     }
 

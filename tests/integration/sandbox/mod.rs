@@ -16,6 +16,7 @@ mod run_as;
 pub(crate) mod secret;
 mod template;
 pub(crate) mod trick;
+mod usage;
 
 use std::sync::Arc;
 

@@ -2,6 +2,7 @@
 
 pub(super) mod diff;
 pub(super) mod review;
+pub(super) mod usage;
 pub(super) mod withdraw;
 
 use axum::extract::State;

@@ -4,12 +4,13 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 
 use super::VersionReply;
+use super::usage::DAYS;
 use crate::api::auth::Caller;
 use crate::api::error::ApiError;
 use crate::api::extract::{InPath, JsonBody};
 use crate::api::reply::Json;
 use crate::app::App;
-use crate::model::{Approval, CapabilityReport, PluginName, Violation};
+use crate::model::{Approval, CapabilityReport, PluginName, Timestamp, Violation};
 
 /// Longest reason of a decision, in bytes.
 const LONGEST_REASON: usize = 2_000;
@@ -47,7 +48,11 @@ pub(in crate::api) async fn find_capabilities(
     State(app): State<App>,
     InPath((name, version)): InPath<(PluginName, semver::Version)>,
 ) -> Result<Json<CapabilitiesReply>, ApiError> {
-    let report = app.plugins.find_report(&name, &version).await?;
+    let mut report = app.plugins.find_report(&name, &version).await?;
+    let used = app
+        .plugins
+        .find_usage(&name, Some(&version), DAYS, Timestamp::now());
+    report.findings.extend(used.await?.findings);
     Ok(Json(CapabilitiesReply { ok: true, report }))
 }
 

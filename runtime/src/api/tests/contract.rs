@@ -204,6 +204,7 @@ const TABLE: &[(&str, &str, Option<Permission>)] = {
         ("POST", "/v1/plugins", Some(P::InstallPlugins)),
         ("GET", "/v1/plugins/{name}", Some(P::ReadPlugins)),
         ("GET", "/v1/plugins/{name}/diff", Some(P::ReadPlugins)),
+        ("GET", "/v1/plugins/{name}/usage", Some(P::ReadPlugins)),
         (
             "POST",
             "/v1/plugins/{name}/rollback",

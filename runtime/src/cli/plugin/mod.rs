@@ -14,6 +14,7 @@ mod sign;
 mod target;
 mod terms;
 mod test;
+mod usage;
 
 use std::path::PathBuf;
 
@@ -196,6 +197,8 @@ pub(super) enum PluginCommand {
         #[command(flatten)]
         connection: Connection,
     },
+    /// Show what a version used of what it was granted, and a narrower grant that would have done
+    Usage(usage::UsageArguments),
     /// List the plugins of the server
     List {
         #[command(flatten)]
@@ -262,6 +265,7 @@ pub(super) fn run(command: PluginCommand, output: &Output) -> Result<Exit, Failu
             connection,
         } => decision::roll_back(&name, to.as_ref(), &reason, &connection, output),
         PluginCommand::Stop { reason, connection } => decision::stop(&reason, &connection, output),
+        PluginCommand::Usage(arguments) => usage::run(&arguments, output),
         PluginCommand::List { connection } => remote::list_plugins(&connection, output),
     }
 }

@@ -168,7 +168,11 @@ impl Guest {
                 )])));
             }
         };
-        if self.power.touches(access, &id) {
+        if let Some(place) = self.power.find_access(access, &id) {
+            // Which line allows a write depends on what is written.
+            if access != CatalogAccess::Upsert {
+                self.tally.line(place);
+            }
             return Ok(id);
         }
         let missing = format!("catalog {} {id}", access.as_str());
@@ -238,7 +242,8 @@ impl Guest {
         let named = written_parts(draft, queries);
         let named: Vec<&str> = named.iter().map(String::as_str).collect();
         let replaces = matches!(mode, catalog::WriteMode::Replace);
-        if self.power.may_write(blueprint, &named, replaces) {
+        if let Some(place) = self.power.find_write(blueprint, &named, replaces) {
+            self.tally.line(place);
             return None;
         }
         let missing = if replaces {
@@ -283,10 +288,10 @@ impl Guest {
                 continue;
             };
             let seen = [CatalogAccess::Read, CatalogAccess::Upsert];
-            if !seen
-                .iter()
-                .any(|access| self.power.touches(*access, &target))
-            {
+            let mut seen = seen.iter();
+            if let Some(place) = seen.find_map(|access| self.power.find_access(*access, &target)) {
+                self.tally.line(place);
+            } else {
                 let denial = self
                     .deny(format!("catalog read {target}"), "[[capabilities.catalog]]")
                     .await;

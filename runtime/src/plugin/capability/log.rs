@@ -80,6 +80,16 @@ impl LogBook {
         }
     }
 
+    /// Bytes of the budget that were taken; all of them where more were wanted.
+    pub(crate) fn spent(&self) -> u64 {
+        let state = self.lock();
+        if state.truncated {
+            self.budget
+        } else {
+            state.used
+        }
+    }
+
     /// Writes the lines that the program did not end.
     pub(crate) fn finish(&self) {
         let mut state = self.lock();

@@ -17,7 +17,7 @@ impl actions::Host for Guest {
         entity: Option<String>,
     ) -> wasmtime::Result<Answer<String>> {
         self.spend_call()?;
-        let Some(action) = self.power.startable(&action) else {
+        let Some((place, action)) = self.power.startable(&action) else {
             let missing = match ActionId::parse(action) {
                 Ok(action) => format!("run-action {action}"),
                 Err(_) => "run-action ACTION".to_owned(),
@@ -25,6 +25,7 @@ impl actions::Host for Guest {
             let denial = self.deny(missing, TABLE).await;
             return Ok(Err(actions::Error::Denied(denial)));
         };
+        self.tally.line(place);
         let mut violations = Vec::new();
         let properties = json::parse_object(&properties).map_err(|error| {
             let message = format!("the properties are not a JSON object: {error}");

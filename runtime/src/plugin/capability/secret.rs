@@ -17,7 +17,7 @@ const LONGEST_LINE: usize = 2 << 10;
 impl secrets::Host for Guest {
     async fn get(&mut self, name: String) -> wasmtime::Result<Result<String, secrets::Error>> {
         self.spend_call()?;
-        let Some(stored) = self.power.secrets.get(&name).cloned() else {
+        let Some((place, stored)) = self.power.readable(&name) else {
             let missing = match is_name(&name) {
                 true => format!("secret {name}"),
                 false => "secret NAME".to_owned(),
@@ -25,6 +25,7 @@ impl secrets::Host for Guest {
             let denial = self.deny(missing, "[[capabilities.secret]]").await;
             return Ok(Err(secrets::Error::Denied(denial)));
         };
+        self.tally.line(place);
         if let Some(read) = self.read_secrets.get(&name) {
             return Ok(Ok(read.expose().to_owned()));
         }

@@ -1,5 +1,6 @@
 //! The plugin's own small store.
 
+use super::Power;
 use crate::plugin::bindings::state;
 use crate::plugin::instance::Guest;
 use crate::store::{self, StateWrite};
@@ -14,6 +15,7 @@ type Answer<T> = Result<T, state::Error>;
 impl state::Host for Guest {
     async fn get(&mut self, key: String) -> wasmtime::Result<Answer<Option<Vec<u8>>>> {
         self.spend_call()?;
+        self.tally.power(Power::State);
         if let Err(refusal) = check_key(&key) {
             return Ok(Err(refusal));
         }
@@ -28,6 +30,7 @@ impl state::Host for Guest {
 
     async fn set(&mut self, key: String, value: Vec<u8>) -> wasmtime::Result<Answer<()>> {
         self.spend_call()?;
+        self.tally.power(Power::State);
         if let Err(refusal) = check_key(&key) {
             return Ok(Err(refusal));
         }
@@ -58,6 +61,7 @@ impl state::Host for Guest {
 
     async fn delete(&mut self, key: String) -> wasmtime::Result<Answer<()>> {
         self.spend_call()?;
+        self.tally.power(Power::State);
         if let Err(refusal) = check_key(&key) {
             return Ok(Err(refusal));
         }
@@ -72,6 +76,7 @@ impl state::Host for Guest {
 
     async fn keys(&mut self, prefix: String) -> wasmtime::Result<Answer<Vec<String>>> {
         self.spend_call()?;
+        self.tally.power(Power::State);
         let plugin = self.caller.plugin.clone();
         let listed = self
             .backend()?

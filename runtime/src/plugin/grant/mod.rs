@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::budget::{Budget, Limits};
-use super::capability::http::{BaseUrl, BoundSecret, HttpRule};
+use super::capability::http::{BaseUrl, BoundSecret, HttpRule, Rules};
 use super::capability::line::Line;
 use super::capability::within::Maximum;
 use super::capability::{Capability, CatalogAccess, FilesAccess, Place, Power};
@@ -59,9 +59,35 @@ pub(crate) struct Effective {
     /// Folders that a reviewer bound elsewhere.
     pub(crate) folders: BTreeMap<String, String>,
     /// The granted HTTP lines, each bound to a URL.
-    pub(crate) http: Vec<HttpRule>,
+    pub(crate) http: Rules,
     /// Secrets whose text it may read, each bound to a stored one.
     pub(crate) secrets: BTreeMap<String, SecretName>,
+}
+
+/// One granted folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct GrantedFolder<'a> {
+    /// The place of its line.
+    pub(crate) place: usize,
+    /// Its name.
+    pub(crate) name: &'a str,
+    /// What may be done in it.
+    pub(crate) access: FilesAccess,
+    /// Its quotas.
+    pub(crate) max_bytes: u64,
+    pub(crate) max_files: u64,
+}
+
+impl GrantedFolder<'_> {
+    /// Its line, for no more than one access.
+    pub(crate) fn only_for(&self, access: FilesAccess) -> Capability {
+        Capability::Files {
+            access,
+            folder: self.name.to_owned(),
+            max_bytes: self.max_bytes,
+            max_files: self.max_files,
+        }
+    }
 }
 
 impl Grant {
@@ -218,9 +244,10 @@ impl Effective {
             capabilities: Vec::new(),
             limits: ceiling.lower(manifest.limits.min(&grant.limits())),
             folders: grant.folders.clone(),
-            http: Vec::new(),
+            http: Rules::default(),
             secrets: BTreeMap::new(),
         };
+        let mut http = Vec::new();
         for capability in &manifest.request {
             if !grant.lines.contains(&capability.to_string()) {
                 continue;
@@ -231,7 +258,7 @@ impl Effective {
                     let mut rules = rules(capability, manifest, grant);
                     rules.retain(|rule| below(rule.line()));
                     let bound = !rules.is_empty();
-                    power.http.extend(rules);
+                    http.extend(rules);
                     bound
                 }
                 Capability::Secret { name } => {
@@ -249,6 +276,7 @@ impl Effective {
                 power.capabilities.push(capability.clone());
             }
         }
+        power.http = http.into();
         power
     }
 
@@ -258,7 +286,7 @@ impl Effective {
             capabilities: Vec::new(),
             limits: Limits::default(),
             folders: BTreeMap::new(),
-            http: Vec::new(),
+            http: Rules::default(),
             secrets: BTreeMap::new(),
         }
     }
@@ -278,14 +306,32 @@ impl Effective {
         capabilities.chain(limits).collect()
     }
 
-    /// Whether an access to a blueprint's entities was granted at all.
-    pub(crate) fn touches(&self, wanted: CatalogAccess, on: &BlueprintId) -> bool {
-        self.catalog(wanted, on).next().is_some()
+    /// The same without budgets.
+    pub(crate) fn capability_lines(&self) -> Vec<Line> {
+        let mut lines = self.lines();
+        lines.retain(|line| matches!(line, Line::Capability(_)));
+        lines
     }
 
-    /// Whether entities of a blueprint may be written with these properties and what else of them a line can list; where
-    /// `replaces` is set all others are cleared, which is a write of them as well.
-    pub(crate) fn may_write(&self, on: &BlueprintId, properties: &[&str], replaces: bool) -> bool {
+    /// Whether an access to a blueprint's entities was granted at all.
+    pub(crate) fn touches(&self, wanted: CatalogAccess, on: &BlueprintId) -> bool {
+        self.find_access(wanted, on).is_some()
+    }
+
+    /// The first line for an access to a blueprint's entities.
+    pub(crate) fn find_access(&self, wanted: CatalogAccess, on: &BlueprintId) -> Option<usize> {
+        self.catalog(wanted, on).next().map(|(place, _)| place)
+    }
+
+    /// The line that allows to write a blueprint's entities with these properties and what else of them a line can list;
+    /// where `replaces` is set all others are cleared, which is a write of them as well. Of several the one that lists the
+    /// fewest, then the first.
+    pub(crate) fn find_write(
+        &self,
+        on: &BlueprintId,
+        properties: &[&str],
+        replaces: bool,
+    ) -> Option<usize> {
         let listed = |listed: &[String]| {
             !replaces
                 && properties
@@ -293,55 +339,80 @@ impl Effective {
                     .all(|name| listed.iter().any(|listed| listed == name))
         };
         self.catalog(CatalogAccess::Upsert, on)
-            .any(|line| line.is_none_or(listed))
+            .filter(|(_, line)| line.is_none_or(listed))
+            .min_by_key(|(place, line)| (line.map_or(usize::MAX, <[String]>::len), *place))
+            .map(|(place, _)| place)
     }
 
     /// What may be written of a blueprint's entities, as far as lines list it.
     pub(crate) fn writable(&self, on: &BlueprintId) -> BTreeSet<String> {
-        let lines = self.catalog(CatalogAccess::Upsert, on).flatten();
-        lines.flatten().cloned().collect()
+        let lines = self.catalog(CatalogAccess::Upsert, on);
+        lines
+            .filter_map(|(_, line)| line)
+            .flatten()
+            .cloned()
+            .collect()
     }
 
-    /// The lines for an access to a blueprint's entities: with which properties (`None`: all).
+    /// The lines for an access to a blueprint's entities, each with its place: with which properties (`None`: all).
     fn catalog<'a>(
         &'a self,
         wanted: CatalogAccess,
         on: &'a BlueprintId,
-    ) -> impl Iterator<Item = Option<&'a [String]>> {
-        self.capabilities
-            .iter()
-            .filter_map(move |capability| match capability {
-                Capability::Catalog {
-                    access,
-                    blueprint,
-                    properties,
-                } if *access == wanted && blueprint == on => Some(properties.as_deref()),
-                _ => None,
-            })
+    ) -> impl Iterator<Item = (usize, Option<&'a [String]>)> {
+        let lines = self.capabilities.iter().enumerate();
+        lines.filter_map(move |(place, capability)| match capability {
+            Capability::Catalog {
+                access,
+                blueprint,
+                properties,
+            } if *access == wanted && blueprint == on => Some((place, properties.as_deref())),
+            _ => None,
+        })
     }
 
-    /// The action, where its runs may be started.
-    pub(crate) fn startable(&self, name: &str) -> Option<ActionId> {
-        self.capabilities
-            .iter()
-            .find_map(|capability| match capability {
-                Capability::RunAction { action } if action.as_str() == name => Some(action.clone()),
-                _ => None,
-            })
+    /// The action, where its runs may be started, and the place of the line.
+    pub(crate) fn startable(&self, name: &str) -> Option<(usize, ActionId)> {
+        let mut lines = self.capabilities.iter().enumerate();
+        lines.find_map(|(place, capability)| match capability {
+            Capability::RunAction { action } if action.as_str() == name => {
+                Some((place, action.clone()))
+            }
+            _ => None,
+        })
     }
 
-    /// The access to a folder and its quotas of bytes and files.
-    pub(crate) fn folder(&self, name: &str) -> Option<(FilesAccess, u64, u64)> {
+    /// The stored secret behind one whose text may be read, and the place of the line.
+    pub(crate) fn readable(&self, wanted: &str) -> Option<(usize, SecretName)> {
+        let stored = self.secrets.get(wanted)?;
+        let is_it = |c: &Capability| matches!(c, Capability::Secret { name } if name == wanted);
+        Some((self.capabilities.iter().position(is_it)?, stored.clone()))
+    }
+
+    /// The line of a folder.
+    pub(crate) fn folder(&self, wanted: &str) -> Option<GrantedFolder<'_>> {
+        let mut lines = self.capabilities.iter().enumerate();
+        lines.find_map(|(place, capability)| match capability {
+            Capability::Files {
+                access,
+                folder,
+                max_bytes,
+                max_files,
+            } if folder == wanted => Some(GrantedFolder {
+                place,
+                name: folder,
+                access: *access,
+                max_bytes: *max_bytes,
+                max_files: *max_files,
+            }),
+            _ => None,
+        })
+    }
+
+    /// The first line of a power.
+    pub(crate) fn position(&self, power: Power) -> Option<usize> {
         self.capabilities
             .iter()
-            .find_map(|capability| match capability {
-                Capability::Files {
-                    access,
-                    folder,
-                    max_bytes,
-                    max_files,
-                } if folder == name => Some((*access, *max_bytes, *max_files)),
-                _ => None,
-            })
+            .position(|line| line.power() == power)
     }
 }

@@ -55,13 +55,17 @@ fn power_is_what_is_both_requested_and_granted() {
     );
     assert_eq!(power.limits.get(Budget::Memory), 16 << 20);
     assert!(power.touches(CatalogAccess::Read, &component));
-    assert!(power.may_write(&component, &["url"], false));
-    assert!(!power.may_write(&component, &["url"], true));
-    assert!(!power.may_write(&component, &["url", "owner"], false));
+    assert!(power.find_write(&component, &["url"], false).is_some());
+    assert!(power.find_write(&component, &["url"], true).is_none());
+    assert!(
+        power
+            .find_write(&component, &["url", "owner"], false)
+            .is_none()
+    );
     assert!(!power.touches(CatalogAccess::Delete, &component));
     assert!(!power.touches(CatalogAccess::Read, &BlueprintId::parse("System").unwrap()));
     assert_eq!(
-        power.folder("out").map(|(access, ..)| access),
+        power.folder("out").map(|line| line.access),
         Some(FilesAccess::Read)
     );
     assert!(power.folder("other").is_none());
@@ -286,7 +290,7 @@ fn a_secret_is_attached_only_where_a_reviewer_says_which_one_it_is() {
     let mut grant = decide(&as_stored("GITHUB")).unwrap();
     let bound = |grant: &Grant| {
         let power = Effective::of(&manifest, grant, &HostCeiling::default());
-        let rule = power.http.into_iter().next()?;
+        let rule = power.http.first()?.clone();
         Some(rule.secret?.stored.to_string())
     };
     assert_eq!(bound(&grant).as_deref(), Some("GITHUB"));

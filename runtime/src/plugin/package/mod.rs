@@ -7,12 +7,13 @@ mod sbom;
 pub(super) mod tests;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use serde_json::Value;
 use wasm_encoder::{ComponentSection as _, CustomSection};
 
+use super::capability::Power;
 use super::error::InstallError;
 use super::manifest::Manifest;
 use super::signature::Signed;
@@ -90,6 +91,11 @@ pub(crate) struct Package {
 }
 
 impl Package {
+    /// The powers of which it needs at least one line: without, its component cannot be linked.
+    pub(crate) fn needed(&self) -> BTreeSet<Power> {
+        power::needed(&self.imports)
+    }
+
     /// As [`Self::read`], away from the async threads: hashing and parsing megabytes takes its time. Gives the bytes
     /// back.
     pub(crate) async fn read_blocking(bytes: Vec<u8>) -> Result<(Self, Vec<u8>), InstallError> {

@@ -115,6 +115,12 @@ pub(super) fn check(
     Ok(findings(manifest, &used, imports))
 }
 
+/// The powers of which an import needs at least one line: without, the component cannot be linked.
+pub(super) fn needed(imports: &[String]) -> BTreeSet<Power> {
+    let powers = imports.iter().map(|import| power_of(import));
+    powers.filter_map(|power| power.ok().flatten()).collect()
+}
+
 /// The power that an import stands for, `None` for the baseline; anything unknown is refused by name.
 fn power_of(import: &str) -> Result<Option<Power>, InstallError> {
     let Some((interface, version)) = split(import) else {

@@ -218,7 +218,10 @@ impl PluginHost {
         settled.unwrap_or_else(|_| Err(store::Error::Panicked.into()))
     }
 
-    async fn find_package(&self, version: &PluginVersion) -> Result<Package, ReviewError> {
+    pub(super) async fn find_package(
+        &self,
+        version: &PluginVersion,
+    ) -> Result<Package, ReviewError> {
         let digest = version.digest;
         if let Some(loaded) = self.shelf.find(digest) {
             return Ok(loaded.package.clone());

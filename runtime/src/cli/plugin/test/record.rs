@@ -121,7 +121,9 @@ impl Sources {
             return Err(Failure::usage(format!("--record also needs {lacking}")));
         }
         let attached = inspection.secrets.values();
-        sources.attached = attached.map(|secret| secret.header.clone()).collect();
+        sources.attached = attached
+            .filter_map(|secret| secret.header.clone())
+            .collect();
         Ok(sources)
     }
 }

@@ -92,11 +92,9 @@ impl Guest {
         access: FilesAccess,
     ) -> wasmtime::Result<Answer<Arc<Folder>>> {
         self.spend_call()?;
-        let granted = self
-            .power
-            .folder(name)
-            .filter(|(granted, ..)| *granted >= access);
-        let Some((_, max_bytes, max_files)) = granted else {
+        let granted = self.power.folder(name);
+        let granted = granted.filter(|line| line.access >= access);
+        let Some(line) = granted else {
             let shown: String = name
                 .chars()
                 .filter(|c| c.is_ascii_graphic())
@@ -110,6 +108,8 @@ impl Guest {
                 self.deny(missing, "[[capabilities.files]]").await,
             )));
         };
+        let (max_bytes, max_files) = (line.max_bytes, line.max_files);
+        self.tally.narrower(line.place, &line.only_for(access));
         if let Some(folder) = self.folders.get(name) {
             return Ok(Ok(Arc::clone(folder)));
         }

@@ -50,6 +50,8 @@ pub(crate) struct HttpClient {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Allowed {
     pub(super) origin: Origin,
+    /// The place of the line that it is counted for.
+    pub(crate) rule: usize,
     /// Canonical path, and the query as it came, or canonical too where its keys were looked at.
     pub(super) target: String,
     /// Which secret goes along.

@@ -19,6 +19,7 @@ impl endpoints::Host for Guest {
             }
         }
         if !urls.is_empty() {
+            self.tally.endpoint(&endpoint);
             return Ok(Ok(urls));
         }
         let named = endpoint.chars().filter(char::is_ascii_graphic);

@@ -6,6 +6,7 @@ mod dns;
 mod endpoint;
 mod proxy;
 mod query;
+mod rules;
 mod secret;
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,10 @@ use self::client::{Allowed, Answer, Prohibited, Unsent};
 
 use self::query::keyed;
 pub(crate) use self::query::{QUERY_KEYS, is_query_key};
+pub(crate) use self::rules::Rules;
+use self::rules::counted_for;
+#[cfg(test)]
+pub(crate) use self::rules::judge;
 use self::secret::Unattached;
 pub(crate) use self::secret::{Attachment, BoundSecret};
 use self::url::segments;
@@ -40,6 +45,7 @@ use crate::model::LogLevel;
 use crate::plugin::denial::Denials;
 use crate::plugin::limits::Meter;
 use crate::plugin::secret::Secrets;
+use crate::plugin::usage::Tally;
 
 /// Methods that a line can name. Others make a server open a tunnel or answer with what it was sent.
 pub(crate) const METHODS: [&str; 7] = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"];
@@ -79,6 +85,18 @@ pub(crate) struct HttpRule {
 }
 
 impl HttpRule {
+    /// The line that the manifest asks with.
+    pub(crate) fn asked(&self) -> Capability {
+        Capability::Http {
+            method: self.method.clone(),
+            to: Place::Endpoint(self.endpoint.clone()),
+            path: self.path.clone(),
+            query: self.query.clone(),
+            secret: self.secret.as_ref().map(|secret| secret.name.clone()),
+            private: false,
+        }
+    }
+
     /// The line that a reviewer reads.
     pub(crate) fn line(&self) -> Capability {
         Capability::Http {
@@ -94,7 +112,8 @@ impl HttpRule {
 
 /// The HTTP side of one guest: every request goes through here, and nowhere else.
 pub(crate) struct Egress {
-    rules: Arc<[HttpRule]>,
+    rules: Rules,
+    tally: Option<Arc<Tally>>,
     client: Option<Arc<HttpClient>>,
     secrets: Option<Secrets>,
     meter: Arc<Meter>,
@@ -114,7 +133,7 @@ pub(crate) enum Refusal {
 
 impl Egress {
     pub(crate) fn new(
-        rules: Vec<HttpRule>,
+        rules: impl Into<Rules>,
         client: Option<Arc<HttpClient>>,
         meter: Arc<Meter>,
         book: Arc<LogBook>,
@@ -122,6 +141,7 @@ impl Egress {
     ) -> Self {
         Self {
             rules: rules.into(),
+            tally: None,
             client,
             secrets: None,
             meter,
@@ -135,89 +155,93 @@ impl Egress {
     pub(crate) fn with_secrets(self, secrets: Option<Secrets>) -> Self {
         Self { secrets, ..self }
     }
+
+    /// The same, counting what is sent.
+    pub(crate) fn with_tally(self, tally: Arc<Tally>) -> Self {
+        Self {
+            tally: Some(tally),
+            ..self
+        }
+    }
 }
 
-/// Holds a request against the granted lines: one of them has to allow all of it.
-pub(crate) fn judge(rules: &[HttpRule], method: &Method, uri: &Uri) -> Result<Allowed, Refusal> {
-    let malformed = |why: &str| Refusal::Malformed(why.to_owned());
-    let scheme = uri
-        .scheme_str()
-        .ok_or_else(|| malformed("it has no scheme"))?;
-    let authority = uri.authority().ok_or_else(|| malformed("it has no host"))?;
-    let origin = Origin::parse(scheme, authority.as_str()).map_err(Refusal::Malformed)?;
-    let path = segments(uri.path()).map_err(malformed)?;
-    if let Some(query) = uri.query()
-        && !query.bytes().all(|b| b.is_ascii_graphic() && b != b'#')
-    {
-        return Err(malformed(
-            "its query has a character that has to be encoded",
-        ));
-    }
-    let here = || {
-        rules
+impl Rules {
+    /// Holds a request against the granted lines: one of them has to allow all of it.
+    pub(crate) fn judge(&self, method: &Method, uri: &Uri) -> Result<Allowed, Refusal> {
+        let malformed = |why: &str| Refusal::Malformed(why.to_owned());
+        let scheme = uri
+            .scheme_str()
+            .ok_or_else(|| malformed("it has no scheme"))?;
+        let authority = uri.authority().ok_or_else(|| malformed("it has no host"))?;
+        let origin = Origin::parse(scheme, authority.as_str()).map_err(Refusal::Malformed)?;
+        let path = segments(uri.path()).map_err(malformed)?;
+        if let Some(query) = uri.query()
+            && !query.bytes().all(|b| b.is_ascii_graphic() && b != b'#')
+        {
+            return Err(malformed(
+                "its query has a character that has to be encoded",
+            ));
+        }
+        let matching = self.matching(method.as_str(), &origin, &path);
+        let target = format!("/{}", path.join("/"));
+        let Some((_, first)) = matching.first() else {
+            // Without the query: it may hold what must not be kept.
+            return Err(Refusal::Denied(match self.near(&origin, &path) {
+                Some(rule) => {
+                    let below = path.get(rule.base.prefix.len()..).unwrap_or_default();
+                    let below = below.join("/");
+                    format!("http {method} {} /{below}", rule.endpoint)
+                }
+                None => format!("http {method} {origin}{target}"),
+            }));
+        };
+        let listing = matching.iter().any(|(_, rule)| rule.query.is_some());
+        let keyed = uri.query().filter(|_| listing).map(keyed);
+        let chosen: Vec<(usize, &HttpRule)> = matching
             .iter()
-            .filter(|rule| rule.base.origin == origin && path.starts_with(&rule.base.prefix))
-    };
-    fn below<'a>(rule: &HttpRule, path: &'a [String]) -> &'a [String] {
-        path.get(rule.base.prefix.len()..).unwrap_or_default()
-    }
-    let matching: Vec<&HttpRule> = here()
-        .filter(|rule| rule.method == method.as_str() && rule.path.matches(below(rule, &path)))
-        .collect();
-    let target = format!("/{}", path.join("/"));
-    let Some(first) = matching.first() else {
-        // Without the query: it may hold what must not be kept.
-        return Err(Refusal::Denied(match here().next() {
-            Some(rule) => {
-                let below = below(rule, &path).join("/");
-                format!("http {method} {} /{below}", rule.endpoint)
+            .copied()
+            .filter(|(_, rule)| match (&rule.query, &keyed) {
+                (None, _) | (_, None) => true,
+                (Some(listed), Some(Ok(keyed))) => {
+                    keyed.keys.iter().all(|key| listed.contains(key))
+                }
+                (Some(_), Some(Err(_))) => false,
+            })
+            .collect();
+        let query = match (uri.query(), keyed) {
+            (_, Some(Err(why))) if chosen.is_empty() => return Err(malformed(why)),
+            (_, Some(Ok(keyed))) if chosen.is_empty() => {
+                let listed = first.query.iter().flatten().cloned();
+                let wanted: BTreeSet<String> = keyed.keys.into_iter().chain(listed).collect();
+                let keys = Vec::from_iter(wanted).join(",");
+                let line = format!(
+                    "http {method} {} {} query {keys}",
+                    first.endpoint, first.path
+                );
+                return Err(Refusal::Denied(line));
             }
-            None => format!("http {method} {origin}{target}"),
-        }));
-    };
-    let listing = matching.iter().any(|rule| rule.query.is_some());
-    let keyed = uri.query().filter(|_| listing).map(keyed);
-    let chosen: Vec<&HttpRule> = matching
-        .iter()
-        .copied()
-        .filter(|rule| match (&rule.query, &keyed) {
-            (None, _) | (_, None) => true,
-            (Some(listed), Some(Ok(keyed))) => keyed.keys.iter().all(|key| listed.contains(key)),
-            (Some(_), Some(Err(_))) => false,
+            // What was matched is what is sent.
+            (Some(_), Some(Ok(keyed))) if chosen.iter().any(|(_, rule)| rule.query.is_some()) => {
+                format!("?{}", keyed.text)
+            }
+            (Some(query), _) => format!("?{query}"),
+            (None, _) => String::new(),
+        };
+        let mut attached = chosen.iter().filter_map(|(_, rule)| rule.secret.as_ref());
+        let secret = attached.next();
+        if attached.any(|other| Some(other) != secret) {
+            return Err(malformed(
+                "its lines attach different secrets to it; one of them has to be narrower",
+            ));
+        }
+        Ok(Allowed {
+            rule: counted_for(&chosen, secret),
+            secret: secret.cloned(),
+            target: format!("{target}{query}"),
+            private: chosen.iter().any(|(_, rule)| rule.private),
+            origin,
         })
-        .collect();
-    let query = match (uri.query(), keyed) {
-        (_, Some(Err(why))) if chosen.is_empty() => return Err(malformed(why)),
-        (_, Some(Ok(keyed))) if chosen.is_empty() => {
-            let listed = first.query.iter().flatten().cloned();
-            let wanted: BTreeSet<String> = keyed.keys.into_iter().chain(listed).collect();
-            let keys = Vec::from_iter(wanted).join(",");
-            let line = format!(
-                "http {method} {} {} query {keys}",
-                first.endpoint, first.path
-            );
-            return Err(Refusal::Denied(line));
-        }
-        // What was matched is what is sent.
-        (Some(_), Some(Ok(keyed))) if chosen.iter().any(|rule| rule.query.is_some()) => {
-            format!("?{}", keyed.text)
-        }
-        (Some(query), _) => format!("?{query}"),
-        (None, _) => String::new(),
-    };
-    let mut attached = chosen.iter().filter_map(|rule| rule.secret.as_ref());
-    let secret = attached.next();
-    if attached.any(|other| Some(other) != secret) {
-        return Err(malformed(
-            "its lines attach different secrets to it; one of them has to be narrower",
-        ));
     }
-    Ok(Allowed {
-        secret: secret.cloned(),
-        target: format!("{target}{query}"),
-        private: chosen.iter().any(|rule| rule.private),
-        origin,
-    })
 }
 
 /// Why the stream of a body failed, as the guest is told.
@@ -270,11 +294,12 @@ impl WasiHttpHooks for Egress {
         options: Option<RequestOptions>,
         _: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = Result<Answer, Error>> + Send> {
-        let verdict = judge(&self.rules, request.method(), request.uri());
+        let verdict = self.rules.judge(request.method(), request.uri());
         // Denied requests count as well: a probe is work for the host too.
         let paid = self.meter.take_call() && self.meter.take_request();
         let (client, meter) = (self.client.clone(), Arc::clone(&self.meter));
         let secrets = self.secrets.clone();
+        let (rules, tally) = (self.rules.clone(), self.tally.clone());
         let (book, denials, places) = (
             Arc::clone(&self.book),
             Arc::clone(&self.denials),
@@ -320,6 +345,10 @@ impl WasiHttpHooks for Egress {
                     }
                 },
             };
+            if let Some(tally) = tally {
+                let act = rules.act(&allowed, book.redactor());
+                tally.request(allowed.rule, act);
+            }
             let sent = client.send(allowed, request, attached, options, meter, place);
             match sent.await {
                 Ok(answer) => Ok(answer),

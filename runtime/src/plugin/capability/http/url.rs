@@ -17,7 +17,7 @@ const BASE_BYTES: usize = 1 << 10;
 const BASE_SEGMENTS: usize = 32;
 
 /// Scheme, host and port.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Origin {
     /// Whether it is `https`.
     pub(crate) encrypted: bool,
@@ -28,7 +28,7 @@ pub(crate) struct Origin {
 }
 
 /// A name in lower case, or an address.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Host {
     /// To be resolved.
     Name(String),

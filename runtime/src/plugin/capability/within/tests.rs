@@ -21,17 +21,18 @@ use crate::plugin::grant::Effective;
 /// What a guest with these lines would be given.
 fn power(lines: &[Line]) -> Effective {
     let mut power = Effective::nothing();
-    let mut limits = Limits::default();
+    let (mut limits, mut http) = (Limits::default(), Vec::new());
     for line in lines {
         match line {
             Line::Limit(budget, most) => limits.set(*budget, *most),
             Line::Capability(capability) => {
-                power.http.extend(rule(capability));
+                http.extend(rule(capability));
                 power.capabilities.push(capability.clone());
             }
         }
     }
     power.limits = limits;
+    power.http = http.into();
     power
 }
 
@@ -88,7 +89,7 @@ fn enforced(power: &Effective, deed: &Deed) -> bool {
             replaces,
         } => {
             let named: Vec<&str> = properties.iter().map(String::as_str).collect();
-            power.may_write(blueprint, &named, *replaces)
+            power.find_write(blueprint, &named, *replaces).is_some()
         }
         Deed::TellTime => linked(Power::Clock),
         Deed::DrawRandom => linked(Power::Random),
@@ -100,8 +101,8 @@ fn enforced(power: &Effective, deed: &Deed) -> bool {
             access,
             bytes,
             files,
-        } => power.folder(folder).is_some_and(|(granted, most, count)| {
-            granted >= *access && most >= *bytes && count >= *files
+        } => power.folder(folder).is_some_and(|line| {
+            line.access >= *access && line.max_bytes >= *bytes && line.max_files >= *files
         }),
         Deed::Send {
             method,
