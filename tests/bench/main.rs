@@ -3,8 +3,9 @@
 //! Plugins are measured with the demo: its plugins are built and installed once, its data folder is then opened by a
 //! portal in a process of its own, and by the sandbox alone in this one. The catalog is measured with generated ones:
 //! `cargo bench -- catalog` is that alone, and `GOLDENPATH_BENCH_ENTITIES=10000,100000` says how large they are.
-//! `cargo bench -- versions` is what a thousand versions of plugins cost, which takes minutes to compile, and
-//! `cargo bench -- jq` what a calculation costs by the size of its batch; both are measured only then.
+//! `cargo bench -- policy` is what a grant costs each request, and secrets each line of a log. `cargo bench -- versions`
+//! is what a thousand versions of plugins cost, which takes minutes to compile, and `cargo bench -- jq` what a calculation
+//! costs by the size of its batch; those two are measured only then.
 
 #![expect(
     clippy::unwrap_used,
@@ -17,6 +18,7 @@ mod catalog;
 mod growth;
 mod http;
 mod jq;
+mod policy;
 mod process;
 mod sandbox;
 mod server;
@@ -38,6 +40,9 @@ const TARGET: &str = env!("CARGO_TARGET_TMPDIR");
 
 /// The argument that leaves out all but the catalog.
 const CATALOG: &str = "catalog";
+
+/// The argument that leaves out all but the checks of requests and logs.
+const POLICY: &str = "policy";
 
 /// The argument that leaves out all but many versions of plugins.
 const VERSIONS: &str = "versions";
@@ -71,7 +76,10 @@ fn main() -> ExitCode {
         print(&table, "Medians");
         return ExitCode::SUCCESS;
     }
-    if filter.is_none_or(|filter| filter != CATALOG) {
+    if filter.is_none_or(|filter| filter == POLICY) {
+        measure_policy();
+    }
+    if filter.is_none_or(|filter| filter != CATALOG && filter != POLICY) {
         measure_plugins(&program);
     }
     if filter.is_none_or(|filter| filter == CATALOG) {
@@ -81,6 +89,14 @@ fn main() -> ExitCode {
         );
     }
     ExitCode::SUCCESS
+}
+
+fn measure_policy() {
+    let mut criterion = Criterion::default().sample_size(table::SAMPLES);
+    let mut table = Table::default();
+    policy::measure(&mut criterion, &mut table);
+    criterion.final_summary();
+    print(&table, &format!("Medians of {} samples", table::SAMPLES));
 }
 
 fn measure_plugins(program: &Path) {

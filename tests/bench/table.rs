@@ -23,6 +23,8 @@ pub(crate) enum Figure {
     Bytes(f64),
     /// Things in a second.
     Rate(f64),
+    /// Bytes in a second.
+    Flow(f64),
 }
 
 /// What a figure is held against.
@@ -79,6 +81,10 @@ impl Pair {
 
     pub(crate) fn ours(&self) -> Option<Figure> {
         self.ours
+    }
+
+    pub(crate) fn raw(&self) -> Option<Figure> {
+        self.raw
     }
 }
 
@@ -147,7 +153,10 @@ pub(crate) fn write_markdown(
 impl Figure {
     pub(crate) fn amount(self) -> f64 {
         match self {
-            Self::Seconds(amount) | Self::Bytes(amount) | Self::Rate(amount) => amount,
+            Self::Seconds(amount)
+            | Self::Bytes(amount)
+            | Self::Rate(amount)
+            | Self::Flow(amount) => amount,
         }
     }
 }
@@ -155,12 +164,14 @@ impl Figure {
 impl fmt::Display for Figure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
+            Self::Seconds(s) if s < 1e-6 => write!(f, "{:.0} ns", s * 1e9),
             Self::Seconds(s) if s < 1e-3 => write!(f, "{:.1} µs", s * 1e6),
             Self::Seconds(s) if s < 1.0 => write!(f, "{:.2} ms", s * 1e3),
             Self::Seconds(s) => write!(f, "{s:.2} s"),
             Self::Bytes(b) if b < 1024.0 * 1024.0 => write!(f, "{:.1} KiB", b / 1024.0),
             Self::Bytes(b) => write!(f, "{:.1} MiB", b / 1024.0 / 1024.0),
             Self::Rate(r) => write!(f, "{r:.0}/s"),
+            Self::Flow(b) => write!(f, "{:.0} MiB/s", b / 1024.0 / 1024.0),
         }
     }
 }

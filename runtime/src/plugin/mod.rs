@@ -22,6 +22,7 @@ mod limits;
 mod linker;
 mod loaded;
 mod manifest;
+pub mod measure;
 mod package;
 mod review;
 mod risk;
