@@ -9,6 +9,8 @@ mod api;
 mod attack;
 mod cli;
 mod four_eyes;
+#[cfg(feature = "remove-knobs")]
+mod knob;
 mod readme;
 mod review;
 mod sandbox;

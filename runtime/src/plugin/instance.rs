@@ -24,6 +24,7 @@ use super::capability::log::{Channel, LogBook};
 use super::denial::{Denials, not_granted};
 use super::error::CallError;
 use super::grant::Effective;
+use super::knob::{Knob, is_kept};
 use super::limits::{
     Ceiling, HANDLES, HEADER_BYTES, HOST_OBJECTS, LIFTED_BYTES, Meter, RANDOM_BYTES, Stop,
 };
@@ -150,21 +151,29 @@ impl Guest {
         let mut wasi = WasiCtxBuilder::new();
         wasi.stdout(book.channel(Channel::Stdout))
             .stderr(book.channel(Channel::Stderr))
-            .max_random_size(RANDOM_BYTES)
+            .max_random_size(if is_kept(Knob::RandomBytes) {
+                RANDOM_BYTES
+            } else {
+                u64::MAX
+            })
             // Hash maps get their seed here: the same run does the same twice.
             .insecure_random_seed(0)
             .insecure_random(wasmtime_wasi::Deterministic::new((0..=255).collect()));
         if powers.contains(&Power::Clock) {
             wasi.wall_clock(Counting::new(WallClock::new(), &tally))
                 .monotonic_clock(Counting::new(MonotonicClock::new(), &tally));
-        } else {
+        } else if is_kept(Knob::StillClock) {
             wasi.wall_clock(Stopped(caller.at))
                 .monotonic_clock(Stopped(caller.at));
         }
         let mut table = ResourceTable::new();
-        table.set_max_capacity(HOST_OBJECTS);
+        if is_kept(Knob::HostObjects) {
+            table.set_max_capacity(HOST_OBJECTS);
+        }
         let mut http = WasiHttpCtx::new();
-        http.set_field_size_limit(HEADER_BYTES);
+        if is_kept(Knob::HeaderBytes) {
+            http.set_field_size_limit(HEADER_BYTES);
+        }
         let egress = Egress::new(
             power.http.clone(),
             backend.as_ref().map(|backend| Arc::clone(&backend.http)),
@@ -314,7 +323,7 @@ async fn enter<T>(
         told = halt(&mut stop) => Err(Ended::Halted(told)),
         ended = work => ended.map_err(Ended::Broken),
         // Dropping the work drops the guest's stack where it stands.
-        () = tokio::time::sleep(limits.time(Budget::WallTime)) => {
+        () = tokio::time::sleep(limits.time(Budget::WallTime)), if is_kept(Knob::WallTime) => {
             Err(Ended::Broken(Stop::WallTime.into()))
         }
     };
@@ -340,14 +349,18 @@ async fn enter<T>(
 
 fn store_for(engine: &Engine, provision: Provision, meter: &Arc<Meter>) -> GuestStore<Guest> {
     let mut store = GuestStore::new(engine, Guest::new(provision, Arc::clone(meter)));
-    store.limiter_async(|guest| &mut guest.ceiling);
+    if is_kept(Knob::Memory) {
+        store.limiter_async(|guest| &mut guest.ceiling);
+    }
     store.set_hostcall_fuel(LIFTED_BYTES);
     store.set_max_component_handles(HANDLES);
     // Before instantiation: start functions run as well.
     store.set_epoch_deadline(1);
     let meter = Arc::clone(meter);
     store.epoch_deadline_callback(move |_| {
-        meter.check()?;
+        if is_kept(Knob::CpuTime) {
+            meter.check()?;
+        }
         // Others get the thread, and timers and cancellation get their chance.
         Ok(UpdateDeadline::YieldCustom(
             1,

@@ -16,6 +16,7 @@ use super::bindings::{actions, catalog, endpoints, files, log, secrets, state, t
 use super::capability::Power;
 use super::capability::http::error_code;
 use super::instance::Guest;
+use super::knob::{Knob, is_kept};
 use super::limits::Stop;
 
 /// The interfaces for a set of powers, on top of the inert baseline.
@@ -23,7 +24,7 @@ pub(super) fn link(engine: &Engine, powers: &BTreeSet<Power>) -> wasmtime::Resul
     let mut linker = Linker::new(engine);
     baseline(&mut linker)?;
     let l = &mut linker;
-    if powers.contains(&Power::Random) {
+    if powers.contains(&Power::Random) || !is_kept(Knob::NoRandom) {
         random::random::add_to_linker::<Guest, WasiRandom>(l, |guest| {
             // Asked once for each call of the interface.
             guest.tally.power(Power::Random);

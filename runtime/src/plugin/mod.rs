@@ -18,6 +18,7 @@ mod inspect;
 mod install;
 mod instance;
 mod json;
+mod knob;
 mod limits;
 mod linker;
 mod loaded;
@@ -48,6 +49,8 @@ pub use error::{CallError, InstallError, ReviewError, StartError};
 pub use inspect::{
     Inspection, assemble, check_manifest, describe, embed_sbom, inspect, sign, verify,
 };
+#[cfg(feature = "remove-knobs")]
+pub use knob::{KNOBS, Knob, remove_knob};
 pub use secret::{Redactor, SecretError, SecretKeyError, Secrets};
 pub use signature::{KeyError, PublicKey, SigningKey};
 pub use starter::{NotStarted, RunStarter, StartRun};

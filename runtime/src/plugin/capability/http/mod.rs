@@ -43,6 +43,7 @@ use super::log::LogBook;
 use super::{Capability, Place};
 use crate::model::LogLevel;
 use crate::plugin::denial::Denials;
+use crate::plugin::knob::{Knob, is_kept};
 use crate::plugin::limits::Meter;
 use crate::plugin::secret::Secrets;
 use crate::plugin::usage::Tally;
@@ -284,7 +285,8 @@ fn prohibited(why: Prohibited, origin: &str) -> (String, String) {
 impl WasiHttpHooks for Egress {
     fn forbidden_header_filter(&mut self) -> ForbiddenHeaderFilter {
         Arc::new(|name: &HeaderName| {
-            DEFAULT_FORBIDDEN_HEADERS.contains(name) || OVERRIDES.contains(&name.as_str())
+            is_kept(Knob::ForbiddenHeaders)
+                && (DEFAULT_FORBIDDEN_HEADERS.contains(name) || OVERRIDES.contains(&name.as_str()))
         })
     }
 
