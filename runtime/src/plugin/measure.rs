@@ -95,7 +95,7 @@ impl std::fmt::Debug for Cleaner {
 impl Cleaner {
     /// Keeps one more secret out.
     pub fn add(&self, secret: &str) {
-        self.redactor.add(secret);
+        self.redactor.add("secret", secret);
     }
 
     /// A text without secrets.
