@@ -7,7 +7,7 @@ use super::{Actions, Error};
 use crate::catalog;
 use crate::model::{Action, Actor, Permission, Run, RunId, RunStatus};
 use crate::plugin::{NotStarted, RunStarter, StartRun};
-use crate::store::ReadTx;
+use crate::store::{self, ReadTx};
 
 /// Runs between the one that a person asked for and the last that is started below it. A golden path of golden paths is
 /// two deep; what is deeper goes in circles.
@@ -29,10 +29,36 @@ impl Starter {
     }
 }
 
+impl Starter {
+    /// Whoever asked for the run, with the role and the teams that they have now: a run may have waited for long.
+    async fn person(&self) -> Result<Actor, NotStarted> {
+        let asked = on_behalf(&self.run);
+        let name = asked.name.clone();
+        let found = self
+            .actions
+            .inner
+            .store
+            .read(move |tx| tx.find_credential(&name))
+            .await;
+        let found = found.map_err(|error: store::Error| refusal(error.into()))?;
+        let Some(credential) = found else {
+            return Err(NotStarted::Forbidden(format!(
+                "`{}`, who asked for this run, has no access to the portal any more",
+                asked.name
+            )));
+        };
+        Ok(Actor {
+            role: credential.principal.role,
+            teams: credential.principal.teams,
+            ..asked
+        })
+    }
+}
+
 impl RunStarter for Starter {
     fn start(&self, wanted: StartRun) -> BoxFuture<'_, Result<RunId, NotStarted>> {
         Box::pin(async move {
-            let actor = on_behalf(&self.run);
+            let actor = self.person().await?;
             permitted(&actor)?;
             let StartRun {
                 action,
@@ -130,4 +156,56 @@ pub(super) fn check_chain(
         ));
     }
     Ok(root)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Map, Value, json};
+
+    use super::super::tests::House;
+    use super::*;
+    use crate::model::{
+        ActionId, Digest, PluginName, Principal, PrincipalKind, Role, RunOrigin, Timestamp,
+    };
+    use crate::store::Credential;
+
+    #[tokio::test]
+    async fn a_run_that_waited_starts_no_more_than_its_person_may_today() {
+        let house = House::new().await;
+        house.save(|_| {}).await;
+        let run = house.start(json!({"name": "ada"})).await.unwrap();
+        let starter = Starter::new(house.actions.clone(), run.clone());
+        let wanted = || StartRun {
+            action: ActionId::parse("other").unwrap(),
+            properties: Map::from_iter([("name".to_owned(), Value::from("bob"))]),
+            entity: None,
+            origin: RunOrigin {
+                parent: run.id.clone(),
+                plugin: PluginName::parse("starter").unwrap(),
+                digest: Digest::of(b""),
+            },
+        };
+        // There is nobody of that name.
+        let refused = starter.start(wanted()).await.unwrap_err();
+        assert!(matches!(refused, NotStarted::Forbidden(_)), "{refused:?}");
+
+        let store = &house.actions.inner.store;
+        let credential = Credential {
+            principal: Principal {
+                client_id: "ada".to_owned(),
+                kind: PrincipalKind::User,
+                name: run.created_by.clone(),
+                role: Role::Developer,
+                teams: Vec::new(),
+                created_at: Timestamp::now(),
+            },
+            secret_hash: String::new(),
+            secret_id: String::new(),
+        };
+        let added = store.write(move |tx| tx.insert_credential(&credential));
+        added.await.unwrap();
+        let refused = starter.start(wanted()).await.unwrap_err();
+        assert!(matches!(refused, NotStarted::NotFound(_)), "{refused:?}");
+        house.actions.shutdown().await;
+    }
 }

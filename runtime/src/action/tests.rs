@@ -11,13 +11,13 @@ use crate::plugin::PluginSettings;
 use crate::store;
 
 /// A store, and the engine on it; no plugin is installed.
-struct House {
+pub(super) struct House {
     folder: tempfile::TempDir,
-    actions: Actions,
+    pub(super) actions: Actions,
 }
 
 impl House {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let actions = open(&folder);
         let house = Self { folder, actions };
@@ -63,7 +63,7 @@ impl House {
         Self { folder, actions }
     }
 
-    async fn save(&self, change: impl FnOnce(&mut Value)) {
+    pub(super) async fn save(&self, change: impl FnOnce(&mut Value)) {
         let mut document = json!({
             "identifier": "greet",
             "trigger": {
@@ -88,7 +88,7 @@ impl House {
             .unwrap();
     }
 
-    async fn start(&self, properties: Value) -> Result<Run, Error> {
+    pub(super) async fn start(&self, properties: Value) -> Result<Run, Error> {
         self.start_on(properties, None).await
     }
 

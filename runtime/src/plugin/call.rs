@@ -201,7 +201,7 @@ impl PluginHost {
         }
         sink.count(ready.usage(&tally, &denials));
         let accepted = ended.and_then(|answer| {
-            let output = answer.map_err(|failed| failure(failed, &denials.missing()))?;
+            let output = answer.map_err(|failed| failure(failed, &denials.missing(), &redactor))?;
             accept(&output, power.limits.get(Budget::Output), &action.output)
         });
         // The guest's own schema was held against its own words; what is kept is without secrets.
@@ -351,11 +351,13 @@ fn accept(output: &str, most: u64, schema: &jsonschema::Validator) -> Result<Val
 
 /// Takes over how a guest says that it failed; it chooses the texts. `denied` is what the host denied it: some of the
 /// interfaces cannot tell a guest which line is missing, and some guests do not pass it on.
-fn failure(failure: Failure, denied: &[String]) -> CallError {
+fn failure(failure: Failure, denied: &[String], redactor: &Redactor) -> CallError {
+    // Before it is cut: what is left of a secret behind a cut is not found any more.
+    let kept = |text: &str, most: usize| bounded(&redactor.clean(text), most);
     match failure {
         Failure::UnknownAction(name) => CallError::Refused(format!(
             "the plugin says that it has no action `{}`",
-            bounded(&name, 64)
+            kept(&name, 64)
         )),
         Failure::InvalidInput(violations) => CallError::InvalidInput(
             violations
@@ -363,9 +365,9 @@ fn failure(failure: Failure, denied: &[String]) -> CallError {
                 .take(VIOLATIONS)
                 .map(|v| {
                     Violation::new(
-                        bounded(&v.path, 500),
-                        &bounded(&v.rule, 64),
-                        bounded(&v.message, 500),
+                        kept(&v.path, 500),
+                        &kept(&v.rule, 64),
+                        kept(&v.message, 500),
                     )
                 })
                 .collect(),
@@ -376,11 +378,11 @@ fn failure(failure: Failure, denied: &[String]) -> CallError {
                 code if (1..=64).contains(&code.len()) && code.chars().all(snake) => code,
                 _ => "failed".to_owned(),
             };
-            let mut message = bounded(&failed.message, 4_000);
+            let mut message = kept(&failed.message, 4_000);
             let untold = denied.iter().filter(|line| !failed.message.contains(*line));
             let untold: Vec<_> = untold
                 .take(LINES)
-                .map(|line| format!("`{}`", bounded(line, 500)))
+                .map(|line| format!("`{}`", kept(line, 500)))
                 .collect();
             if !untold.is_empty() {
                 message.push_str(&format!(" (this run was denied {})", untold.join(", ")));

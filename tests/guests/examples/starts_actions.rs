@@ -13,6 +13,8 @@ pub struct Chain {
     pub times: Option<u32>,
     /// On an entity.
     pub entity: Option<String>,
+    /// Hand this secret on to what is started.
+    pub tell: Option<String>,
     /// Ask how far this run is, which somebody else started.
     pub ask: Option<String>,
 }
@@ -49,8 +51,12 @@ pub fn starts(input: Chain, ctx: &Context) -> Result<Started, Failure> {
     let Some((first, rest)) = input.chain.split_first() else {
         return Ok(started);
     };
+    let name = match &input.tell {
+        Some(secret) => ctx.secrets().get(secret)?.expose().to_owned(),
+        None => "Ada".to_owned(),
+    };
     let properties: Value = match first.as_str() {
-        "hello" => json!({ "name": "Ada" }),
+        "hello" => json!({ "name": name }),
         _ => json!({ "chain": rest }),
     };
     for _ in 0..input.times.unwrap_or(1) {

@@ -8,6 +8,8 @@ use crate::{guest_target, hello, program};
 /// The links of a chain, each an action of the same function.
 const CHAIN: [&str; 6] = ["a1", "a2", "a3", "a4", "a5", "a6"];
 
+const SECRET: &str = "hunter2-hunter2-hunter2";
+
 fn starter() -> Guest {
     let component = component(&guest_target(), &guests_dir(), Some("starts_actions"));
     let description = Guest::describe(&component);
@@ -21,6 +23,7 @@ fn starter() -> Guest {
         .collect();
     Guest::new("starter", component, &description)
         .with_manifest(&manifest)
+        .with_manifest("[[capabilities.secret]]\nname = \"key\"\nreason = \"to be handed on\"")
         .with_action("starts")
 }
 
@@ -28,7 +31,13 @@ fn starter() -> Guest {
 fn portal() -> Portal {
     let portal = Portal::start(program());
     portal.install(&hello());
-    portal.install_with(&starter(), json!({"deny": ["run-action denied"]}));
+    let secret = json!({"value": SECRET});
+    portal
+        .admin()
+        .send_json("PUT", "/v1/secrets/SIGNING_KEY", &[], &secret)
+        .with_status(201);
+    let approval = json!({"deny": ["run-action denied"], "secrets": {"key": "SIGNING_KEY"}});
+    portal.install_with(&starter(), approval);
     for name in CHAIN {
         let action = json!({
             "identifier": name,
@@ -114,6 +123,20 @@ fn an_action_without_a_line_is_denied_and_audited() {
         .with_status(200)
         .json();
     assert_eq!(listed["runs"].as_array().map(Vec::len), Some(2), "{listed}");
+}
+
+#[test]
+fn a_secret_is_not_handed_on_to_a_run_that_knows_of_none() {
+    let portal = portal();
+    let run = start(portal.admin(), &json!({"chain": ["hello"], "tell": "key"}));
+    assert_eq!(run["output"]["error"], "denied", "{run}");
+    let message = run["output"]["message"].as_str().unwrap_or_default();
+    assert!(message.contains("holds secret `key`"), "{message}");
+    assert_eq!(denials(&portal, &run).len(), 1);
+    for path in ["/v1/audit-log?limit=1000", "/v1/actions/runs"] {
+        let told = portal.admin().get(path).with_status(200).text();
+        assert!(!told.contains("hunter2"), "{path}: {told}");
+    }
 }
 
 #[test]

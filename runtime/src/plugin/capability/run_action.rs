@@ -1,5 +1,6 @@
 //! Starting other actions, each granted by a line of its own, on behalf of whoever asked for this run.
 
+use super::kept;
 use crate::model::{ActionId, EntityId, RunId, RunOrigin, RunStatus, Violation};
 use crate::plugin::bindings::{actions, types};
 use crate::plugin::instance::Guest;
@@ -37,6 +38,16 @@ impl actions::Host for Guest {
         let (Ok(properties), Ok(entity)) = (properties, entity) else {
             return Ok(Err(actions::Error::Invalid(plain(violations))));
         };
+        // The run is a row of its own, with a log of its own, and knows no secrets of this one.
+        let redactor = self.book.redactor();
+        let held = properties.iter().find_map(|(name, value)| {
+            let in_name = redactor.find(name.as_bytes());
+            in_name.or_else(|| kept::find_in(redactor, value))
+        });
+        let place = format!("the inputs of a run of `{action}`");
+        if let Some(denial) = self.refuse_secret(&place, held).await {
+            return Ok(Err(actions::Error::Denied(denial)));
+        }
         let Some(starter) = self.runs.clone() else {
             return Ok(Err(unavailable()));
         };
