@@ -23,8 +23,9 @@ pub struct Secrets<'a> {
 }
 
 impl Secrets<'_> {
-    /// The text of a secret, by its name in `plugin.toml`. The host audits that it was read, and writes `***` for it
-    /// where the plugin says it in its log or its output.
+    /// The text of a secret, by its name in `plugin.toml`. The host audits that it was read, and writes `***` for it, for
+    /// each of its lines and for each text in it where it is JSON, where the plugin says one of them in its log or its
+    /// output. A smaller part within a text it does not know.
     ///
     /// # Errors
     /// [`Error::Denied`], [`Error::Unset`], [`Error::Unfit`], [`Error::Unavailable`].

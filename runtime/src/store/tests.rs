@@ -434,7 +434,7 @@ async fn the_promised_modes_are_on() {
                 .query_row("PRAGMA cache_size", [], |row| row.get(0))?)
         })
         .await;
-    assert_eq!(read.unwrap(), -8_192);
+    assert_eq!(read.unwrap(), -4_096);
 }
 
 #[test]

@@ -296,7 +296,7 @@ mod tests {
         assert_eq!(read.components, [a, b, macros]);
         assert_eq!(
             read.to_string(),
-            "2 dependencies, 1 more for the build; built by goldenpath 1, rustc 1"
+            "2 dependencies, 1 more for the build; built by goldenpath 1, rustc 1 (as it says itself)"
         );
         assert_eq!(Package::read(&package()).unwrap().sbom, None);
         let twice = embed_sbom(&one, &sbom(Vec::new())).unwrap_err();

@@ -1,8 +1,8 @@
 //! Keeps the secrets that were attached or read in a run out of what the run says.
 //!
 //! A server may send back what it was sent, and a guest may hand that on, or a secret that it was granted to read: as it
-//! is, or in one of the forms that programs write bytes in. What a guest turns around, or takes to pieces of fewer than
-//! [`EDGE`] characters, is not found.
+//! is, or in one of the forms that programs write bytes in. Found are whole forms, and parts of one that a text begins or
+//! ends with, of [`EDGE`] characters and more. What a guest turns around is not found, nor a part that stands within a text.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -58,10 +58,21 @@ impl Redactor {
         self.add_parts(name, secret, std::iter::empty());
     }
 
-    /// Hides a secret that the guest itself holds. A log shows a text line by line, so that each line is hidden by itself.
+    /// Hides a secret that the guest itself holds, and may use in parts: its lines, what stands behind their `=`, and the
+    /// texts in it where it is JSON. Each of those is hidden by itself.
     pub(in crate::plugin) fn add_text(&self, name: &str, secret: &str) {
-        let lines = secret.lines().map(str::trim);
-        self.add_parts(name, secret, lines.filter(|line| line.len() >= LINE));
+        let mut texts = Vec::new();
+        if let Ok(value) = serde_json::from_str(secret) {
+            take_texts(value, &mut texts);
+        }
+        let texts: Vec<_> = texts.into_iter().map(Zeroizing::new).collect();
+        let texts = texts
+            .iter()
+            .flat_map(|text| text.lines().chain([text.as_str()]));
+        let values = secret.lines().filter_map(|line| line.split_once('='));
+        let values = values.map(|(_, value)| value.trim().trim_matches(['"', '\'']));
+        let parts = secret.lines().chain(texts).map(str::trim).chain(values);
+        self.add_parts(name, secret, parts.filter(|part| part.len() >= LINE));
     }
 
     fn add_parts<'a>(&self, name: &str, secret: &'a str, parts: impl Iterator<Item = &'a str>) {
@@ -179,6 +190,18 @@ impl Redactor {
             .into_iter()
             .map(|v| Violation::new(clean(&v.path), &clean(&v.rule), clean(&v.message)))
             .collect()
+    }
+}
+
+/// All texts of a JSON value but the names of members.
+fn take_texts(value: Value, texts: &mut Vec<String>) {
+    match value {
+        Value::String(text) => texts.push(text),
+        Value::Array(items) => items.into_iter().for_each(|item| take_texts(item, texts)),
+        Value::Object(members) => members
+            .into_iter()
+            .for_each(|(_, value)| take_texts(value, texts)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
@@ -456,6 +479,17 @@ mod tests {
         assert_eq!(redactor.clean("the end"), "the end");
         let hex = HEXLOWER.encode(b"c2Vjb25kIGxpbmU");
         assert_eq!(redactor.clean(&hex), MASK);
+    }
+
+    #[test]
+    fn what_a_document_that_is_a_secret_says_is_hidden_by_itself() {
+        let redactor = Redactor::default();
+        let account = r#"{"user": "deploy", "keys": ["first-of-keys\nsecond-of-keys"]}"#;
+        redactor.add_text("account", account);
+        redactor.add_text("env", "USER=deploy\nPASSWORD=\"correct-horse\"\n");
+        assert_eq!(redactor.clean("it is second-of-keys."), "it is ***.");
+        let said = "with correct-horse, as deploy";
+        assert_eq!(redactor.clean(said), "with ***, as deploy");
     }
 
     #[test]
