@@ -129,6 +129,33 @@ fn a_first_plugin_is_written_tested_and_run_as_the_readme_says() {
             "succeeded",
         ],
     );
+
+    let shown = reader.types(block("sed -i 's/^version"));
+    assert_shows(&shown, &["installed greeter 0.2.0 pending"]);
+    let reviewed =
+        block("goldenpath plugin show").replace("0.2.0.wasm\n", "0.2.0.wasm || test $? -eq 1\n");
+    let shown = reader.types(&reviewed);
+    assert_shows(
+        &shown,
+        &[
+            "greeter 0.2.0  pending",
+            "catalog delete Component    # tidy up",
+            "+ catalog delete Component",
+            "asks for more",
+        ],
+    );
+    let shown = reader.types(block("goldenpath plugin approve"));
+    assert_shows(
+        &shown,
+        &[
+            "deny catalog delete Component",
+            "approved greeter 0.2.0",
+            "succeeded",
+            "catalog read Component",
+            "greeter 0.1.0 serves again",
+            "revoked greeter 0.2.0",
+        ],
+    );
 }
 
 #[expect(clippy::disallowed_methods, reason = "the test's own folder")]
