@@ -6,13 +6,16 @@ mod message;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
+use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::future::{Either, select};
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, Either, Shared, select};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::sync::Semaphore;
@@ -33,7 +36,7 @@ const ATTEMPTS: u32 = 3;
 const DATAGRAM_BYTES: usize = 4 << 10;
 
 /// Why a name has no addresses.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Unresolved {
     /// No server answered.
     TimedOut,
@@ -74,11 +77,14 @@ impl From<io::Error> for Unresolved {
 const LOOKUPS: usize = 32;
 
 /// Who looks names up.
-#[derive(Debug)]
 pub(super) struct Resolver {
     server: Option<SocketAddr>,
     lookups: Arc<Semaphore>,
+    under_way: Arc<Mutex<HashMap<String, Lookup>>>,
 }
+
+/// A question to the machine, whose answer is for everybody who asks the same meanwhile.
+type Lookup = Shared<BoxFuture<'static, Result<Vec<IpAddr>, Unresolved>>>;
 
 impl Default for Resolver {
     fn default() -> Self {
@@ -92,6 +98,7 @@ impl Resolver {
         Self {
             server,
             lookups: Arc::new(Semaphore::new(LOOKUPS)),
+            under_way: Arc::default(),
         }
     }
 
@@ -114,17 +121,42 @@ impl Resolver {
     }
 
     /// Asks the machine. That blocks a thread for as long as the machine likes and cannot be broken off, whatever time a
-    /// guest has for it: so the thread is counted until it is free again, and not until the guest is gone.
+    /// guest has for it: so the thread is counted until it is free again, and not until the guest is gone. One plugin has
+    /// few names, and of each one lookup at a time: it cannot take all of them.
     async fn look_up(&self, name: String) -> Result<Vec<IpAddr>, Unresolved> {
-        let permit = Arc::clone(&self.lookups).acquire_owned().await;
-        let permit = permit.map_err(|_| Unresolved::Unreachable)?;
+        let lookup = {
+            let mut under_way = self
+                .under_way
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            let begin = || self.begin(name.clone());
+            under_way.entry(name.clone()).or_insert_with(begin).clone()
+        };
+        lookup.await
+    }
+
+    /// Begins a lookup that goes on whether or not anybody waits for it.
+    fn begin(&self, name: String) -> Lookup {
+        let (lookups, under_way) = (Arc::clone(&self.lookups), Arc::clone(&self.under_way));
         let found = tokio::spawn(async move {
+            let permit = lookups.acquire_owned().await;
             let found = tokio::net::lookup_host((name.as_str(), 0)).await;
             drop(permit);
-            found.map(|found| found.map(|address| address.ip()).collect())
+            let mut under_way = under_way.lock().unwrap_or_else(PoisonError::into_inner);
+            under_way.remove(&name);
+            let found = found?;
+            Ok(found.map(|address| address.ip()).collect())
         });
-        let found = found.await.map_err(|_| Unresolved::Unreachable)?;
-        found.map_err(Unresolved::from)
+        let found = found.map(|ended| ended.unwrap_or(Err(Unresolved::Unreachable)));
+        found.boxed().shared()
+    }
+}
+
+impl fmt::Debug for Resolver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resolver")
+            .field("server", &self.server)
+            .finish_non_exhaustive()
     }
 }
 

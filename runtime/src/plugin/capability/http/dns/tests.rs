@@ -193,3 +193,20 @@ async fn what_is_known_of_one_kind_is_taken_where_the_server_is_silent_about_the
     assert_eq!(found, [IpAddr::from([192, 0, 2, 7])]);
     answers.abort();
 }
+
+#[tokio::test]
+async fn who_asks_the_machine_the_same_at_a_time_shares_one_lookup_which_ends_without_them() {
+    let resolver = Resolver::new(None);
+    let every = u32::try_from(LOOKUPS).unwrap();
+    let lookups = Arc::clone(&resolver.lookups);
+    let held = lookups.acquire_many_owned(every).await.unwrap();
+    let mut one = Box::pin(resolver.resolve("localhost"));
+    let mut two = Box::pin(resolver.resolve("localhost"));
+    assert!((&mut one).now_or_never().is_none());
+    assert!((&mut two).now_or_never().is_none());
+    assert_eq!(resolver.under_way.lock().unwrap().len(), 1);
+    drop(two);
+    drop(held);
+    assert!(one.await.unwrap().iter().all(IpAddr::is_loopback));
+    assert!(resolver.under_way.lock().unwrap().is_empty());
+}
