@@ -14,6 +14,9 @@ use crate::store::{self, Store};
 /// Denials of one call that get an audit row each. More lines than this is a probe, which the first ones show.
 const AUDITED: usize = 50;
 
+/// Characters of a missing line that are kept and told.
+const LONGEST: usize = 500;
+
 /// The denials of one call.
 pub(super) struct Denials {
     caller: Caller,
@@ -43,9 +46,12 @@ impl Denials {
     }
 
     /// Records a denial and words it. `table` is where the line would stand in `plugin.toml`.
+    ///
+    /// What the guest is told has its own words as it said them: were a secret taken out of them, it could find one out
+    /// by guessing.
     pub(super) async fn deny(&self, missing: String, table: &str) -> Denial {
-        let missing = self.redactor.clean(&missing).into_owned();
         self.audit(&missing).await;
+        let missing = shortened(&missing);
         let message = not_granted(&self.caller.plugin, &missing, table);
         Denial { missing, message }
     }
@@ -78,7 +84,7 @@ impl Denials {
     /// does not become a loop of commits.
     pub(super) async fn audit(&self, missing: &str) {
         let Some(store) = &self.store else { return };
-        let missing = &*self.redactor.clean(missing);
+        let missing = &*shortened(&self.redactor.clean(missing));
         {
             let mut counts = self.lock();
             if let Some(count) = counts.audited.get_mut(missing) {
@@ -114,6 +120,14 @@ impl Denials {
         if let Err(error) = written {
             tracing::error!(%error, plugin = %caller.plugin, run = %caller.run, missing, "a denial could not be audited");
         }
+    }
+}
+
+/// As much of a line as is kept: a guest chooses names in it, of any length.
+fn shortened(missing: &str) -> String {
+    match missing.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", missing.get(..end).unwrap_or_default()),
+        None => missing.to_owned(),
     }
 }
 

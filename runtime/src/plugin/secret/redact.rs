@@ -1,8 +1,9 @@
 //! Keeps the secrets that were attached or read in a run out of what the run says.
 //!
 //! A server may send back what it was sent, and a guest may hand that on, or a secret that it was granted to read: as it
-//! is, or in one of the forms that programs write bytes in. Found are whole forms, and parts of one that a text begins or
-//! ends with, of [`EDGE`] characters and more. What a guest turns around is not found, nor a part that stands within a text.
+//! is, or in one of the forms that programs write bytes in. Found are whole forms, parts of one that a text begins or ends
+//! with, of [`EDGE`] characters and more, and texts that are a part of one, of [`LINE`]. What a guest turns around is not
+//! found, nor a part from the middle of a form that stands within a text.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -107,6 +108,10 @@ impl Redactor {
         let Some(search) = &known.search else {
             return Cow::Borrowed(text);
         };
+        // A form that was broken into lines: each of those in the middle is of it from end to end.
+        if search.edges.is_within(text.trim().as_bytes(), &known.forms) {
+            return Cow::Owned(MASK.to_owned());
+        }
         // Most of what is said has nothing to do with a secret, and this is all that it costs.
         if !search.edges.occur_in(text.as_bytes(), &known.forms) {
             return Cow::Borrowed(text);
@@ -209,6 +214,8 @@ fn take_texts(value: Value, texts: &mut Vec<String>) {
 /// that says whether any of them has those bits, and only then the text around is held against the forms.
 struct Edges {
     marked: Box<[u64]>,
+    /// The same of the words at every place of the forms.
+    inner: Box<[u64]>,
     /// Sorted by their bytes.
     edges: Vec<Edge>,
 }
@@ -235,6 +242,13 @@ impl Edges {
     fn of(forms: &[Form]) -> Self {
         let mut edges = Vec::with_capacity(forms.len() * 2);
         let mut marked = vec![0; 1 << (CHOICE - 6)].into_boxed_slice();
+        let mut inner = marked.clone();
+        let mark = |set: &mut [u64], word| {
+            let (at, bit) = Self::choose(word);
+            if let Some(bits) = set.get_mut(at) {
+                *bits |= bit;
+            }
+        };
         for (place, form) in forms.iter().enumerate() {
             let ends = [
                 (End::First, form.bytes.first_chunk()),
@@ -243,19 +257,37 @@ impl Edges {
             for (end, bytes) in ends {
                 let Some(bytes) = bytes else { continue };
                 let word = u32::from_le_bytes(*bytes);
-                let (at, bit) = Self::choose(word);
-                if let Some(bits) = marked.get_mut(at) {
-                    *bits |= bit;
-                }
+                mark(&mut marked, word);
                 edges.push(Edge {
                     word,
                     form: place,
                     end,
                 });
             }
+            for window in form.bytes.array_windows::<EDGE>() {
+                mark(&mut inner, u32::from_le_bytes(*window));
+            }
         }
         edges.sort_unstable();
-        Self { marked, edges }
+        Self {
+            marked,
+            inner,
+            edges,
+        }
+    }
+
+    /// Whether a text that is long enough is a part of a form.
+    fn is_within(&self, text: &[u8], forms: &[Form]) -> bool {
+        let Some((start, _)) = text.split_at_checked(LINE) else {
+            return false;
+        };
+        let mut words = start.as_chunks::<EDGE>().0.iter();
+        let could_be = words.all(|word| {
+            let (at, bit) = Self::choose(u32::from_le_bytes(*word));
+            self.inner.get(at).is_some_and(|bits| bits & bit != 0)
+        });
+        let holds = |form: &Form| form.bytes.windows(text.len()).any(|part| part == text);
+        could_be && forms.iter().any(holds)
     }
 
     /// A multiplication mixes all bits of a word into the upper ones.
@@ -479,6 +511,27 @@ mod tests {
         assert_eq!(redactor.clean("the end"), "the end");
         let hex = HEXLOWER.encode(b"c2Vjb25kIGxpbmU");
         assert_eq!(redactor.clean(&hex), MASK);
+    }
+
+    #[test]
+    fn a_form_that_is_broken_into_lines_is_hidden_line_by_line() {
+        let redactor = Redactor::default();
+        let secret: String = (0..300_u32)
+            .map(|n| char::from(b'!' + (n * 7 % 90) as u8))
+            .collect();
+        redactor.add("token", &secret);
+        let base64 = data_encoding::BASE64.encode(secret.as_bytes());
+        for width in [60, 64, 76] {
+            for line in base64
+                .as_bytes()
+                .chunks(width)
+                .filter(|line| line.len() >= LINE)
+            {
+                let line = std::str::from_utf8(line).unwrap();
+                assert_eq!(redactor.clean(&format!("  {line}")).trim(), MASK, "{line}");
+            }
+        }
+        assert_eq!(redactor.clean("nothing of it"), "nothing of it");
     }
 
     #[test]
