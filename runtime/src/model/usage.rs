@@ -175,9 +175,11 @@ pub struct BudgetUsage {
 pub struct Suggestion {
     /// All of its canonical lines, budgets included, sorted.
     pub lines: Vec<String>,
-    /// Requested lines that an approval can deny: nothing needed them.
+    /// Whether an approval of this would allow less than the present one.
+    pub narrows: bool,
+    /// All requested lines that an approval has to deny: those that nothing needed, and those that are denied now.
     pub deny: Vec<String>,
-    /// Lower budgets for an approval, by key.
+    /// All budgets that an approval has to lower, by key: to what was enough, or to what they are now.
     pub limits: BTreeMap<String, String>,
     /// Lines that a new version of the plugin can replace by narrower ones.
     pub narrower: Vec<Narrowed>,

@@ -8,7 +8,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use self::suggest::Seen;
+use self::suggest::{Asked, Seen};
 pub(crate) use self::tally::Tally;
 use super::budget::Budget;
 use super::error::ReviewError;
@@ -175,7 +175,11 @@ fn report(kept: Kept, package: &Package, policy: &HostPolicy, span: Span) -> Usa
             asked: &asked,
             highest: &highest,
         };
-        suggest::narrower(power, &package.needed(), &seen)
+        let asked = Asked {
+            lines: &package.manifest.request,
+            limits: &package.manifest.limits,
+        };
+        suggest::narrower(power, asked, &package.needed(), &seen)
     });
     UsageReport {
         state: version.state,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{Narrowed, Suggestion};
-use crate::plugin::budget::{Budget, Unit};
+use crate::plugin::budget::{Budget, Limits, Unit};
 use crate::plugin::capability::http::HttpRule;
 use crate::plugin::capability::line::Line;
 use crate::plugin::capability::within::Maximum;
@@ -29,6 +29,13 @@ pub(super) struct Seen<'a> {
     pub(super) highest: &'a dyn Fn(Budget) -> Option<u64>,
 }
 
+/// What the manifest asks for.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) lines: &'a [Capability],
+    pub(super) limits: &'a Limits,
+}
+
 /// A line of the request that is granted, with the lines that the grant makes of it.
 struct Granted<'a> {
     asked: &'a Capability,
@@ -46,14 +53,19 @@ impl Granted<'_> {
 /// What would have done. `needed` are the powers without which the component cannot be linked at all.
 pub(super) fn narrower(
     power: &Effective,
+    asked: Asked<'_>,
     needed: &BTreeSet<Power>,
     seen: &Seen<'_>,
 ) -> Option<Suggestion> {
     let granted = granted(power);
     let kept = kept(&granted, power, needed, seen);
+    // An approval stands by itself: what the present one denies it denies again.
+    let held = &power.capabilities;
+    let denied = asked.lines.iter().filter(|line| !held.contains(line));
     let mut suggestion = Suggestion {
         lines: Vec::new(),
-        deny: Vec::new(),
+        narrows: false,
+        deny: denied.map(ToString::to_string).collect(),
         limits: BTreeMap::new(),
         narrower: Vec::new(),
         rebuild: Vec::new(),
@@ -63,6 +75,7 @@ pub(super) fn narrower(
         let is_idle = line.is_idle(seen);
         if is_idle && !kept.contains(&number) {
             suggestion.deny.push(line.asked.to_string());
+            suggestion.narrows = true;
             continue;
         }
         if is_idle {
@@ -86,12 +99,13 @@ pub(super) fn narrower(
         let most = power.limits.get(budget);
         let enough = (seen.highest)(budget).and_then(|highest| enough(budget, highest));
         let enough = enough.filter(|enough| *enough < most);
-        if let Some(enough) = enough {
-            suggestion
-                .limits
-                .insert(budget.key().to_owned(), budget.render(enough));
+        suggestion.narrows |= enough.is_some();
+        let enough = enough.unwrap_or(most);
+        if enough < asked.limits.get(budget) {
+            let text = budget.render(enough);
+            suggestion.limits.insert(budget.key().to_owned(), text);
         }
-        lines.push(Line::Limit(budget, enough.unwrap_or(most)));
+        lines.push(Line::Limit(budget, enough));
     }
     // Held against the grant as an upgrade is: whatever is wrong above suggests nothing that allows more.
     let grant: Maximum = power.lines().into_iter().collect();
@@ -99,6 +113,7 @@ pub(super) fn narrower(
         tracing::error!(%excess, "a suggested grant would allow more than the present one");
         return None;
     }
+    suggestion.deny.sort_unstable();
     let lines: BTreeSet<String> = lines.iter().map(ToString::to_string).collect();
     suggestion.lines = lines.into_iter().collect();
     Some(suggestion)

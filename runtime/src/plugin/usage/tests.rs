@@ -2,6 +2,7 @@ use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
 use proptest::sample::select;
 
+use super::suggest::Asked;
 use super::*;
 use crate::catalog::Catalog;
 use crate::model::{Actor, Approval, CallUsage, Counted, PluginVersion, Suggestion, UpgradePolicy};
@@ -283,7 +284,11 @@ fn suggested(
         asked: &BTreeSet::new(),
         highest: &|_| Some(5),
     };
-    let suggestion = suggest::narrower(&power, needed, &seen);
+    let asked = Asked {
+        lines: &power.capabilities,
+        limits: &power.limits,
+    };
+    let suggestion = suggest::narrower(&power, asked, needed, &seen);
     (power, suggestion, sent)
 }
 

@@ -46,7 +46,8 @@ pub(super) async fn perform(
     trial.close().await;
     drop(servers);
     let mut outcome = outcome.map_err(|error| refused(case, &error))?;
-    if let Some(recorder) = recorder {
+    // Half of a recording is worth less than the one that stands there.
+    if let Some(recorder) = recorder.filter(|recorder| recorder.is_whole()) {
         outcome.recorded = Some(recorder.write(case)?);
     }
     Ok(outcome)

@@ -197,7 +197,14 @@ impl Recorder {
             .method(request.method.as_str())
             .uri(url);
         for (name, value) in &request.headers {
-            let own = ["connection", "content-length", "host", "transfer-encoding"];
+            // What comes compressed could not be searched for secrets.
+            let own = [
+                "accept-encoding",
+                "connection",
+                "content-length",
+                "host",
+                "transfer-encoding",
+            ];
             if !own.contains(&name.as_str()) {
                 builder = builder.header(name, value);
             }
@@ -248,6 +255,16 @@ impl Recorder {
         let sent = sent.filter(|(name, _)| !DROPPED.contains(&name.as_str()));
         let sent = sent.filter(|(name, _)| !self.sources.attached.contains(name));
         let headers = |name: &String, value: &String| (clean(name), clean(value));
+        let is_packed = |(name, value): (&String, &String)| {
+            name == "content-encoding" && !value.eq_ignore_ascii_case("identity")
+        };
+        let sent_packed = received
+            .headers
+            .iter()
+            .any(|(name, value)| is_packed((name, value)));
+        if sent_packed || answered.headers.iter().any(is_packed) {
+            return Err("a body is compressed, and cannot be searched for secrets".to_owned());
+        }
         let (body, body_base64) = self.body(&received.body)?;
         let request = Request {
             method: received.method.clone(),
@@ -295,6 +312,12 @@ impl Recorder {
             _ => Value::String(self.redactor.clean(text).into_owned()),
         };
         Ok((Some(value), None))
+    }
+
+    /// Whether all that was asked could be recorded.
+    pub(super) fn is_whole(&self) -> bool {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.failed.is_empty()
     }
 
     /// Puts what was taken into the file of its case, in place of the exchanges that stand there. How many those are.
