@@ -37,13 +37,13 @@ pub fn writes_undeclared_parts(_: Nothing, ctx: &Context) -> Result<Came, Failur
         mine().title("Mine"),
         mine().team("mine"),
         mine().relation("other", "mine"),
-        mine().property("colour", "red").title("Mine"),
+        mine().property("colour", "green").title("Mine"),
     ]
     .map(|entity| match ctx.catalog().merge(&entity) {
         Err(Error::Denied(denial)) => denial.missing,
         other => format!("{other:?}"),
     });
-    ctx.catalog().merge(&mine().property("colour", "red"))?;
+    ctx.catalog().merge(&mine().property("colour", "green"))?;
     came(json!(denied))
 }
 

@@ -69,7 +69,7 @@ pub(crate) fn title_teams_and_relations_are_not_written_by_a_line_that_lists_pro
     let entity = portal.admin().get("/v1/blueprints/Thing/entities/parts");
     let entity = entity.with_status(200).json();
     let entity = entity.get("entity").unwrap_or(&entity).clone();
-    assert_eq!(entity["properties"]["colour"], "red", "{entity}");
+    assert_eq!(entity["properties"]["colour"], "green", "{entity}");
     assert_ne!(entity["title"], "Mine", "{entity}");
     ended(&portal, &run).seen("the property is written, the title is not")
 }
