@@ -1,6 +1,6 @@
 //! Four eyes: who installed a package is not the one who lets it run.
 
-use goldenpath_tests::{Client, Portal, Reply};
+use goldenpath_tests::{Client, Evidence, Portal, Reply};
 use serde_json::{Value, json};
 
 use crate::{hello, program};
@@ -47,17 +47,20 @@ fn assert_refused(reply: Reply) {
 }
 
 #[test]
-fn who_installed_a_version_cannot_approve_it_and_is_told_who_can() {
+pub(crate) fn who_installed_a_version_cannot_approve_it_and_is_told_who_can() -> Evidence {
     let (_portal, ada, grace) = portal();
     install(&ada, "1.0.0");
     let findings = report(&grace, "1.0.0")["findings"].to_string();
     assert!(findings.contains("four_eyes"), "{findings}");
     assert_refused(approve(&ada, "1.0.0"));
     approve(&grace, "1.0.0").with_status(200);
+    Evidence::fired("Who installed it approved it")
+        .seen("403 with the setting and the right")
+        .seen("another administrator could")
 }
 
 #[test]
-fn installing_it_again_does_not_make_another_persons_eyes_of_ones_own() {
+pub(crate) fn installing_it_again_does_not_make_another_persons_eyes_of_ones_own() -> Evidence {
     let (portal, ada, grace) = portal();
     install(&ada, "1.0.0");
     install(&grace, "1.0.0");
@@ -66,10 +69,11 @@ fn installing_it_again_does_not_make_another_persons_eyes_of_ones_own() {
     let log = portal.admin().get("/v1/audit-log?limit=1000").text();
     assert!(log.contains("installedAgainBy"), "{log}");
     approve(portal.admin(), "1.0.0").with_status(200);
+    Evidence::fired("A second person installed the same bytes").seen("403 for both; a third could")
 }
 
 #[test]
-fn a_new_credential_is_not_a_new_person() {
+pub(crate) fn a_new_credential_is_not_a_new_person() -> Evidence {
     let (portal, ada, grace) = portal();
     install(&ada, "1.0.0");
     portal
@@ -79,6 +83,8 @@ fn a_new_credential_is_not_a_new_person() {
     let ada = portal.user("ada@example.com", "reviewer");
     assert_refused(approve(&ada, "1.0.0"));
     approve(&grace, "1.0.0").with_status(200);
+    Evidence::fired("The person came back with a new credential and another role")
+        .seen("403 all the same")
 }
 
 #[test]

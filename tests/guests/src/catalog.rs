@@ -6,6 +6,27 @@ use goldenpath_sdk::serde_json::json;
 
 use crate::{Came, Nothing, came};
 
+/// Something to do to an entity.
+#[input]
+pub struct Deed {
+    /// `read`, `upsert` or `delete`.
+    pub access: String,
+    /// Whose entity.
+    pub blueprint: String,
+}
+
+/// Does to an entity whatever it is told.
+#[action]
+pub fn does_to_an_entity(input: Deed, ctx: &Context) -> Result<Came, Failure> {
+    let catalog = ctx.catalog();
+    match input.access.as_str() {
+        "read" => drop(catalog.get(&input.blueprint, "told")?),
+        "upsert" => drop(catalog.merge(&Entity::new(&input.blueprint, "told"))?),
+        _ => catalog.delete(&input.blueprint, "told")?,
+    }
+    came("done")
+}
+
 /// Asks without end.
 #[action]
 pub fn floods_the_host(_: Nothing, ctx: &Context) -> Result<Came, Failure> {

@@ -5,6 +5,7 @@
 macro_rules! guests {
     ($($then:ident)::+) => {
         $($then)::+! {
+            catalog::does_to_an_entity,
             catalog::floods_the_host,
             catalog::writes_by_a_hidden_query,
             catalog::writes_by_a_query,

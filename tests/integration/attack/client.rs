@@ -4,6 +4,7 @@ use goldenpath_tests::attack::Attack;
 
 use super::attacks;
 use crate::api::door;
+use crate::sandbox::{print, run_action, run_as, template};
 use crate::sdk::state;
 
 pub(super) const ROWS: &[Attack] = attacks! {
@@ -17,7 +18,8 @@ pub(super) const ROWS: &[Attack] = attacks! {
     64 "schemas that double the work at each step" => "refused", unit("catalog/schema.rs", references_that_double_the_work_at_each_step_are_refused);
     64 "values that nest too deep" => "refused before they are walked", unit("catalog/schema.rs", a_deep_value_is_refused_before_it_is_walked);
     65 "odd bytes in identifiers" => "do not exist", unit("api/tests/edge.rs", identifiers_in_the_path_may_be_percent_encoded_and_bad_ones_do_not_exist);
-    66 "a guest's words that a terminal or a log would obey" => "escaped", test(crate::sandbox::print::terminal_escapes_are_written_out);
+    66 "a guest's words that a terminal or a log would obey" => "escaped", test(print::terminal_escapes_are_written_out);
+    66 "data that looks like a template with a secret" => "stays data", test(template::no_template_and_no_data_that_looks_like_one_becomes_a_secret);
     67 "blueprints and entities in circles" => "walks end", unit("catalog/tests/apply.rs", circular_blueprints_and_mutual_entities_go_in_at_once);
     67 "deletions in circles" => "end", unit("catalog/tests/entity.rs", deleting_dependents_goes_round_circles);
     67 "a hundred thousand edges at one entity" => "bounded", unit("catalog/tests/change.rs", a_hundred_thousand_edges_lead_out_of_one_entity_and_into_one);
@@ -27,4 +29,9 @@ pub(super) const ROWS: &[Attack] = attacks! {
     70 "routes that a role does not include" => "403", unit("api/tests/contract.rs", each_role_may_call_exactly_what_it_includes);
     70 "values of another plugin" => "not seen", test(state::no_plugin_sees_the_values_of_another);
     70 "the catalog by way of a right to see less" => "hidden looks like missing", unit("catalog/tests/scope.rs", pointing_at_what_is_hidden_is_as_pointing_at_nothing);
+    70 "a plugin of wide grants, asked by a person of few rights" => "denied where it runs as its user", test(run_as::an_action_that_runs_as_its_user_does_nothing_that_they_may_not);
+    70 "the same against the permissions of a blueprint" => "denied", test(run_as::the_permissions_of_a_blueprint_bind_an_action_that_runs_as_its_user);
+    70 "the same where the action has rights of its own" => "written, and both are named", test(run_as::an_action_may_do_what_its_user_may_not_and_both_are_named);
+    70 "a run that a plugin starts about what its user may not see" => "forbidden and audited", test(run_action::what_a_person_may_not_see_no_plugin_starts_a_run_about_for_them);
+    70 "a run that a plugin starts" => "its user's, as if they had asked", test(run_action::a_started_run_is_one_of_the_person_who_asked_and_says_where_it_comes_from);
 };

@@ -3,7 +3,7 @@
 use goldenpath_tests::attack::Attack;
 
 use super::attacks;
-use crate::sandbox::{budget, crash, install, power, print, trick};
+use crate::sandbox::{budget, crash, install, power, print, run_action, trick};
 
 pub(super) const ROWS: &[Attack] = attacks! {
     1 "a function loops" => "ended at its processor-time budget", test(budget::a_loop_ends_at_the_processor_time_budget);
@@ -42,8 +42,12 @@ pub(super) const ROWS: &[Attack] = attacks! {
     22 "a contract that does not exist" => "not installed", test(install::a_component_for_another_version_of_the_contract_is_refused);
     22 "the oldest contract, to get round newer checks" => "denied all the same", test(power::a_guest_for_the_oldest_contract_reaches_no_more_than_one_for_the_newest);
     23 "writes a blueprint without a line" => "denied and audited", test(power::a_blueprint_without_a_line_is_not_written);
+    23 "reads, writes or deletes by a line for something else" => "denied and audited", test(power::an_access_without_a_line_is_denied);
     23 "writes a property that its line does not list" => "denied and audited", test(power::a_property_that_the_line_does_not_list_is_not_written);
     23 "writes title, teams and relations by a line that lists properties" => "denied and audited", test(power::title_teams_and_relations_are_not_written_by_a_line_that_lists_properties);
     23 "finds out by a query what it may not read" => "denied and audited", test(power::entities_are_named_by_a_query_only_where_they_may_be_read);
-    24 "starts actions that start actions" => "stopped by depth and number", not_yet("`run-action` cannot be granted yet");
+    24 "starts an action without a line" => "denied and audited", test(run_action::an_action_without_a_line_is_denied_and_audited);
+    24 "starts actions that start actions" => "stopped at a depth, and in a circle at once", test(run_action::a_chain_ends_at_its_depth_and_never_goes_in_a_circle);
+    24 "starts actions without end" => "stopped at a number", test(run_action::a_flood_ends_at_its_number);
+    24 "asks how far the runs of others are" => "not found", test(run_action::only_runs_that_the_call_itself_started_can_be_asked_about);
 };

@@ -3,7 +3,7 @@
 use goldenpath_tests::attack::Attack;
 
 use super::attacks;
-use crate::sandbox::{egress, install, resolve, secret, trick};
+use crate::sandbox::{egress, install, raw_secret, resolve, secret, trick};
 use crate::sdk::http;
 
 pub(super) const ROWS: &[Attack] = attacks! {
@@ -28,8 +28,14 @@ pub(super) const ROWS: &[Attack] = attacks! {
     39 "says a secret that a server sent back" => "hidden in log and output", test(secret::a_secret_reaches_its_server_and_nothing_that_the_run_leaves_behind);
     39 "says it in other forms" => "hidden", unit("plugin/secret/redact.rs", every_form_is_hidden_whatever_stands_around_it);
     39 "says it in two pieces" => "hidden on both sides", unit("plugin/secret/redact.rs", a_secret_that_is_cut_in_two_is_hidden_on_both_sides);
+    39 "says a secret that it was given to read" => "hidden in log, progress, output and failure", test(raw_secret::a_granted_secret_is_read_audited_and_hidden_in_all_that_the_run_says);
+    39 "says a key line by line" => "hidden", test(raw_secret::every_line_of_a_key_is_hidden_where_it_is_told_by_itself);
     40 "leaves a secret on disk" => "no file holds it", test(secret::a_secret_reaches_its_server_and_nothing_that_the_run_leaves_behind);
+    40 "writes a secret into the catalog, its state or a folder" => "denied and audited", test(secret::a_write_that_holds_a_secret_is_denied_under_its_name_and_writes_nothing);
     41 "a secret that is no header" => "denied with its name", unit("plugin/capability/http/tests.rs", a_secret_that_is_not_set_or_is_no_header_is_a_denial_that_names_it);
+    41 "a secret that is not set, or too long to be found again" => "not given", test(raw_secret::a_secret_that_nobody_has_set_or_that_is_too_long_is_an_error_of_its_own);
+    42 "reads a secret by a name that is not its own" => "denied and audited", test(raw_secret::a_secret_whose_line_was_denied_or_never_asked_for_is_denied_and_audited);
+    42 "reads secrets without any line" => "denied; nothing is linked", test(raw_secret::without_any_granted_line_the_interface_is_not_linked);
     42 "takes a secret to another place" => "attached where its line says, nowhere else", unit("plugin/capability/http/tests.rs", a_secret_is_attached_where_its_line_says_and_nowhere_else);
     42 "lets two secrets meet in one request" => "neither is sent", unit("plugin/capability/http/tests.rs", two_lines_with_different_secrets_for_one_request_allow_it_to_neither);
     43 "uses a secret that was deleted" => "denied", test(secret::a_secret_in_use_is_deleted_by_force_alone_and_then_its_requests_are_denied);

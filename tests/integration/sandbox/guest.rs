@@ -1,7 +1,11 @@
 //! Which test runs which guest. The list of guests is theirs (`tests/guests/src/list.rs`): one that has no test here does
-//! not compile.
+//! not compile. Those with a component of their own are listed here, and the list is held against their sources.
 
-use goldenpath_tests::Evidence;
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::Termination;
+
+use goldenpath_tests::{Evidence, guests_dir};
 
 #[path = "../../guests/src/list.rs"]
 mod list;
@@ -14,11 +18,42 @@ macro_rules! proved {
 
 list::guests!(proved);
 
+/// The guests with a component of their own, each by its file below `tests/guests/examples` and its function.
+macro_rules! apart {
+    ($($file:ident::$guest:ident,)*) => {
+        const APART: &[(&str, &str)] = &[$((stringify!($file), stringify!($guest))),*];
+        const _: &[&str] = &[$(named($file::$guest, stringify!($guest))),*];
+    };
+}
+
+/// The name of a test that exists.
+const fn named<T: Termination>(_: fn() -> T, name: &'static str) -> &'static str {
+    name
+}
+
+apart! {
+    keeps_what_it_gets::keeps,
+    loops_at_start::loops_at_start,
+    opens_sockets::opens_sockets,
+    reads_secrets::fails_with_secret,
+    reads_secrets::tells_secret,
+    starts_actions::starts,
+    uses_the_sdk::calls_by_name,
+    uses_the_sdk::counts,
+    uses_the_sdk::expects_success,
+    uses_the_sdk::hoards,
+    uses_the_sdk::repeats,
+    uses_the_sdk::sends,
+    uses_the_sdk::sends_all,
+    uses_the_sdk::uses_state,
+}
+
 mod catalog {
     pub(super) use super::super::budget::a_flood_of_host_calls_ends_at_their_budget as floods_the_host;
     pub(super) use super::super::power::{
         a_blueprint_without_a_line_is_not_written as writes_undeclared_blueprint,
         a_property_that_the_line_does_not_list_is_not_written as writes_undeclared_property,
+        an_access_without_a_line_is_denied as does_to_an_entity,
         entities_are_named_by_a_query_only_where_they_may_be_read as writes_by_a_hidden_query,
         entities_are_named_by_a_query_only_where_they_may_be_read as writes_by_a_query,
         title_teams_and_relations_are_not_written_by_a_line_that_lists_properties as writes_undeclared_parts,
@@ -75,6 +110,73 @@ mod time {
         a_clock_without_a_line_stands_still as reads_the_clock,
         randomness_without_a_line_ends_the_run_and_names_the_line as reads_randomness,
     };
+}
+
+mod keeps_what_it_gets {
+    pub(super) use super::super::secret::a_write_that_holds_a_secret_is_denied_under_its_name_and_writes_nothing as keeps;
+}
+
+mod loops_at_start {
+    pub(super) use super::super::install::a_guest_that_loops_at_its_start_ends_its_run as loops_at_start;
+}
+
+mod opens_sockets {
+    pub(super) use super::super::install::a_component_that_imports_sockets_is_refused as opens_sockets;
+}
+
+mod reads_secrets {
+    pub(super) use super::super::raw_secret::{
+        a_granted_secret_is_read_audited_and_hidden_in_all_that_the_run_says as fails_with_secret,
+        a_granted_secret_is_read_audited_and_hidden_in_all_that_the_run_says as tells_secret,
+    };
+}
+
+mod starts_actions {
+    pub(super) use super::super::run_action::an_action_without_a_line_is_denied_and_audited as starts;
+}
+
+mod uses_the_sdk {
+    pub(super) use super::super::secret::a_secret_reaches_its_server_and_nothing_that_the_run_leaves_behind as repeats;
+    pub(super) use super::super::trick::headers_that_are_never_given_back_end_the_run as hoards;
+    pub(super) use crate::sdk::http::{
+        a_plugin_asks_by_name_where_its_endpoint_is_and_learns_of_no_other as calls_by_name,
+        a_status_that_is_no_success_fails_a_run_that_expects_one as expects_success,
+        many_requests_at_once_are_all_answered_up_to_the_budget as sends_all,
+        requests_arrive_whole_and_so_do_their_answers as sends,
+    };
+    pub(super) use crate::sdk::state::{
+        keys_are_set_read_listed_and_removed as uses_state,
+        no_plugin_sees_the_values_of_another as counts,
+    };
+}
+
+/// The functions that a file hands to `plugin!`, by the file's name.
+#[expect(clippy::disallowed_methods, reason = "the project's own source")]
+fn exported(file: &Path) -> Vec<(String, String)> {
+    let source = std::fs::read_to_string(file).expect("a guest's source");
+    let list = source.split_once("goldenpath_sdk::plugin!(");
+    let list = list.and_then(|(_, rest)| rest.split_once(')'));
+    let (list, _) = list.expect("a guest exports something");
+    let name = file.file_stem().and_then(OsStr::to_str);
+    let name = name.expect("a name in UTF-8");
+    let guests = list.split(',').map(str::trim);
+    guests
+        .filter(|guest| !guest.is_empty())
+        .map(|guest| (name.to_owned(), guest.to_owned()))
+        .collect()
+}
+
+#[test]
+fn every_guest_with_a_component_of_its_own_has_a_test() {
+    let folder = guests_dir().join("examples");
+    let files = folder.read_dir().expect("a folder");
+    let mut exported: Vec<(String, String)> = files
+        .flat_map(|file| exported(&file.expect("a file").path()))
+        .collect();
+    exported.sort_unstable();
+    let apart = APART.iter();
+    let listed = apart.map(|(file, guest)| ((*file).to_owned(), (*guest).to_owned()));
+    assert_eq!(exported, listed.collect::<Vec<_>>());
 }
 
 #[test]

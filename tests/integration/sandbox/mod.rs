@@ -9,12 +9,12 @@ mod guest;
 pub(crate) mod install;
 pub(crate) mod power;
 pub(crate) mod print;
-mod raw_secret;
+pub(crate) mod raw_secret;
 pub(crate) mod resolve;
-mod run_action;
-mod run_as;
+pub(crate) mod run_action;
+pub(crate) mod run_as;
 pub(crate) mod secret;
-mod template;
+pub(crate) mod template;
 pub(crate) mod trick;
 mod usage;
 
@@ -31,6 +31,7 @@ const ENDS: &[(&str, Option<&str>)] = &[
     ("answers-deep", Some("invalid_output")),
     ("answers-huge", Some("output_too_large")),
     ("asks-the-time-forever", Some("cpu_budget")),
+    ("does-to-an-entity", Some("denied")),
     ("eats-memory", Some("memory_budget")),
     ("exits", Some("plugin_crashed")),
     ("fills-the-folder", Some("quota")),
@@ -140,6 +141,9 @@ fn misbehave(portal: &Portal, action: &str, properties: &Value) -> Value {
     assert_eq!(run["failure"]["code"].as_str(), *code, "{action}: {run}");
     let status = if code.is_none() { "SUCCESS" } else { "FAILURE" };
     assert_eq!(run["status"], status, "{action}: {run}");
+    if *code == Some("denied") {
+        assert!(!denied(portal, &run).is_empty(), "{action} is audited");
+    }
     assert_greets(portal.admin());
     run
 }

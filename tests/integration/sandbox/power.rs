@@ -4,7 +4,7 @@ use goldenpath_tests::{Evidence, Guest, Portal};
 use serde_json::json;
 
 use super::install::built_for;
-use super::{TIGHT, ended, misbehave, portal};
+use super::{TIGHT, denied, ended, misbehave, portal};
 use crate::{misbehaving_component, program};
 
 /// The message of a denial names the line to ask for.
@@ -37,6 +37,26 @@ pub(crate) fn a_blueprint_without_a_line_is_not_written() -> Evidence {
     let entity = portal.admin().get("/v1/blueprints/Secret/entities/mine");
     assert_eq!(entity.status, 404, "{}", entity.text());
     ended(&portal, &run).seen("no such entity")
+}
+
+#[test]
+pub(crate) fn an_access_without_a_line_is_denied() -> Evidence {
+    let portal = portal();
+    let mut audited = Vec::new();
+    for (access, blueprint) in [
+        ("read", "Secret"),
+        ("upsert", "Secret"),
+        ("delete", "Thing"),
+    ] {
+        let deed = json!({"access": access, "blueprint": blueprint});
+        let run = misbehave(&portal, "does-to-an-entity", &deed);
+        let line = format!("catalog {access} {blueprint}");
+        assert_names(&run, &line);
+        assert_eq!(denied(&portal, &run), [line.as_str()]);
+        audited.push(format!("audited as `{line}`"));
+    }
+    let seen = Evidence::fired("Entities were read, written and deleted").seen("`denied`");
+    audited.into_iter().fold(seen, Evidence::seen)
 }
 
 #[test]
@@ -85,7 +105,7 @@ pub(crate) fn entities_are_named_by_a_query_only_where_they_may_be_read() -> Evi
 }
 
 #[test]
-fn a_denial_is_audited_with_run_digest_and_missing_line() {
+pub(crate) fn a_denial_is_audited_with_run_digest_and_missing_line() {
     let portal = portal();
     let run = misbehave(&portal, "writes-undeclared-blueprint", &json!({}));
     let log = portal
@@ -113,17 +133,17 @@ pub(crate) fn a_guest_for_the_oldest_contract_reaches_no_more_than_one_for_the_n
     let component = built_for(b"@0.1.0", &misbehaving_component());
     let description = Guest::describe(&component);
     let mut guest = Guest::new("of-old", component, &description).with_manifest(TIGHT);
-    let denied = [
+    let lines = [
         ("opens-undeclared-folder", "elsewhere"),
         ("reads-randomness", "random"),
         ("writes-undeclared-blueprint", "catalog upsert Secret"),
         ("writes-undeclared-property", "owner"),
     ];
-    for (name, _) in denied {
+    for (name, _) in lines {
         guest = guest.with_action(name);
     }
     portal.install(&guest);
-    for (name, line) in denied {
+    for (name, line) in lines {
         let run = portal.admin().run(name, &json!({}));
         assert_eq!(run["failure"]["code"], "denied", "{name}: {run}");
         assert_names(&run, line);

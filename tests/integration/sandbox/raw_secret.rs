@@ -1,6 +1,6 @@
 //! Guests that are granted the text of a secret, and guests that are not.
 
-use goldenpath_tests::{Guest, Portal, component, guests_dir};
+use goldenpath_tests::{Evidence, Guest, Portal, component, guests_dir};
 use serde_json::{Value, json};
 
 use crate::{guest_target, program};
@@ -55,7 +55,7 @@ fn audits(portal: &Portal, action: &str) -> Vec<Value> {
 }
 
 #[test]
-fn a_granted_secret_is_read_audited_and_hidden_in_all_that_the_run_says() {
+pub(crate) fn a_granted_secret_is_read_audited_and_hidden_in_all_that_the_run_says() -> Evidence {
     let portal = portal();
     set(&portal, SECRET);
     let shown = portal.cli(&["plugin", "show", "reader"]).with_code(0);
@@ -88,10 +88,13 @@ fn a_granted_secret_is_read_audited_and_hidden_in_all_that_the_run_says() {
     let events = format!("/v1/actions/runs/{run}/events");
     let events = portal.admin().get(&events).with_status(200).text();
     assert!(!events.contains("hunter2"), "{events}");
+    Evidence::fired("The guest read the secret and said it in log, progress, output and failure")
+        .seen("`***` in each, and in no list or event")
+        .seen("each reading audited with name and digest")
 }
 
 #[test]
-fn every_line_of_a_key_is_hidden_where_it_is_told_by_itself() {
+pub(crate) fn every_line_of_a_key_is_hidden_where_it_is_told_by_itself() -> Evidence {
     let portal = portal();
     let key = "-----BEGIN KEY-----\nZmlyc3QgbGluZQ==\nc2Vjb25kIGxpbmU=\n-----END KEY-----\n";
     set(&portal, key);
@@ -100,10 +103,12 @@ fn every_line_of_a_key_is_hidden_where_it_is_told_by_itself() {
     for line in key.lines() {
         assert!(!said.contains(line), "{said}");
     }
+    Evidence::fired("A key of four lines was said line by line").seen("no line of it is in the log")
 }
 
 #[test]
-fn a_secret_whose_line_was_denied_or_never_asked_for_is_denied_and_audited() {
+pub(crate) fn a_secret_whose_line_was_denied_or_never_asked_for_is_denied_and_audited() -> Evidence
+{
     let portal = portal();
     set(&portal, SECRET);
     for (name, line) in [
@@ -122,10 +127,14 @@ fn a_secret_whose_line_was_denied_or_never_asked_for_is_denied_and_audited() {
         assert_eq!(row.count(), 1, "{denied:?}");
     }
     assert!(audits(&portal, "READ").is_empty());
+    Evidence::fired("A denied name, a stored name and no name at all were asked for")
+        .seen("`denied` with the line, audited")
+        .seen("nothing read")
 }
 
 #[test]
-fn a_secret_that_nobody_has_set_or_that_is_too_long_is_an_error_of_its_own() {
+pub(crate) fn a_secret_that_nobody_has_set_or_that_is_too_long_is_an_error_of_its_own() -> Evidence
+{
     let portal = portal();
     let run = tell(&portal, &json!({"name": "key"}));
     assert_eq!(run["output"]["error"], "secret_unset", "{run}");
@@ -133,6 +142,8 @@ fn a_secret_that_nobody_has_set_or_that_is_too_long_is_an_error_of_its_own() {
     let run = tell(&portal, &json!({"name": "key"}));
     assert_eq!(run["output"]["error"], "secret_unfit", "{run}");
     assert!(audits(&portal, "READ").is_empty());
+    Evidence::fired("It was asked for unset, and with 3 KiB")
+        .seen("`secret_unset` and `secret_unfit`, nothing read")
 }
 
 #[test]
@@ -167,7 +178,7 @@ fn an_approval_names_every_secret_that_is_read_and_is_shown_the_risk() {
 }
 
 #[test]
-fn without_any_granted_line_the_interface_is_not_linked() {
+pub(crate) fn without_any_granted_line_the_interface_is_not_linked() -> Evidence {
     let portal = Portal::start(program());
     let deny = json!({"deny": ["secret key", "secret other"]});
     portal.install_with(&reader(), deny);
@@ -175,10 +186,11 @@ fn without_any_granted_line_the_interface_is_not_linked() {
     assert_eq!(run["failure"]["code"], "denied", "{run}");
     let message = run["failure"]["message"].as_str().unwrap_or_default();
     assert!(message.contains("goldenpath:plugin/secrets"), "{message}");
+    Evidence::fired("Every line was denied").seen("`denied` with the interface")
 }
 
 #[test]
-fn a_ceiling_without_secrets_refuses_the_approval() {
+pub(crate) fn a_ceiling_without_secrets_refuses_the_approval() -> Evidence {
     let portal = Portal::start_with(program(), &["--plugin-ceiling", "no secret"]);
     let package = reader().package();
     let wasm = [("content-type", "application/wasm")];
@@ -201,4 +213,5 @@ fn a_ceiling_without_secrets_refuses_the_approval() {
         "{}",
         refused.text()
     );
+    Evidence::fired("The approval bound both secrets").seen("422 with the line")
 }

@@ -1,6 +1,6 @@
 //! Guests that start other actions, and how far they get.
 
-use goldenpath_tests::{Client, Guest, Portal, component, guests_dir};
+use goldenpath_tests::{Client, Evidence, Guest, Portal, component, guests_dir};
 use serde_json::{Value, json};
 
 use crate::{guest_target, hello, program};
@@ -76,7 +76,8 @@ fn denials(portal: &Portal, run: &Value) -> Vec<String> {
 }
 
 #[test]
-fn a_started_run_is_one_of_the_person_who_asked_and_says_where_it_comes_from() {
+pub(crate) fn a_started_run_is_one_of_the_person_who_asked_and_says_where_it_comes_from() -> Evidence
+{
     let portal = portal();
     let ada = portal.user("ada@example.com", "developer");
     let run = start(&ada, &json!({"chain": ["hello"]}));
@@ -101,10 +102,12 @@ fn a_started_run_is_one_of_the_person_who_asked_and_says_where_it_comes_from() {
     ] {
         assert!(row.contains(part), "{part}: {row}");
     }
+    Evidence::fired("A developer's run started another")
+        .seen("the developer's own, named with plugin, digest and the run that started it")
 }
 
 #[test]
-fn an_action_without_a_line_is_denied_and_audited() {
+pub(crate) fn an_action_without_a_line_is_denied_and_audited() -> Evidence {
     let portal = portal();
     for (name, line) in [
         ("denied", "run-action denied"),
@@ -123,6 +126,9 @@ fn an_action_without_a_line_is_denied_and_audited() {
         .with_status(200)
         .json();
     assert_eq!(listed["runs"].as_array().map(Vec::len), Some(2), "{listed}");
+    Evidence::fired("An action whose line was denied and one that is no name were started")
+        .seen("`denied` with the line, audited")
+        .seen("no run but those of the guest")
 }
 
 #[test]
@@ -151,7 +157,7 @@ fn what_does_not_fit_its_action_is_told_rule_by_rule() {
 }
 
 #[test]
-fn what_a_person_may_not_see_no_plugin_starts_a_run_about_for_them() {
+pub(crate) fn what_a_person_may_not_see_no_plugin_starts_a_run_about_for_them() -> Evidence {
     let portal = portal();
     let admin = portal.admin();
     let blueprint = json!({
@@ -185,10 +191,13 @@ fn what_a_person_may_not_see_no_plugin_starts_a_run_about_for_them() {
     );
     let run = start(admin, &wanted);
     assert_eq!(run["output"]["error"], Value::Null, "{run}");
+    Evidence::fired("A developer's run started one about an entity that is hidden from them")
+        .seen("`forbidden` and audited")
+        .seen("an administrator's went on")
 }
 
 #[test]
-fn a_chain_ends_at_its_depth_and_never_goes_in_a_circle() {
+pub(crate) fn a_chain_ends_at_its_depth_and_never_goes_in_a_circle() -> Evidence {
     let portal = portal();
     let admin = portal.admin();
     let mut run = start(admin, &json!({ "chain": CHAIN }));
@@ -220,10 +229,13 @@ fn a_chain_ends_at_its_depth_and_never_goes_in_a_circle() {
         run["output"]["error"], "refused",
         "by way of another: {run}"
     );
+    Evidence::fired("A chain of six, and two circles were started")
+        .seen("`refused` below the fourth and audited")
+        .seen("`refused` where an action would run within itself")
 }
 
 #[test]
-fn a_flood_ends_at_its_number() {
+pub(crate) fn a_flood_ends_at_its_number() -> Evidence {
     let portal = portal();
     let run = start(portal.admin(), &json!({"chain": ["a1"], "times": 60}));
     assert_eq!(
@@ -232,14 +244,16 @@ fn a_flood_ends_at_its_number() {
         "{run}"
     );
     assert_eq!(run["output"]["error"], "refused", "{run}");
+    Evidence::fired("Sixty runs were started").seen("fifty began, then `refused`")
 }
 
 #[test]
-fn only_runs_that_the_call_itself_started_can_be_asked_about() {
+pub(crate) fn only_runs_that_the_call_itself_started_can_be_asked_about() -> Evidence {
     let portal = portal();
     let other = portal.admin().run("hello", &json!({"name": "Ada"}));
     let run = start(portal.admin(), &json!({"chain": [], "ask": other["id"]}));
     assert_eq!(run["output"]["error"], "not_found", "{run}");
+    Evidence::fired("The run was another's").seen("`not_found`")
 }
 
 #[test]

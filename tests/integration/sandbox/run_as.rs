@@ -1,6 +1,6 @@
 //! Confused deputies: a person of few rights, a plugin of many, and whose count.
 
-use goldenpath_tests::{Client, Guest, Portal};
+use goldenpath_tests::{Client, Evidence, Guest, Portal};
 use serde_json::{Value, json};
 
 use crate::{misbehaving_component, program};
@@ -62,7 +62,7 @@ fn denied(run: &Value) -> String {
 }
 
 #[test]
-fn an_action_may_do_what_its_user_may_not_and_both_are_named() {
+pub(crate) fn an_action_may_do_what_its_user_may_not_and_both_are_named() -> Evidence {
     let portal = portal();
     let ada: Client = portal.user("ada@example.com", "developer");
     let by_hand = json!({"identifier": "mine"});
@@ -84,10 +84,12 @@ fn an_action_may_do_what_its_user_may_not_and_both_are_named() {
     );
     let said = of_run.iter().any(|row| row.contains("runAs"));
     assert!(said, "{of_run:?}");
+    Evidence::fired("A developer, refused by hand, ran an action with rights of its own")
+        .seen("written, and the audit names both and `runAs`")
 }
 
 #[test]
-fn an_action_that_runs_as_its_user_does_nothing_that_they_may_not() {
+pub(crate) fn an_action_that_runs_as_its_user_does_nothing_that_they_may_not() -> Evidence {
     let portal = portal();
     let ada = portal.user("ada@example.com", "developer");
     let run = ada.run("for-me", &json!({}));
@@ -106,10 +108,13 @@ fn an_action_that_runs_as_its_user_does_nothing_that_they_may_not() {
     let engineer = portal.user("grace@example.com", "platform-engineer");
     assert_eq!(engineer.run("for-me", &json!({}))["status"], "SUCCESS");
     assert_eq!(entity(&portal), 200);
+    Evidence::fired("A developer ran a plugin of wide grants as themselves")
+        .seen("`denied` with the missing right, audited")
+        .seen("a platform engineer's run wrote")
 }
 
 #[test]
-fn the_permissions_of_a_blueprint_bind_an_action_that_runs_as_its_user() {
+pub(crate) fn the_permissions_of_a_blueprint_bind_an_action_that_runs_as_its_user() -> Evidence {
     let portal = portal();
     let permissions = json!({"entities": {"register": {"roles": ["admin"]}}});
     portal
@@ -130,4 +135,6 @@ fn the_permissions_of_a_blueprint_bind_an_action_that_runs_as_its_user() {
     assert_eq!(entity(&portal), 404);
     let run = engineer.run("by-itself", &json!({}));
     assert_eq!(run["status"], "SUCCESS", "{run}");
+    Evidence::fired("The blueprint was kept to administrators")
+        .seen("`denied` for an engineer by name of the permission")
 }

@@ -140,9 +140,11 @@ pub(crate) fn a_secret_in_use_is_deleted_by_force_alone_and_then_its_requests_ar
     assert_eq!(run["output"]["error"], "denied", "{run}");
     let said = portal.admin().log_of(&run).join("\n");
     assert!(said.contains("secret `token` is not set"), "{said}");
+    assert_eq!(super::denied(&portal, &own).len(), 1);
+    assert_eq!(super::denied(&portal, &run).len(), 1);
     assert!(server.received().is_empty());
     Evidence::fired("The secret was deleted under an active plugin")
-        .seen("`denied`, nothing received")
+        .seen("`denied` and audited, nothing received")
 }
 
 const KEEPS: &str = r#"
@@ -173,7 +175,8 @@ reason = "to be used with a secret"
 "#;
 
 #[test]
-fn a_write_that_holds_a_secret_is_denied_under_its_name_and_writes_nothing() {
+pub(crate) fn a_write_that_holds_a_secret_is_denied_under_its_name_and_writes_nothing() -> Evidence
+{
     let portal = Portal::start_with(program(), &["--egress-allow-private"]);
     let server = echo();
     let admin = portal.admin();
@@ -222,4 +225,9 @@ fn a_write_that_holds_a_secret_is_denied_under_its_name_and_writes_nothing() {
         .with_status(404);
     let kept = portal.data().join("files/keeper/box/kept");
     assert!(!kept.exists());
+    Evidence::fired(
+        "Five writes of it were tried: property, title, state, a file at once and byte by byte",
+    )
+    .seen("each `denied` and audited under the secret's name")
+    .seen("no entity, no file")
 }

@@ -77,7 +77,7 @@ impl Place {
 }
 
 #[test]
-fn requests_arrive_whole_and_so_do_their_answers() {
+pub(crate) fn requests_arrive_whole_and_so_do_their_answers() {
     let place = Place::new(|request| match request.target.as_str() {
         "/items/made" => Answer::new(201, "made").with_header("location", "/items/7"),
         "/items/gone" => Answer::new(404, r#"{"error":"gone"}"#),
@@ -156,7 +156,7 @@ fn requests_arrive_whole_and_so_do_their_answers() {
 }
 
 #[test]
-fn a_status_that_is_no_success_fails_a_run_that_expects_one() {
+pub(crate) fn a_status_that_is_no_success_fails_a_run_that_expects_one() {
     let place = Place::new(|_| Answer::new(503, "try later"));
     let run = place
         .portal
@@ -207,7 +207,7 @@ fn what_no_line_allows_is_never_sent_and_the_run_says_which_line_is_missing() {
 }
 
 #[test]
-fn a_plugin_asks_by_name_where_its_endpoint_is_and_learns_of_no_other() {
+pub(crate) fn a_plugin_asks_by_name_where_its_endpoint_is_and_learns_of_no_other() {
     let place = Place::new(|request| Answer::new(200, request.target.clone()));
     let portal = &place.portal;
     let urls = [place.server.url(), format!("{}/items", place.server.url())];

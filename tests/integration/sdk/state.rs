@@ -50,7 +50,7 @@ fn values_outlive_runs_and_the_process() {
 }
 
 #[test]
-fn keys_are_set_read_listed_and_removed() {
+pub(crate) fn keys_are_set_read_listed_and_removed() {
     let portal = Portal::start(program());
     install(&portal, "keeper", &["uses-state"]);
     let uses = |input: Value| portal.admin().run("uses-state", &input);

@@ -1,7 +1,7 @@
 //! The way of a package from its author to a portal: who signed it, what is forbidden, the registry between them.
 
-mod registry;
-mod signature;
+pub(crate) mod registry;
+pub(crate) mod signature;
 
 use std::path::Path;
 

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 
 use goldenpath::model::Digest;
-use goldenpath_tests::{Answer, Ended, Portal, Program, Received, Server, external};
+use goldenpath_tests::{Answer, Ended, Evidence, Portal, Program, Received, Server, external};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -115,7 +115,7 @@ impl Kept {
 }
 
 #[test]
-fn package_goes_to_a_registry_and_comes_back_and_a_moved_tag_is_seen() {
+pub(crate) fn package_goes_to_a_registry_and_comes_back_and_a_moved_tag_is_seen() -> Evidence {
     let (desk, server) = (Desk::new(), Kept::start(None));
     there_and_back(&desk, &server.address().to_string());
     let manifest = server
@@ -129,6 +129,8 @@ fn package_goes_to_a_registry_and_comes_back_and_a_moved_tag_is_seen() {
         manifest["config"]["mediaType"],
         "application/vnd.wasm.config.v0+json"
     );
+    Evidence::fired("The tag was moved to another package")
+        .seen("the digest brings the first one; tag with digest is refused as moved")
 }
 
 /// The way of a package, in whatever registry.
@@ -257,7 +259,7 @@ fn port(received: &Received) -> String {
 }
 
 #[test]
-fn hostile_registry_is_refused_by_what_is_wrong_with_it() {
+pub(crate) fn hostile_registry_is_refused_by_what_is_wrong_with_it() -> Evidence {
     let (desk, server) = (Desk::new(), Server::start(hostile));
     let credential = ["--registry-user", "me", "--registry-password", "secret"];
     for (name, part) in [
@@ -290,6 +292,11 @@ fn hostile_registry_is_refused_by_what_is_wrong_with_it() {
     // The password went nowhere: nobody asked for it in a way that it may be told.
     let told = server.received();
     assert!(told.iter().all(|of| of.header("authorization").is_empty()));
+    Evidence::fired(
+        "Eleven repositories lied: layers, sizes, bytes, digests, indexes, redirects, challenges",
+    )
+    .seen("each refused by what is wrong")
+    .seen("no file written, no password told")
 }
 
 #[test]

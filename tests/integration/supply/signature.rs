@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use goldenpath_tests::{Portal, Program};
+use goldenpath_tests::{Evidence, Portal, Program};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -53,7 +53,7 @@ fn refusals(portal: &Portal, code: &str) -> usize {
 }
 
 #[test]
-fn package_comes_in_with_as_many_signers_as_the_portal_asks_for() {
+pub(crate) fn package_comes_in_with_as_many_signers_as_the_portal_asks_for() -> Evidence {
     let author = Author::new();
     let ((alice, alice_id), (bob, _)) = (author.key("alice.pem"), author.key("bob.pem"));
     let again = author.run(&["plugin", "keygen", "alice.pem"]).with_code(5);
@@ -131,10 +131,13 @@ fn package_comes_in_with_as_many_signers_as_the_portal_asks_for() {
         .json();
     let row = &log["audits"][0]["after"];
     assert_eq!(row["signatures"], provenance["signatures"], "{log}");
+    Evidence::fired("It was sent unsigned, and with one signer of two")
+        .seen("refused each time, with who may sign; one key signs once")
+        .seen("installed with two signers, and both are shown")
 }
 
 #[test]
-fn byte_that_changes_after_signing_is_refused() {
+pub(crate) fn byte_that_changes_after_signing_is_refused() -> Evidence {
     let author = Author::new();
     let (alice, _) = author.key("alice.pem");
     let mut package = hello().package();
@@ -179,10 +182,13 @@ fn byte_that_changes_after_signing_is_refused() {
         "{}",
         installed.stderr
     );
+    Evidence::fired("A byte of a signed package was changed")
+        .seen("refused, also where nobody has to sign")
 }
 
 #[test]
-fn what_comes_onto_the_revocation_list_runs_no_more_and_does_not_come_back() {
+pub(crate) fn what_comes_onto_the_revocation_list_runs_no_more_and_does_not_come_back() -> Evidence
+{
     let author = Author::new();
     write(
         author.folder.path().join("revoked").as_path(),
@@ -230,10 +236,13 @@ fn what_comes_onto_the_revocation_list_runs_no_more_and_does_not_come_back() {
         std::thread::yield_now();
     }
     assert_eq!(run()["failure"]["code"], "plugin_revoked");
+    Evidence::fired("An active version came onto the list")
+        .seen("`plugin_revoked` and audited; an approval is refused")
+        .seen("a list that is not understood changes nothing")
 }
 
 #[test]
-fn listed_package_is_not_installed() {
+pub(crate) fn listed_package_is_not_installed() -> Evidence {
     let package = hello().package();
     let author = Author::new();
     let file = author.folder.path().join("hello.wasm");
@@ -252,6 +261,7 @@ fn listed_package_is_not_installed() {
         "{}",
         refused.stderr
     );
+    Evidence::fired("The package was on the list").seen("refused by the list")
 }
 
 fn approval(report: &Value) -> Value {
