@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use super::{App, ApplyMode, ApproveError, AuditOrder, Documents, OpenError};
 use crate::action;
 use crate::catalog::{self, parse_blueprint};
-use crate::config::{Config, ConfigError, Settings};
+use crate::config::{Config, ConfigError, Secret, Settings};
 use crate::model::{
     Actor, Approval, AuditFilter, Binding, BlueprintId, EntityId, EventBody, IdentError, Origin,
     PluginName, Role, RunId, SecretName, SecretValue, Timestamp, Verb,
@@ -154,6 +154,8 @@ impl Trials {
             // What a case is answered by listens on this machine, and so may what it is recorded from.
             egress_allow_private: Some(true),
             workers: Some(1),
+            // In memory alone: what is left of a folder that nobody could clear away tells nothing.
+            secret_key: Some(random_key().map_err(TrialError::Folder)?),
             ..Settings::default()
         };
         let app = App::open(&Config::load(None, settings)?, None).await?;
@@ -381,6 +383,13 @@ fn with_shipped(
         }
     }
     Ok(documents)
+}
+
+/// A key for the secrets of one call.
+fn random_key() -> io::Result<Secret> {
+    let mut key = [0; 32];
+    getrandom::fill(&mut key).map_err(io::Error::other)?;
+    Ok(Secret::new(data_encoding::HEXLOWER.encode(&key)))
 }
 
 /// What stands for a secret that nobody needs. Its ends are no words: what a log line ends in is not taken for them.

@@ -24,8 +24,8 @@ pub(super) const MAIN: &[&str] = &[
     include_str!("../../migrations/main/0010_walk.sql"),
     include_str!("../../migrations/main/0011_term.sql"),
     include_str!("../../migrations/main/0012_secret.sql"),
-    include_str!("../../migrations/main/0013_usage.sql"),
-    include_str!("../../migrations/main/0014_rights.sql"),
+    include_str!("../../migrations/main/0013_rights.sql"),
+    include_str!("../../migrations/main/0014_usage.sql"),
 ];
 
 /// The formats of `logs.db`, oldest first.

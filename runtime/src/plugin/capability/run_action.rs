@@ -18,7 +18,7 @@ impl actions::Host for Guest {
         entity: Option<String>,
     ) -> wasmtime::Result<Answer<String>> {
         self.spend_call()?;
-        let Some((place, action)) = self.power.startable(&action) else {
+        let Some((line, action)) = self.power.startable(&action) else {
             let missing = match ActionId::parse(action) {
                 Ok(action) => format!("run-action {action}"),
                 Err(_) => "run-action ACTION".to_owned(),
@@ -26,7 +26,6 @@ impl actions::Host for Guest {
             let denial = self.deny(missing, TABLE).await;
             return Ok(Err(actions::Error::Denied(denial)));
         };
-        self.tally.line(place);
         let mut violations = Vec::new();
         let properties = json::parse_object(&properties).map_err(|error| {
             let message = format!("the properties are not a JSON object: {error}");
@@ -64,6 +63,7 @@ impl actions::Host for Guest {
         };
         let refused = match starter.start(wanted).await {
             Ok(run) => {
+                self.tally.line(line);
                 let text = run.to_string();
                 self.started.insert(run);
                 return Ok(Ok(text));

@@ -25,8 +25,8 @@ impl secrets::Host for Guest {
             let denial = self.deny(missing, "[[capabilities.secret]]").await;
             return Ok(Err(secrets::Error::Denied(denial)));
         };
-        self.tally.line(place);
         if let Some(read) = self.read_secrets.get(&name) {
+            self.tally.line(place);
             return Ok(Ok(read.expose().to_owned()));
         }
         let value = match self.reveal(&name, &stored).await? {
@@ -40,6 +40,7 @@ impl secrets::Host for Guest {
             return Ok(Err(secrets::Error::Unavailable(message)));
         }
         self.book.redactor().add_text(&name, value.expose());
+        self.tally.line(place);
         let text = value.expose().to_owned();
         self.read_secrets.insert(name, value);
         Ok(Ok(text))
