@@ -265,11 +265,16 @@ fn a_ceiling_without_actions_refuses_the_approval() {
         .admin()
         .send("POST", "/v1/plugins", &wasm, package)
         .with_status(201);
+    let secret = json!({"value": SECRET});
+    let put = portal
+        .admin()
+        .send_json("PUT", "/v1/secrets/SIGNING_KEY", &[], &secret);
+    put.with_status(201);
     let path = "/v1/plugins/starter/versions/1.0.0";
     let report = portal.admin().get(&format!("{path}/capabilities"));
     let report = report.with_status(200).json();
     let report = report.get("capabilities").unwrap_or(&report).clone();
-    let mut approval = json!({});
+    let mut approval = json!({"secrets": {"key": "SIGNING_KEY"}});
     for key in ["digest", "manifestHash", "policyRevision"] {
         approval[key] = report[key].clone();
     }
