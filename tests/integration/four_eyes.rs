@@ -106,6 +106,38 @@ fn what_asks_for_nothing_new_still_follows_what_others_approved_and_nobody_rolls
 }
 
 #[test]
+fn nobody_takes_over_with_code_of_their_own_what_only_they_granted() {
+    let (portal, ada, grace) = portal();
+    install(&ada, "1.0.0");
+    approve(&grace, "1.0.0").with_status(200);
+    assert_eq!(install(&grace, "1.0.1")["plugin"]["state"], "pending");
+    let log = portal.admin().get("/v1/audit-log?action=CREATE&limit=1000");
+    let log = log.with_status(200).json();
+    let rows = log["audits"].as_array().expect("rows");
+    let row = rows.iter().map(ToString::to_string);
+    let row: String = row.filter(|row| row.contains("hello@1.0.1")).collect();
+    for part in ["waitsBecause", "plugin-four-eyes", "`grace@example.com`"] {
+        assert!(row.contains(part), "{part}: {row}");
+    }
+    // Who granted what goes with it from version to version.
+    assert_eq!(install(&ada, "1.0.2")["plugin"]["state"], "active");
+    assert_eq!(install(&grace, "1.0.3")["plugin"]["state"], "pending");
+    // Somebody else's approval is another grant, which she did not give herself.
+    approve(portal.admin(), "1.0.2").with_status(200);
+    assert_eq!(install(&grace, "1.0.4")["plugin"]["state"], "active");
+}
+
+#[test]
+fn to_widen_what_others_granted_makes_the_grant_ones_own() {
+    let (portal, ada, grace) = portal();
+    install(&ada, "1.0.0");
+    approve(portal.admin(), "1.0.0").with_status(200);
+    approve(&grace, "1.0.0").with_status(200);
+    assert_eq!(install(&grace, "1.0.1")["plugin"]["state"], "pending");
+    assert_eq!(install(&ada, "1.0.2")["plugin"]["state"], "active");
+}
+
+#[test]
 fn without_the_setting_one_person_may_do_both() {
     let portal = Portal::start(program());
     install(portal.admin(), "1.0.0");

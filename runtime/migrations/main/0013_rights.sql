@@ -12,3 +12,13 @@ CREATE TABLE plugin_installer (
 ) STRICT, WITHOUT ROWID;
 INSERT INTO plugin_installer (digest, person, at)
 SELECT digest, installed_by, min(installed_at) FROM plugin_version GROUP BY digest, installed_by;
+
+-- Who gave a package the power that it has: whoever approved it last, or the grant that it took over, and everybody who
+-- went back to it. Of what was approved before this nobody is known, so that its next version waits where four eyes are
+-- asked for.
+CREATE TABLE plugin_grantor (
+  digest TEXT    NOT NULL REFERENCES plugin_package (digest),
+  person TEXT    NOT NULL,
+  at     INTEGER NOT NULL,                -- milliseconds since the epoch
+  PRIMARY KEY (digest, person)
+) STRICT, WITHOUT ROWID;

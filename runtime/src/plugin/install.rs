@@ -1,5 +1,7 @@
 //! Installing packages and finding them again.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::error::{InstallError, ReviewError};
@@ -50,6 +52,7 @@ impl PluginHost {
             Err(vec!["it could not be compared with the active version".to_owned()])
         });
         let (actor, checked) = (actor.clone(), read.package.clone());
+        let policy = Arc::clone(&self.policy);
         let installed = self.backend.store.write(move |tx| {
             if let Some(found) = tx.find_plugin(&name, &version)? {
                 let found = same(found, &checked)?;
@@ -68,6 +71,10 @@ impl PluginHost {
             };
             tx.insert_plugin(&installed, &package)?;
             tx.insert_plugin_installer(installed.digest, &actor.name)?;
+            let upgrade = match upgrade {
+                Ok(upgrade) => upgrade.confirm(tx, &policy, &actor, &installed)?,
+                Err(waits) => Err(waits),
+            };
             tx.insert_audit(&AuditEntry {
                 actor: &actor,
                 verb: Verb::Create,

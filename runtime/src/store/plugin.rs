@@ -68,6 +68,15 @@ impl ReadTx<'_> {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    /// Everybody who gave a package the power that it has, by name.
+    pub fn list_plugin_grantors(&self, digest: Digest) -> Result<Vec<String>, Error> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT person FROM plugin_grantor WHERE digest = ?1 ORDER BY person",
+        )?;
+        let rows = statement.query_map(params![digest.to_string()], |row| row.get(0))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
     /// The bytes of a package.
     pub fn find_plugin_package(&self, digest: Digest) -> Result<Option<Vec<u8>>, Error> {
         let mut statement = self
@@ -112,6 +121,35 @@ impl WriteTx<'_> {
             )?
             .execute(params![digest.to_string(), person, self.now.0])?;
         Ok(inserted > 0)
+    }
+
+    /// Notes who let a package have the power that it has, beside whoever did before.
+    pub fn insert_plugin_grantor(&self, digest: Digest, person: &str) -> Result<(), Error> {
+        self.connection
+            .prepare_cached(
+                "INSERT INTO plugin_grantor (digest, person, at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+            )?
+            .execute(params![digest.to_string(), person, self.now.0])?;
+        Ok(())
+    }
+
+    /// Forgets who let a package have its power: it is given anew.
+    pub fn delete_plugin_grantors(&self, digest: Digest) -> Result<(), Error> {
+        self.connection
+            .prepare_cached("DELETE FROM plugin_grantor WHERE digest = ?1")?
+            .execute(params![digest.to_string()])?;
+        Ok(())
+    }
+
+    /// Lets a package have its power from the same people as another one.
+    pub fn copy_plugin_grantors(&self, from: Digest, to: Digest) -> Result<(), Error> {
+        self.connection
+            .prepare_cached(
+                "INSERT INTO plugin_grantor (digest, person, at)
+                 SELECT ?2, person, ?3 FROM plugin_grantor WHERE digest = ?1 ON CONFLICT DO NOTHING",
+            )?
+            .execute(params![from.to_string(), to.to_string(), self.now.0])?;
+        Ok(())
     }
 
     /// Moves a version to another state; its grant stays. One that becomes active is so from now on.

@@ -33,6 +33,36 @@ pub(super) fn check(
     )))
 }
 
+/// Why a version may not take over what its predecessor was granted: where nobody but those who installed it gave that
+/// power, it is theirs, whatever package it was given to first.
+pub(super) fn find_self_granted(
+    tx: &ReadTx<'_>,
+    policy: &HostPolicy,
+    actor: &Actor,
+    before: &PluginVersion,
+    installed: &PluginVersion,
+) -> Result<Option<String>, store::Error> {
+    if !policy.four_eyes || actor.origin == Origin::System {
+        return Ok(None);
+    }
+    let installers = tx.list_plugin_installers(installed.digest)?;
+    let grantors = tx.list_plugin_grantors(before.digest)?;
+    if grantors.iter().any(|person| !installers.contains(person)) {
+        return Ok(None);
+    }
+    let version = &before.version;
+    Ok(Some(if grantors.is_empty() {
+        format!(
+            "the setting `plugin-four-eyes` asks for somebody else, and who approved version {version} is not known"
+        )
+    } else {
+        format!(
+            "the setting `plugin-four-eyes` asks for somebody else: what version {version} was granted was granted by {}, who installed this one",
+            listed(&grantors)
+        )
+    }))
+}
+
 /// Tells whom an approval cannot come from.
 pub(super) fn find(
     tx: &ReadTx<'_>,

@@ -140,6 +140,9 @@ impl PluginHost {
                 supersede(tx, actor, &before)?;
             }
             tx.update_plugin_grant(&version.name, &version.version, &text)?;
+            // What they grant now is theirs alone, whoever granted it something else before.
+            tx.delete_plugin_grantors(version.digest)?;
+            tx.insert_plugin_grantor(version.digest, &actor.name)?;
             let after = json!({
                 "state": PluginState::Active,
                 "digest": version.digest,

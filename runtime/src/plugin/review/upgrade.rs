@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::carried::Decided;
-use super::{entry, read_grant, supersede};
+use super::{entry, four_eyes, read_grant, supersede};
 use crate::model::{
     Actor, Carried, Finding, PluginState, PluginVersion, UpgradePolicy, Verb, VersionDiff,
 };
@@ -23,6 +23,9 @@ pub(in crate::plugin) struct Upgrade {
     grant: Grant,
     lines: Vec<String>,
 }
+
+/// An upgrade that holds in this transaction.
+pub(in crate::plugin) struct Confirmed(Upgrade);
 
 /// The version that was decided about before another one is.
 pub(super) struct Before {
@@ -139,24 +142,50 @@ impl PluginHost {
 }
 
 impl Upgrade {
-    /// Makes the new version the active one, in the transaction that installs it; does nothing where a decision about
-    /// the plugin was taken meanwhile.
+    /// Looks once more, in the transaction that installs the version: whether a decision about the plugin was taken
+    /// meanwhile, and whether somebody else than who installed it gave the power that it would take over.
+    pub(in crate::plugin) fn confirm(
+        self,
+        tx: &ReadTx<'_>,
+        policy: &HostPolicy,
+        actor: &Actor,
+        installed: &PluginVersion,
+    ) -> Result<Result<Confirmed, Vec<String>>, store::Error> {
+        let before = &self.before;
+        let unchanged = tx
+            .find_active_plugin(&installed.name)?
+            .is_some_and(|now| now.version == before.version && now.grant == before.grant);
+        if !unchanged || turned_down(tx, before)?.is_some() {
+            let why = "a decision about the plugin was taken while it was installed";
+            return Ok(Err(vec![why.to_owned()]));
+        }
+        let theirs = four_eyes::find_self_granted(tx, policy, actor, &before.version, installed)?;
+        Ok(match theirs {
+            Some(why) => Err(vec![why]),
+            None => Ok(Confirmed(self)),
+        })
+    }
+}
+
+impl Confirmed {
+    /// Makes the new version the active one, in the transaction that confirmed it.
     pub(in crate::plugin) fn apply(
         self,
         tx: &WriteTx<'_>,
         actor: &Actor,
         installed: &PluginVersion,
     ) -> Result<PluginState, store::Error> {
-        let unchanged = tx.find_active_plugin(&installed.name)?.is_some_and(|now| {
-            now.version == self.before.version && now.grant == self.before.grant
-        });
-        if !unchanged || turned_down(tx, &self.before)?.is_some() {
-            return Ok(PluginState::Pending);
-        }
-        let text = serde_json::to_string(&self.grant)
-            .map_err(|error| store::Error::corrupt("grant", error))?;
-        supersede(tx, actor, &self.before)?;
+        let Upgrade {
+            before,
+            grant,
+            lines,
+        } = self.0;
+        let text =
+            serde_json::to_string(&grant).map_err(|error| store::Error::corrupt("grant", error))?;
+        supersede(tx, actor, &before)?;
         tx.update_plugin_grant(&installed.name, &installed.version, &text)?;
+        // Nobody gave it anything: what it has is from those who gave it to its predecessor.
+        tx.copy_plugin_grantors(before.version.digest, installed.digest)?;
         let found = StoredPlugin {
             version: installed.clone(),
             grant: None,
@@ -165,11 +194,11 @@ impl Upgrade {
             "state": PluginState::Active,
             "digest": installed.digest,
             "manifestHash": installed.manifest_hash,
-            "granted": self.lines,
-            "folders": self.grant.folders,
-            "bindings": self.grant.bindings,
+            "granted": lines,
+            "folders": grant.folders,
+            "bindings": grant.bindings,
             "policy": "it asks for nothing that the active version did not ask for",
-            "grantOf": self.before.version.version,
+            "grantOf": before.version.version,
         });
         tx.insert_audit(&entry(actor, Verb::Approve, &found, after))?;
         tx.update_plugin_state_of(&installed.name, &installed.version, PluginState::Active)?;

@@ -79,6 +79,7 @@ impl PluginHost {
             if let Some(active) = &active {
                 supersede(tx, &actor, active)?;
             }
+            tx.insert_plugin_grantor(target.version.digest, &actor.name)?;
             let state = PluginState::Active;
             let after = json!({
                 "state": state,

@@ -23,9 +23,16 @@ impl Place {
 
     async fn take_over(&self, upgrade: Upgrade, installed: &PluginVersion) {
         let (actor, installed) = (self.actor.clone(), installed.clone());
+        let policy = Arc::clone(&self.host.policy);
         let applied: Result<PluginState, store::Error> = self
             .store
-            .write(move |tx| upgrade.apply(tx, &actor, &installed))
+            .write(move |tx| {
+                let confirmed = upgrade.confirm(tx, &policy, &actor, &installed)?;
+                match confirmed {
+                    Ok(confirmed) => confirmed.apply(tx, &actor, &installed),
+                    Err(_) => Ok(PluginState::Pending),
+                }
+            })
             .await;
         applied.unwrap();
     }
