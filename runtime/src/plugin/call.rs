@@ -76,7 +76,7 @@ impl PluginHost {
             Err(error) => Err(error),
         };
         if let Err(error) = &ended {
-            self.audit_distrust(refused, error).await;
+            self.audit_refusal(refused, error).await;
         }
         ended
     }
@@ -114,9 +114,18 @@ impl PluginHost {
         };
         let power = Arc::new(power);
         // It linked at install with all that it asks for: what is missing now is what the reviewer denied.
+        let powers = power.powers();
         let pre = loaded
-            .prelinked(&power.powers())
-            .map_err(CallError::Denied)?;
+            .prelinked(&powers)
+            .map_err(|message| CallError::Unlinked {
+                digest,
+                missing: package
+                    .needed()
+                    .difference(&powers)
+                    .map(|power| power.as_str())
+                    .collect(),
+                message,
+            })?;
         Ok(Prepared {
             plugin: stored.version.name,
             version: stored.version.version,
@@ -421,6 +430,7 @@ fn redacted(error: CallError, redactor: &Redactor) -> CallError {
         | CallError::Untrusted(_)
         | CallError::Revoked(_)
         | CallError::Stopped
+        | CallError::Unlinked { .. }
         | CallError::TimedOut(_)
         | CallError::OverBudget { .. } => error,
     }

@@ -1,7 +1,7 @@
 //! How an install or a call ends badly, by type.
 
 use super::trust::Distrust;
-use crate::model::Violation;
+use crate::model::{Digest, Violation};
 use crate::store;
 
 /// Why a package was not installed.
@@ -110,6 +110,16 @@ pub enum CallError {
     /// The guest called something that it was not granted and did not handle the denial.
     #[error("{0}")]
     Denied(String),
+    /// The component imports what the reviewer denied, so that the call did not begin.
+    #[error("{message}")]
+    Unlinked {
+        /// Of the package.
+        digest: Digest,
+        /// The kinds of lines that are missing, as lines begin.
+        missing: Vec<&'static str>,
+        /// Which import it is.
+        message: String,
+    },
     /// The wall-time budget was used up.
     #[error("the plugin did not finish within its wall-time budget of {0:?}")]
     TimedOut(std::time::Duration),
@@ -141,7 +151,7 @@ impl CallError {
             Self::InvalidInput(_) => "invalid_input",
             Self::Failed { code, .. } => code,
             Self::Trapped(_) => "plugin_crashed",
-            Self::Denied(_) => "denied",
+            Self::Denied(_) | Self::Unlinked { .. } => "denied",
             Self::TimedOut(_) => "timed_out",
             Self::OverBudget {
                 budget: "cpu-time", ..

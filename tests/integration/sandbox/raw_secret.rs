@@ -186,7 +186,8 @@ pub(crate) fn without_any_granted_line_the_interface_is_not_linked() -> Evidence
     assert_eq!(run["failure"]["code"], "denied", "{run}");
     let message = run["failure"]["message"].as_str().unwrap_or_default();
     assert!(message.contains("goldenpath:plugin/secrets"), "{message}");
-    Evidence::fired("Every line was denied").seen("`denied` with the interface")
+    assert_eq!(super::denied(&portal, &run), ["secret"]);
+    Evidence::fired("Every line was denied").seen("`denied` with the interface, audited")
 }
 
 #[test]

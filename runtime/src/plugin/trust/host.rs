@@ -60,17 +60,23 @@ impl PluginHost {
         })
     }
 
-    /// Tells the audit log of a call that was refused for want of trust.
-    pub(in crate::plugin) async fn audit_distrust(&self, call: RefusedCall, error: &CallError) {
-        if !matches!(error, CallError::Revoked(_) | CallError::Untrusted(_)) {
-            return;
-        }
+    /// Tells the audit log of a call that did not begin for want of trust, or of what its component imports: no guest
+    /// ran that could have been denied anything.
+    pub(in crate::plugin) async fn audit_refusal(&self, call: RefusedCall, error: &CallError) {
+        let decision = match error {
+            CallError::Revoked(_) | CallError::Untrusted(_) => {
+                json!({ "refused": error.code(), "because": error.to_string() })
+            }
+            CallError::Unlinked {
+                digest, missing, ..
+            } => json!({ "missing": missing.join(", "), "digest": digest }),
+            _ => return,
+        };
         let actor = Actor {
             run: Some(call.run),
             ..call.actor
         };
         let identifier = call.plugin.to_string();
-        let decision = json!({ "refused": error.code(), "because": error.to_string() });
         let written: Result<(), store::Error> = self
             .backend
             .store
