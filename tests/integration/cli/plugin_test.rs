@@ -161,8 +161,8 @@ expect:
 
 #[test]
 fn a_case_that_cannot_be_read_is_told_with_file_line_and_key() {
-    let ended = test_case("action: calls-by-name\nhttp:\n  - requets: {}\n", &[]).with_code(2);
-    assert_tells(&ended, &["a-case.yaml", ":3", "requets"]);
+    let ended = test_case("action: calls-by-name\nhttp:\n  - wishes: {}\n", &[]).with_code(2);
+    assert_tells(&ended, &["a-case.yaml", ":3", "wishes"]);
     let unknown = PASSES.replace("endpoint: api\n", "endpoint: other\n");
     let ended = test_case(&unknown, &[]).with_code(2);
     assert_tells(&ended, &["/http/0", "[endpoints.other]"]);
