@@ -11,6 +11,7 @@ mod cli;
 mod four_eyes;
 #[cfg(feature = "remove-knobs")]
 mod knob;
+mod manifest;
 mod readme;
 mod review;
 mod sandbox;

@@ -51,6 +51,7 @@ pub use inspect::{
 };
 #[cfg(feature = "remove-knobs")]
 pub use knob::{KNOBS, Knob, remove_knob};
+pub use manifest::MANIFEST_KEYS;
 pub use secret::{Redactor, SecretError, SecretKeyError, Secrets};
 pub use signature::{KeyError, PublicKey, SigningKey};
 pub use starter::{NotStarted, RunStarter, StartRun};

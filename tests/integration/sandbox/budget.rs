@@ -3,7 +3,7 @@
 use goldenpath_tests::{Evidence, Portal};
 use serde_json::json;
 
-use super::{ended, misbehave, portal};
+use super::{ended, ended_as, misbehave, portal};
 
 #[test]
 pub(crate) fn a_loop_ends_at_the_processor_time_budget() -> Evidence {
@@ -98,6 +98,27 @@ pub(crate) fn more_randomness_than_one_call_may_have_ends_the_run() -> Evidence 
     let portal = portal();
     let run = misbehave(&portal, "reads-much-randomness", &json!({}));
     ended(&portal, &run)
+}
+
+#[test]
+pub(crate) fn the_end_of_a_run_is_audited_with_what_it_used_up() {
+    let portal = portal();
+    for action in [
+        "answers-huge",
+        "eats-memory",
+        "fills-the-folder",
+        "floods-the-host",
+        "floods-the-log",
+        "loops-forever",
+        "sleeps-too-long",
+    ] {
+        let run = misbehave(&portal, action, &json!({}));
+        let failure = ended_as(&portal, &run);
+        assert_eq!(
+            failure["code"], run["failure"]["code"],
+            "{action}: {failure}"
+        );
+    }
 }
 
 /// What the portal's process has in memory, in KiB.

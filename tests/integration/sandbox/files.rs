@@ -15,7 +15,7 @@ fn granted(portal: &Portal) -> PathBuf {
     clippy::disallowed_methods,
     reason = "the test lays its own traps on disk"
 )]
-fn lay(file: &Path, text: &str) {
+pub(super) fn lay(file: &Path, text: &str) {
     std::fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
     std::fs::write(file, text).expect("a file");
 }

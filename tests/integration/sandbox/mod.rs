@@ -5,6 +5,7 @@ pub(crate) mod crash;
 mod decided;
 pub(crate) mod egress;
 pub(crate) mod files;
+pub(crate) mod granted;
 mod guest;
 pub(crate) mod install;
 pub(crate) mod power;
@@ -171,6 +172,16 @@ fn denied(portal: &Portal, run: &Value) -> Vec<String> {
     rows.filter(|row| row["runId"] == run["id"] && row["action"] == "DENY")
         .filter_map(|row| row["after"]["missing"].as_str().map(str::to_owned))
         .collect()
+}
+
+/// The failure that the audit log has of a run's end.
+fn ended_as(portal: &Portal, run: &Value) -> Value {
+    let log = portal.admin().get("/v1/audit-log?limit=1000");
+    let log = log.with_status(200).json();
+    let mut rows = log["audits"].as_array().expect("rows").iter();
+    let end = rows.find(|row| row["runId"] == run["id"] && row["action"] == "UPDATE");
+    let end = end.unwrap_or_else(|| panic!("{run}: {log}"));
+    end["after"]["failure"].clone()
 }
 
 /// The next run of a well-behaved plugin is as if nothing had been.

@@ -69,11 +69,28 @@ impl Place {
         run["output"].clone()
     }
 
+    /// The lines that the audit log says were missing in a run.
+    fn denied(&self, run: &Value) -> Vec<String> {
+        let of_run = audited(&self.portal, run, "DENY");
+        let missing = of_run.iter().map(|row| row["after"]["missing"].as_str());
+        missing.flatten().map(str::to_owned).collect()
+    }
+
     fn input(&self, method: &str, path: &str, mut more: Value) -> Value {
         more["method"] = json!(method);
         more["url"] = json!(format!("{}{path}", self.server.url()));
         more
     }
+}
+
+/// The rows that the audit log has of a run.
+fn audited(portal: &Portal, run: &Value, action: &str) -> Vec<Value> {
+    let log = portal.admin().get("/v1/audit-log?limit=1000");
+    let log = log.with_status(200).json();
+    let rows = log["audits"].as_array().expect("rows").iter();
+    rows.filter(|row| row["runId"] == run["id"] && row["action"] == action)
+        .cloned()
+        .collect()
 }
 
 #[test]
@@ -171,7 +188,7 @@ pub(crate) fn a_status_that_is_no_success_fails_a_run_that_expects_one() {
 }
 
 #[test]
-fn what_no_line_allows_is_never_sent_and_the_run_says_which_line_is_missing() {
+pub(crate) fn what_no_line_allows_is_never_sent_and_the_run_says_which_line_is_missing() {
     let place = Place::new(|_| Answer::new(200, ""));
     for (method, path, missing) in [
         ("GET", "/users?token=x", "http GET api /users"),
@@ -197,11 +214,14 @@ fn what_no_line_allows_is_never_sent_and_the_run_says_which_line_is_missing() {
             log.contains(missing) && log.contains("[[capabilities.http]]"),
             "{log}"
         );
+        assert_eq!(place.denied(&run), [missing]);
     }
     let elsewhere = Server::start(|_| Answer::new(200, ""));
     let other = json!({"method": "GET", "url": format!("{}/items", elsewhere.url())});
     let run = place.portal.admin().run("sends", &other);
     assert_eq!(run["output"]["error"], "denied", "{run}");
+    let line = format!("http GET {}/items", elsewhere.url());
+    assert_eq!(place.denied(&run), [line]);
     assert!(place.server.received().is_empty());
     assert!(elsewhere.received().is_empty());
 }
@@ -230,7 +250,7 @@ pub(crate) fn a_plugin_asks_by_name_where_its_endpoint_is_and_learns_of_no_other
 }
 
 #[test]
-fn a_query_has_no_other_keys_than_its_line_lists() {
+pub(crate) fn a_query_has_no_other_keys_than_its_line_lists() {
     let portal = Portal::start_with(program(), &["--egress-allow-private"]);
     let server = Server::start(|_| Answer::new(200, ""));
     let listed = MANIFEST.replace(
@@ -287,7 +307,7 @@ pub(crate) fn a_redirect_is_an_answer_and_is_not_followed() -> Evidence {
 }
 
 #[test]
-fn answers_over_a_limit_are_errors_that_name_it() {
+pub(crate) fn answers_over_a_limit_are_errors_that_name_it() {
     let place = Place::new(|request| {
         let kib = request
             .target
@@ -316,6 +336,29 @@ fn answers_over_a_limit_are_errors_that_name_it() {
             .is_some_and(|text| text.contains("http-bytes")),
         "{granted}"
     );
+}
+
+#[test]
+pub(crate) fn a_run_that_needs_more_of_the_network_than_it_has_fails_and_its_end_is_audited() {
+    let server = Server::start(|_| Answer::new(200, vec![b'x'; 2048]));
+    for (budget, key) in [
+        ("http-requests = 0", "http-requests"),
+        ("http-bytes = \"1KiB\"", "http-bytes"),
+    ] {
+        let portal = Portal::start_with(program(), &["--egress-allow-private"]);
+        let lines = MANIFEST.split_once("\n[cap").expect("limits stand first").1;
+        let guest = user_of_the_sdk("talker")
+            .with_manifest(&format!("[limits]\n{budget}\n[cap{lines}"))
+            .with_action("expects-success");
+        portal.install_bound(&guest, &bound(&server.url()));
+        let input = json!({"method": "GET", "url": format!("{}/items", server.url())});
+        let run = portal.admin().run("expects-success", &input);
+        assert_eq!(run["failure"]["code"], "over_budget", "{run}");
+        let ends = audited(&portal, &run, "UPDATE");
+        let failure = &ends.first().expect("the run's end")["after"]["failure"];
+        assert_eq!(failure["code"], "over_budget", "{failure}");
+        assert!(failure["message"].to_string().contains(key), "{failure}");
+    }
 }
 
 #[test]

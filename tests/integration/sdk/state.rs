@@ -7,10 +7,10 @@ use super::user_of_the_sdk;
 use crate::program;
 
 /// The manifest that both plugins of these tests have.
-const MANIFEST: &str = "[capabilities.state]\nreason = \"to count\"";
+pub(crate) const MANIFEST: &str = "[capabilities.state]\nreason = \"to count\"";
 
 /// The package has `http` lines too, since its component imports it.
-const HTTP: &str = r#"
+pub(crate) const HTTP: &str = r#"
 [endpoints.api]
 default = "https://api.example.com"
 reason = "imported, never called"

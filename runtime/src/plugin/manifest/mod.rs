@@ -1,6 +1,7 @@
 //! `plugin.toml`: what a plugin's author requests. Every key is enforced by this version or refused here.
 
 mod http;
+mod key;
 mod raw;
 #[cfg(test)]
 mod tests;
@@ -9,6 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use toml::Spanned;
+
+pub use self::key::MANIFEST_KEYS;
 
 use self::http::{attached, endpoints, http};
 use self::raw::{Catalog, Document, Files};
