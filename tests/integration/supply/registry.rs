@@ -175,10 +175,11 @@ fn portal_installs_from_a_registry_that_wants_a_token() {
     let place = place(&server, "team/hello");
     let stranger = desk.run(&["push", &place, "1.0.0.wasm"]).with_code(3);
     assert!(!stranger.stderr.is_empty());
-    let wrong = ["--registry-user", "me", "--registry-password", "wrong"];
+    let host = server.address().to_string();
+    let wrong = credential("wrong", &host);
     desk.run(&[&["push", &place, "1.0.0.wasm"], &wrong[..]].concat())
         .with_code(3);
-    let right = ["--registry-user", "me", "--registry-password", "secret"];
+    let right = credential("secret", &host);
     desk.run(&[&["push", &place, "1.0.0.wasm"], &right[..]].concat())
         .with_code(0);
     let portal = Portal::start(program());
@@ -189,6 +190,91 @@ fn portal_installs_from_a_registry_that_wants_a_token() {
         .with_code(0);
     let run = portal.admin().run("hello", &json!({"name": "Ada"}));
     assert_eq!(run["status"], "SUCCESS", "{run}");
+}
+
+/// Who somebody is, and at which registry.
+fn credential<'a>(password: &'a str, host: &'a str) -> [&'a str; 6] {
+    let (user, password_flag) = ("--registry-user", "--registry-password");
+    [user, "me", password_flag, password, "--registry-host", host]
+}
+
+#[test]
+fn credential_of_the_environment_goes_to_the_registry_that_it_is_for_and_to_no_other() {
+    let asks =
+        |_: &Received| Answer::new(401, "").with_header("www-authenticate", "Basic realm=\"x\"");
+    let (own, other) = (Server::start(asks), Server::start(asks));
+    let desk = Desk::new();
+    let told = |server: &Server| {
+        let received = server.received().into_iter();
+        received
+            .flat_map(|of| {
+                of.header("authorization")
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+            })
+            .collect::<Vec<_>>()
+    };
+    let program = desk
+        .program
+        .clone()
+        .with("GOLDENPATH_REGISTRY_USER", "me")
+        .with("GOLDENPATH_REGISTRY_PASSWORD", "secret");
+    let pull = |program: &Program, server: &Server| {
+        let place = place(server, "team/hello");
+        program.run_in(
+            desk.folder.path(),
+            ["plugin", "pull", &place, "--plain-http"],
+        )
+    };
+    let unsaid = pull(&program, &own).with_code(2);
+    assert!(
+        unsaid.stderr.contains("GOLDENPATH_REGISTRY_HOST"),
+        "{}",
+        unsaid.stderr
+    );
+    assert!(own.received().is_empty(), "it was not asked for anything");
+
+    let program = program.with("GOLDENPATH_REGISTRY_HOST", own.address().to_string());
+    pull(&program, &own).with_code(3);
+    assert_eq!(told(&own), ["Basic bWU6c2VjcmV0"]);
+    // The same machine, and another port of it.
+    let stranger = pull(&program, &other).with_code(3);
+    assert!(
+        stranger.stderr.contains("asks who you are"),
+        "{}",
+        stranger.stderr
+    );
+    assert!(!other.received().is_empty());
+    assert!(told(&other).is_empty(), "{:?}", told(&other));
+}
+
+#[test]
+fn password_goes_to_the_host_of_tokens_by_its_port_too() {
+    let tokens = Server::start(|_| Answer::new(401, "who?"));
+    let realm = format!("Bearer realm=\"http://{}/token\"", tokens.address());
+    let server =
+        Server::start(move |_| Answer::new(401, "").with_header("www-authenticate", &realm));
+    let desk = Desk::new();
+    let (host, place) = (server.address().to_string(), place(&server, "team/hello"));
+    let who = credential("secret", &host);
+    let pull = |of: &str| {
+        desk.run(&[&["pull", &place, "--token-host", of], &who[..]].concat())
+            .with_code(3)
+    };
+    let whole = tokens.address().to_string();
+    let hint = pull("127.0.0.1");
+    let part = format!("--token-host {whole}");
+    assert!(hint.stderr.contains(&part), "{}", hint.stderr);
+    assert!(tokens.received().is_empty());
+    pull(&whole);
+    let received = tokens.received();
+    assert_eq!(received.len(), 1);
+    assert!(
+        received
+            .iter()
+            .all(|of| of.header("authorization") == ["Basic bWU6c2VjcmV0"])
+    );
 }
 
 /// A manifest with layers of one's own.
@@ -261,7 +347,8 @@ fn port(received: &Received) -> String {
 #[test]
 pub(crate) fn hostile_registry_is_refused_by_what_is_wrong_with_it() -> Evidence {
     let (desk, server) = (Desk::new(), Server::start(hostile));
-    let credential = ["--registry-user", "me", "--registry-password", "secret"];
+    let host = server.address().to_string();
+    let credential = credential("secret", &host);
     for (name, part) in [
         ("two-layers", "2 layers"),
         ("claims-too-much", "at most 33554432"),

@@ -41,12 +41,16 @@ pub(in crate::cli) struct RegistryArguments {
     )]
     registry_password: Option<Secret>,
 
+    /// The registry that these are for, as in its `oci://…`; no other one is told them
+    #[arg(long, env = "GOLDENPATH_REGISTRY_HOST", value_name = "HOST[:PORT]")]
+    registry_host: Option<String>,
+
     /// PEM file with the certificate authorities to trust, instead of the public ones
     #[arg(long, env = "GOLDENPATH_REGISTRY_CA", value_name = "FILE")]
     registry_ca: Option<PathBuf>,
 
     /// Another host that may see the password, since the registry has its tokens made there
-    #[arg(long, value_name = "HOST")]
+    #[arg(long, value_name = "HOST[:PORT]")]
     token_host: Option<String>,
 
     /// Talk without TLS: to this machine, or `anywhere` if nobody can listen on the way

@@ -43,7 +43,7 @@ pub(super) struct Registry<'a> {
     scheme: &'static str,
     plain_http: Option<PlainHttp>,
     credential: Option<(String, Secret)>,
-    /// Another host than the registry's that may see the credential, to make a token of it.
+    /// Another authority than the registry's that may see the credential, to make a token of it.
     token_host: Option<String>,
     /// What the registry asked for the last time, once it did.
     authorization: RefCell<Option<String>>,
@@ -72,15 +72,11 @@ impl<'a> Registry<'a> {
             .timeout_connect(Some(CONNECT_TIMEOUT))
             .timeout_global(Some(TIMEOUT))
             .build();
-        let credential = match (&arguments.registry_user, &arguments.registry_password) {
-            (Some(user), Some(password)) => Some((user.clone(), password.clone())),
-            (None, None) => None,
-            _ => {
-                return Err(Failure::usage(
-                    "a registry's credential is a user and a password; only one of them was given",
-                ));
-            }
-        };
+        let for_here = arguments
+            .registry_host
+            .as_ref()
+            .is_some_and(|host| host.eq_ignore_ascii_case(&place.registry));
+        let credential = credential(arguments)?.filter(|_| for_here);
         let registry = Self {
             agent: config.new_agent(),
             place,
@@ -247,7 +243,7 @@ impl<'a> Registry<'a> {
             return Err(Failure::new(
                 Exit::NotPermitted,
                 format!(
-                    "{} asks who you are; give --registry-user and GOLDENPATH_REGISTRY_PASSWORD",
+                    "{0} asks who you are; give --registry-user, GOLDENPATH_REGISTRY_PASSWORD and --registry-host {0}",
                     self.place.registry
                 ),
             ));
@@ -279,16 +275,13 @@ impl<'a> Registry<'a> {
             .parse()
             .map_err(|_| self.odd("the address of its tokens is none"))?;
         self.check(&uri)?;
-        let host = uri.host().unwrap_or_default();
-        let may_see = self.is_registry(&uri) || self.token_host.as_deref() == Some(host);
-        if self.credential.is_some() && !may_see {
+        if self.credential.is_some() && !self.is_registry(&uri) && !self.is_token_host(&uri) {
+            let host = clean(uri.authority().map_or("", |authority| authority.as_str()));
             return Err(Failure::new(
                 Exit::NotPermitted,
                 format!(
-                    "{} wants the credential to go to `{}`; if that is right, say --token-host {}",
+                    "{} wants the credential to go to `{host}`; if that is right, say --token-host {host}",
                     self.place.registry,
-                    clean(host),
-                    clean(host)
                 ),
             ));
         }
@@ -368,6 +361,13 @@ impl<'a> Registry<'a> {
             && uri.scheme_str() == Some(self.scheme)
     }
 
+    /// Whether it is where the operator lets tokens be made.
+    fn is_token_host(&self, uri: &Uri) -> bool {
+        let (host, of) = (self.token_host.as_deref(), uri.authority());
+        host.zip(of)
+            .is_some_and(|(host, of)| of.as_str().eq_ignore_ascii_case(host))
+    }
+
     /// Whether something may be sent there at all.
     fn check(&self, uri: &Uri) -> Result<(), Failure> {
         let authority = uri.authority().map_or("", |authority| authority.as_str());
@@ -431,4 +431,24 @@ impl<'a> Registry<'a> {
     pub(super) fn odd(&self, what: &str) -> Failure {
         Failure::failed(format!("`{}`: {}", self.place, clean(what)))
     }
+}
+
+/// What was given, as a whole. Of the environment every command knows it, whatever registry is named to that: it has to
+/// say itself which one it is for.
+fn credential(arguments: &RegistryArguments) -> Result<Option<(String, Secret)>, Failure> {
+    let (user, password) = match (&arguments.registry_user, &arguments.registry_password) {
+        (Some(user), Some(password)) => (user, password),
+        (None, None) => return Ok(None),
+        _ => {
+            return Err(Failure::usage(
+                "a registry's credential is a user and a password; only one of them was given",
+            ));
+        }
+    };
+    if arguments.registry_host.is_none() {
+        return Err(Failure::usage(
+            "a user and a password were given, and not for which registry; say --registry-host HOST, or set GOLDENPATH_REGISTRY_HOST",
+        ));
+    }
+    Ok(Some((user.clone(), password.clone())))
 }
