@@ -297,7 +297,7 @@ fn report(
     let ceiling = &policy.ceiling;
     let mut findings = package.findings.clone();
     findings.extend(beyond_ceiling(manifest, ceiling));
-    let more = before.map(|before| before.find_more(&stored, &package));
+    let more = before.map(|before| before.find_more(&stored, &package, &provenance.signers));
     let (carried, more) = more.unwrap_or_default();
     findings.extend(more);
     let grant = stored.grant.as_deref().map(read_grant).transpose();

@@ -1,5 +1,6 @@
 //! Upgrades: a version that asks for nothing new takes over what its predecessor was granted.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -7,7 +8,8 @@ use serde_json::{Value, json};
 use super::carried::Decided;
 use super::{entry, four_eyes, read_grant, supersede};
 use crate::model::{
-    Actor, Carried, Finding, PluginState, PluginVersion, UpgradePolicy, Verb, VersionDiff,
+    Actor, Carried, Finding, PluginState, PluginVersion, Timestamp, UpgradePolicy, Verb,
+    VersionDiff,
 };
 use crate::plugin::diff::compare;
 use crate::plugin::error::ReviewError;
@@ -31,15 +33,18 @@ pub(in crate::plugin) struct Confirmed(Upgrade);
 pub(super) struct Before {
     stored: StoredPlugin,
     package: Result<Package, ReviewError>,
+    /// Who of those that are trusted here signed it.
+    signers: BTreeSet<String>,
 }
 
 impl Before {
-    /// What a version that waits asks for on top, and what an approval would undo of what was granted before: all that
-    /// a reviewer has to look at.
+    /// What a version that waits asks for on top, whose signature it lacks, and what an approval would undo of what was
+    /// granted before: all that a reviewer has to look at.
     pub(super) fn find_more(
         self,
         stored: &StoredPlugin,
         package: &Package,
+        signers: &BTreeSet<String>,
     ) -> (Option<Carried>, Vec<Finding>) {
         let version = self.stored.version.version.clone();
         let (predecessor, more) = match self.package {
@@ -57,8 +62,13 @@ impl Before {
             message: format!("{more}; the active version {version} does not ask for that"),
         };
         let waits = stored.version.state == PluginState::Pending;
-        let more = more.into_iter().filter(|_| waits);
-        let mut findings: Vec<Finding> = more.map(finding).collect();
+        let more = more.into_iter().map(finding);
+        let lacks = lacking(&self.signers, signers);
+        let lacks = lacks.into_iter().map(|message| Finding {
+            code: "lacks_signature".to_owned(),
+            message,
+        });
+        let mut findings: Vec<Finding> = more.chain(lacks).filter(|_| waits).collect();
         let (carried, told) = Decided::of(&self.stored, predecessor).carried(package);
         findings.extend(told);
         (carried, findings)
@@ -99,8 +109,18 @@ impl PluginHost {
             Ok(predecessor) => predecessor,
             Err(error) => return waits(&format!("the active version cannot be read: {error}")),
         };
+        let signed = |package, at| self.trust.judge(package, at).signers;
+        let lacks = lacking(
+            &signed(&predecessor, before.version.installed_at),
+            &signed(package, Timestamp::now()),
+        );
         let (package, policy) = (package.clone(), Arc::clone(&self.policy));
-        Ok(apart(move || take_over(before, &predecessor, &package, &policy)).await?)
+        let found = apart(move || take_over(before, &predecessor, &package, &policy)).await?;
+        Ok(match found {
+            Ok(upgrade) if lacks.is_empty() => Ok(upgrade),
+            Ok(_) => Err(lacks),
+            Err(more) => Err(lacks.into_iter().chain(more).collect()),
+        })
     }
 
     /// What was decided about before a version that may still be approved: the active one, or where none is, itself.
@@ -117,9 +137,12 @@ impl PluginHost {
         }
         let before = active.or_else(|| stored.grant.is_some().then(|| stored.clone()))?;
         let package = self.find_package(&before.version).await;
+        let read = package.as_ref().ok();
+        let judged = read.map(|package| self.trust.judge(package, before.version.installed_at));
         Some(Before {
             stored: before,
             package,
+            signers: judged.map(|found| found.signers).unwrap_or_default(),
         })
     }
 
@@ -204,6 +227,15 @@ impl Confirmed {
         tx.update_plugin_state_of(&installed.name, &installed.version, PluginState::Active)?;
         Ok(PluginState::Active)
     }
+}
+
+/// Whose signature the active version has and another one lacks, a sentence for each. Whoever can replace a package, and
+/// has no key, would only have to leave the signatures out otherwise.
+fn lacking(before: &BTreeSet<String>, now: &BTreeSet<String>) -> Vec<String> {
+    let lacking = before.difference(now);
+    lacking
+        .map(|signer| format!("it lacks the signature of `{signer}`, which the active version has"))
+        .collect()
 }
 
 /// What a package takes over from its predecessor, or why not.

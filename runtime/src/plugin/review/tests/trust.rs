@@ -66,6 +66,35 @@ async fn key_that_expired_after_a_version_came_in_does_not_stop_it() {
 }
 
 #[tokio::test]
+async fn unsigned_version_does_not_take_over_from_a_signed_one_by_itself() {
+    let place = Place::new();
+    let key = || SigningKey::generate().unwrap().0;
+    let (alice, stranger) = (key(), key());
+    let signed = |version: &str, key| sign(&Place::package(version, ""), key).unwrap();
+    // Nobody has to sign here, and whoever does is known.
+    let place = restarted(place, &[format!("alice={}", alice.public())], 0);
+    let one = place.put_package(signed("1.0.0", &alice)).await;
+    place.approve_all(&one).await.unwrap();
+    let takes_over = async |bytes: &[u8]| {
+        let package = Package::read(bytes).unwrap();
+        let found = place.host.find_upgrade(&package).await.unwrap();
+        found.map(drop)
+    };
+    let lacks = "it lacks the signature of `alice`, which the active version has";
+    let unsigned = Place::package("1.0.1", "");
+    for without in [&unsigned, &signed("1.0.1", &stranger)] {
+        assert_eq!(takes_over(without).await, Err(vec![lacks.to_owned()]));
+    }
+    assert_eq!(takes_over(&signed("1.0.1", &alice)).await, Ok(()));
+    let waits = place.put_package(unsigned).await;
+    let findings = place.read(&waits).await.findings;
+    let told = findings.iter().any(|finding| {
+        (finding.code.as_str(), finding.message.as_str()) == ("lacks_signature", lacks)
+    });
+    assert!(told, "{findings:?}");
+}
+
+#[tokio::test]
 async fn nobody_goes_back_to_a_version_on_the_revocation_list() {
     let place = Place::new();
     let (one, two) = (place.put("1.0.0").await, place.put("2.0.0").await);
