@@ -74,21 +74,21 @@ fn begin(portal: &Portal, action: &str, properties: &Value) -> String {
 }
 
 /// The run once it has ended.
-fn end(portal: &Portal, run: &str) -> Value {
+pub(crate) fn end(portal: &Portal, run: &str) -> Value {
     portal.admin().events(run, None).for_each(drop);
     let path = format!("/v1/actions/runs/{run}");
     portal.admin().get(&path).with_status(200).json()["run"].clone()
 }
 
 /// A server that answers only once it is told to, so that a run that asks it is known to be under way.
-struct Gate {
+pub(crate) struct Gate {
     server: Server,
     arrived: Receiver<()>,
     open: Sender<()>,
 }
 
 impl Gate {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let (arrive, arrived) = mpsc::channel();
         let (open, opened) = mpsc::channel();
         let (arrive, opened) = (Mutex::new(arrive), Mutex::new(opened));
@@ -105,7 +105,7 @@ impl Gate {
     }
 
     /// A plugin that asks the server, approved.
-    fn admit(&self, portal: &Portal) {
+    pub(crate) fn admit(&self, portal: &Portal) {
         let guest = user_of_the_sdk("talker")
             .with_manifest(TALKS)
             .with_action("sends");
@@ -116,7 +116,7 @@ impl Gate {
     }
 
     /// Starts a run that is under way when this returns.
-    fn enter(&self, portal: &Portal) -> String {
+    pub(crate) fn enter(&self, portal: &Portal) -> String {
         let run = self.queue(portal);
         self.arrived.recv().expect("the run asks the server");
         run

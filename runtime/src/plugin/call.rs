@@ -18,7 +18,9 @@ use super::secret::Redactor;
 use super::trust::RefusedCall;
 use super::usage::Tally;
 use super::{ActionCall, PluginHost, apart, json, schema};
-use crate::model::{Acts, CallUsage, Counted, PluginName, PluginState, UsageKind, Violation};
+use crate::model::{
+    Acts, CallUsage, Counted, PluginName, PluginState, Timestamp, UsageKind, Violation,
+};
 use crate::store::{self, StoredPlugin};
 
 /// Broken rules that a guest may name; more help nobody.
@@ -40,6 +42,8 @@ pub struct Prepared {
     exact: Option<semver::Version>,
     /// How many decisions had been taken when the grant was read.
     sweeps: u64,
+    /// When the version came in.
+    installed_at: Timestamp,
 }
 
 impl PluginHost {
@@ -134,6 +138,7 @@ impl PluginHost {
             pre,
             exact: version.cloned(),
             sweeps,
+            installed_at: stored.version.installed_at,
         })
     }
 
@@ -151,7 +156,9 @@ impl PluginHost {
         let begun = loop {
             let ready = newer.as_ref().unwrap_or(prepared);
             ready.check(&call)?;
-            let mut begun = self.calls.begin(ready.loaded.package.digest);
+            let mut begun = self
+                .calls
+                .begin(Arc::clone(&ready.loaded), ready.installed_at);
             if slot.is_none() {
                 let taken = tokio::select! {
                     biased;

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use crate::model::{Digest, UnderWay};
+use super::loaded::Loaded;
+use super::package::Package;
+use crate::model::{Digest, Timestamp, UnderWay};
 
 /// Why a call is ended from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +32,14 @@ struct Inner {
     next: u64,
     sweeps: u64,
     closed: bool,
-    calls: HashMap<u64, (Digest, watch::Sender<Option<Halt>>)>,
+    calls: HashMap<u64, Running>,
+}
+
+/// A call, and of what: its package may have left every other place in memory before it ends.
+struct Running {
+    loaded: Arc<Loaded>,
+    installed_at: Timestamp,
+    end: watch::Sender<Option<Halt>>,
 }
 
 /// A call under way, until this is dropped.
@@ -53,13 +62,18 @@ impl Calls {
         self.lock().sweeps += 1;
     }
 
-    /// A call begins, of the package with this digest.
-    pub(super) fn begin(&self, digest: Digest) -> Begun {
+    /// A call begins, of a package that came in at some time.
+    pub(super) fn begin(&self, loaded: Arc<Loaded>, installed_at: Timestamp) -> Begun {
         let mut inner = self.lock();
         let number = inner.next;
         inner.next += 1;
-        let (sender, halted) = watch::channel(inner.closed.then_some(Halt::Stopped));
-        inner.calls.insert(number, (digest, sender));
+        let (end, halted) = watch::channel(inner.closed.then_some(Halt::Stopped));
+        let running = Running {
+            loaded,
+            installed_at,
+            end,
+        };
+        inner.calls.insert(number, running);
         Begun {
             calls: self.clone(),
             number,
@@ -73,17 +87,19 @@ impl Calls {
         let mut inner = self.lock();
         inner.sweeps += 1;
         match under_way {
-            UnderWay::Cancel => inner.end(Halt::Revoked, |of| *of == digest),
+            UnderWay::Cancel => inner.end(Halt::Revoked, |of| of.loaded.package.digest == digest),
             UnderWay::Finish => 0,
         }
     }
 
     /// What may run was decided about from outside: calls that begin from now on look again, and those of some packages
-    /// end; how many.
-    pub(super) fn sweep_ending(&self, which: impl Fn(Digest) -> bool) -> usize {
+    /// end, by when they came in; how many.
+    pub(super) fn sweep_ending(&self, which: impl Fn(&Package, Timestamp) -> bool) -> usize {
         let mut inner = self.lock();
         inner.sweeps += 1;
-        inner.end(Halt::Revoked, |of| which(*of))
+        inner.end(Halt::Revoked, |of| {
+            which(&of.loaded.package, of.installed_at)
+        })
     }
 
     /// Ends all calls; how many.
@@ -103,13 +119,21 @@ impl Calls {
 }
 
 impl Inner {
-    fn end(&self, why: Halt, which: impl Fn(&Digest) -> bool) -> usize {
+    fn end(&self, why: Halt, which: impl Fn(&Running) -> bool) -> usize {
         let mut ended = 0;
-        for (_, call) in self.calls.values().filter(|(of, _)| which(of)) {
-            call.send_replace(Some(why));
+        for call in self.calls.values().filter(|call| which(call)) {
+            call.end.send_replace(Some(why));
             ended += 1;
         }
         ended
+    }
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running")
+            .field("digest", &self.loaded.package.digest)
+            .finish_non_exhaustive()
     }
 }
 
@@ -129,12 +153,25 @@ pub(super) async fn halt(halted: &mut Halted) -> Halt {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plugin::engine::Compiler;
+    use crate::plugin::package::tests::{TOML, build, plugin};
+
+    const AT: Timestamp = Timestamp(1_000);
+
+    async fn loaded(version: &str) -> Arc<Loaded> {
+        let bytes = build(&plugin(&[]), &TOML.replace("1.0.0", version)).unwrap();
+        let (package, bytes) = Package::read_blocking(bytes).await.unwrap();
+        let compiler = Compiler::throwaway().unwrap();
+        let component = compiler.load(bytes.into(), package.digest).await.unwrap();
+        Arc::new(Loaded::new(package, component).unwrap())
+    }
 
     #[tokio::test]
     async fn only_the_calls_of_what_is_revoked_are_ended() {
         let calls = Calls::default();
-        let (one, two) = (Digest::of(b"one"), Digest::of(b"two"));
-        let (mut first, second) = (calls.begin(one), calls.begin(two));
+        let (one, two) = (loaded("1.0.0").await, loaded("2.0.0").await);
+        let (mut first, second) = (calls.begin(Arc::clone(&one), AT), calls.begin(two, AT));
+        let one = one.package.digest;
         assert_eq!(calls.revoke(one, UnderWay::Finish), 0);
         assert_eq!(*first.halted.borrow(), None);
         assert_eq!(calls.revoke(one, UnderWay::Cancel), 1);
@@ -164,12 +201,14 @@ mod tests {
     #[tokio::test]
     async fn a_stop_ends_what_is_under_way_and_nothing_later_until_the_host_closes() {
         let calls = Calls::default();
-        let mut under_way = calls.begin(Digest::of(b"one"));
+        let one = loaded("1.0.0").await;
+        let mut under_way = calls.begin(Arc::clone(&one), AT);
         assert_eq!(calls.stop(), 1);
         assert_eq!(halt(&mut under_way.halted).await, Halt::Stopped);
-        assert_eq!(*calls.begin(Digest::of(b"one")).halted.borrow(), None);
+        let later = calls.begin(Arc::clone(&one), AT);
+        assert_eq!(*later.halted.borrow(), None);
         calls.close();
-        let mut late = calls.begin(Digest::of(b"one"));
+        let mut late = calls.begin(one, AT);
         assert_eq!(halt(&mut late.halted).await, Halt::Stopped);
     }
 }

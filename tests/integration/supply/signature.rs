@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::write;
+use crate::review::{self, Gate};
 use crate::{hello, program};
 
 /// Somebody with a key, on a machine of their own.
@@ -239,6 +240,27 @@ pub(crate) fn what_comes_onto_the_revocation_list_runs_no_more_and_does_not_come
     Evidence::fired("An active version came onto the list")
         .seen("`plugin_revoked` and audited; an approval is refused")
         .seen("a list that is not understood changes nothing")
+}
+
+#[test]
+fn call_under_way_of_what_comes_onto_the_revocation_list_is_ended() {
+    let author = Author::new();
+    let list = author.file("revoked");
+    write(list.as_ref(), "# nothing yet\n");
+    let portal = Portal::start_with(
+        program(),
+        &["--plugin-revoked-file", &list, "--egress-allow-private"],
+    );
+    let gate = Gate::new();
+    gate.admit(&portal);
+    let under_way = gate.enter(&portal);
+    let path = "/v1/plugins/talker/versions/1.0.0/capabilities";
+    let report = portal.admin().get(path).json();
+    let digest = report["digest"].as_str().expect("a digest");
+    write(list.as_ref(), format!("{digest}  # leaks\n"));
+    hang_up(&portal);
+    let ended = review::end(&portal, &under_way);
+    assert_eq!(ended["failure"]["code"], "plugin_revoked", "{ended}");
 }
 
 #[test]

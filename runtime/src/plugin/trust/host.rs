@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{Distrust, Revoked};
-use crate::model::{Actor, AuditEntry, PluginName, PluginVersion, RunId, Timestamp, Verb};
+use crate::model::{Actor, AuditEntry, PluginName, PluginVersion, RunId, Verb};
 use crate::plugin::error::CallError;
 use crate::plugin::package::Package;
 use crate::plugin::{ActionCall, PluginHost};
@@ -31,11 +31,8 @@ impl PluginHost {
     /// many.
     pub fn replace_revoked(&self, revoked: Revoked) -> usize {
         self.trust.replace(revoked);
-        self.calls.sweep_ending(|digest| {
-            let loaded = self.shelf.find(digest);
-            // When it came in does not matter for what is on the list.
-            loaded.is_some_and(|of| self.trust.admit(&of.package, Timestamp(0)).is_err())
-        })
+        self.calls
+            .sweep_ending(|package, installed_at| self.trust.admit(package, installed_at).is_err())
     }
 
     /// Whether a version may run by what is trusted now. A key has to have been valid when the version came in.

@@ -95,6 +95,26 @@ async fn unsigned_version_does_not_take_over_from_a_signed_one_by_itself() {
 }
 
 #[tokio::test]
+async fn call_under_way_of_what_comes_onto_the_list_ends_though_its_package_has_left_memory() {
+    let place = Place::new();
+    // Nothing but the calls themselves holds them.
+    let load = async |version| {
+        let loaded = place.host.compile(Place::package(version, "")).await;
+        Arc::new(loaded.unwrap())
+    };
+    let (one, two) = (load("1.0.0").await, load("2.0.0").await);
+    let line = one.package.digest.to_string();
+    let (of_one, of_two) = (
+        place.host.calls.begin(one, Timestamp(0)),
+        place.host.calls.begin(two, Timestamp(0)),
+    );
+    let list = Revoked::parse([line.as_str()]).unwrap();
+    assert_eq!(place.host.replace_revoked(list), 1);
+    assert!(of_one.halted.borrow().is_some());
+    assert!(of_two.halted.borrow().is_none());
+}
+
+#[tokio::test]
 async fn nobody_goes_back_to_a_version_on_the_revocation_list() {
     let place = Place::new();
     let (one, two) = (place.put("1.0.0").await, place.put("2.0.0").await);
