@@ -326,6 +326,11 @@ fn hostile(received: &Received) -> Answer {
             let kind = "application/vnd.oci.image.index.v1+json";
             Answer::new(200, "{}").with_header("content-type", kind)
         }
+        ("wants-it-in-clear-text", _) => Answer::new(401, "").with_header(
+            "www-authenticate",
+            "Bearer realm=\"http://tokens.example/token\"",
+        ),
+        ("wants-another-password", _) => Answer::new(403, "not you"),
         ("wants-the-password", _) => Answer::new(401, "").with_header(
             "www-authenticate",
             &format!("Bearer realm=\"http://127.0.0.2:{}/token\"", port(received)),
@@ -349,22 +354,25 @@ pub(crate) fn hostile_registry_is_refused_by_what_is_wrong_with_it() -> Evidence
     let (desk, server) = (Desk::new(), Server::start(hostile));
     let host = server.address().to_string();
     let credential = credential("secret", &host);
-    for (name, part) in [
-        ("two-layers", "2 layers"),
-        ("claims-too-much", "at most 33554432"),
-        ("sends-more", "more than 11 bytes"),
-        ("sends-other", "not the one of the manifest"),
-        ("no-package", "file is text"),
-        ("goes-in-circles", "more than 3 times"),
-        ("goes-to-metadata", "clear text"),
-        ("goes-elsewhere", "bare address 127.0.0.2"),
-        ("huge-manifest", "more than 65536 bytes"),
-        ("index", "image.index.v1+json"),
-        ("wants-the-password", "--token-host 127.0.0.2"),
+    for (name, code, part) in [
+        ("two-layers", 1, "2 layers"),
+        ("claims-too-much", 1, "at most 33554432"),
+        ("sends-more", 1, "more than 11 bytes"),
+        ("sends-other", 1, "not the one of the manifest"),
+        ("no-package", 1, "file is text"),
+        ("goes-in-circles", 1, "more than 3 times"),
+        ("goes-to-metadata", 1, "clear text"),
+        ("goes-elsewhere", 1, "bare address 127.0.0.2"),
+        ("huge-manifest", 1, "more than 65536 bytes"),
+        ("index", 1, "image.index.v1+json"),
+        ("wants-the-password", 3, "--token-host 127.0.0.2"),
+        ("wants-it-in-clear-text", 1, "clear text"),
+        ("wants-another-password", 3, "answered 403"),
+        ("has-moved", 4, "is not there"),
     ] {
         let place = place(&server, name);
         let ended = desk.run(&[&["pull", &place, "-o", "x.wasm"], &credential[..]].concat());
-        assert_ne!(ended.code, 0, "{name}");
+        assert_eq!(ended.code, code, "{name}: {}", ended.stderr);
         assert!(ended.stderr.contains(part), "{name}: {}", ended.stderr);
         assert!(!desk.folder.path().join("x.wasm").exists(), "{name}");
     }

@@ -90,12 +90,11 @@ impl<'a> Registry<'a> {
             token_host: arguments.token_host.clone(),
             authorization: RefCell::new(None),
         };
-        registry.check(
-            &registry
-                .url("")
-                .parse::<Uri>()
-                .map_err(|error| Failure::usage(format!("`{place}` names no registry: {error}")))?,
-        )?;
+        let own: Uri = registry
+            .url("")
+            .parse()
+            .map_err(|error| Failure::usage(format!("`{place}` names no registry: {error}")))?;
+        registry.check(&own).map_err(Failure::usage)?;
         Ok(registry)
     }
 
@@ -274,7 +273,7 @@ impl<'a> Registry<'a> {
         let uri: Uri = realm
             .parse()
             .map_err(|_| self.odd("the address of its tokens is none"))?;
-        self.check(&uri)?;
+        self.check(&uri).map_err(|why| self.odd(&why))?;
         if self.credential.is_some() && !self.is_registry(&uri) && !self.is_token_host(&uri) {
             let host = clean(uri.authority().map_or("", |authority| authority.as_str()));
             return Err(Failure::new(
@@ -351,7 +350,7 @@ impl<'a> Registry<'a> {
         let target: Uri = absolute
             .parse()
             .map_err(|_| self.odd("the address that it sends us on to is none"))?;
-        self.check(&target)?;
+        self.check(&target).map_err(|why| self.odd(&why))?;
         Ok(target)
     }
 
@@ -368,8 +367,8 @@ impl<'a> Registry<'a> {
             .is_some_and(|(host, of)| of.as_str().eq_ignore_ascii_case(host))
     }
 
-    /// Whether something may be sent there at all.
-    fn check(&self, uri: &Uri) -> Result<(), Failure> {
+    /// Whether something may be sent there at all; else why not. Whose mistake that is depends on who named it.
+    fn check(&self, uri: &Uri) -> Result<(), String> {
         let authority = uri.authority().map_or("", |authority| authority.as_str());
         let plain = match (uri.scheme_str(), self.plain_http) {
             (Some("https"), _) => return Ok(()),
@@ -380,10 +379,10 @@ impl<'a> Registry<'a> {
         if plain && !authority.contains('@') {
             return Ok(());
         }
-        Err(Failure::usage(format!(
+        Err(format!(
             "refuse to talk to `{}` in clear text; --plain-http allows this machine, --plain-http=anywhere all others",
             clean(&uri.to_string())
-        )))
+        ))
     }
 
     fn body(&self, response: Response<Body>, most: u64, what: &str) -> Result<Vec<u8>, Failure> {
