@@ -315,6 +315,9 @@ fn hostile(received: &Received) -> Answer {
         ("goes-to-metadata", false) => {
             Answer::new(307, "").with_header("location", "http://169.254.169.254/latest")
         }
+        ("goes-to-metadata-by-tls", false) => {
+            Answer::new(307, "").with_header("location", "https://0xa9fea9fe/latest")
+        }
         ("goes-elsewhere", false) => {
             let url = format!("http://127.0.0.2:{}/blob", port(received));
             Answer::new(307, "").with_header("location", &url)
@@ -336,7 +339,11 @@ fn hostile(received: &Received) -> Answer {
             &format!("Bearer realm=\"http://127.0.0.2:{}/token\"", port(received)),
         ),
         (
-            "sends-more" | "sends-other" | "goes-in-circles" | "goes-to-metadata"
+            "sends-more"
+            | "sends-other"
+            | "goes-in-circles"
+            | "goes-to-metadata"
+            | "goes-to-metadata-by-tls"
             | "goes-elsewhere",
             true,
         ) => manifest(&json!([layer(package)])),
@@ -362,6 +369,7 @@ pub(crate) fn hostile_registry_is_refused_by_what_is_wrong_with_it() -> Evidence
         ("no-package", 1, "file is text"),
         ("goes-in-circles", 1, "more than 3 times"),
         ("goes-to-metadata", 1, "clear text"),
+        ("goes-to-metadata-by-tls", 1, "bare address 0xa9fea9fe"),
         ("goes-elsewhere", 1, "bare address 127.0.0.2"),
         ("huge-manifest", 1, "more than 65536 bytes"),
         ("index", 1, "image.index.v1+json"),
@@ -392,6 +400,39 @@ pub(crate) fn hostile_registry_is_refused_by_what_is_wrong_with_it() -> Evidence
     )
     .seen("each refused by what is wrong")
     .seen("no file written, no password told")
+}
+
+#[test]
+fn nobody_is_asked_for_a_token_at_an_address_that_nobody_named() {
+    let inside = Server::start(|_| Answer::new(200, json!({"token": "t"}).to_string()));
+    let port = inside.address().port();
+    let registry = |host: &str| {
+        let realm = format!("Bearer realm=\"http://{host}:{port}/token\"");
+        Server::start(move |_| Answer::new(401, "").with_header("www-authenticate", &realm))
+    };
+    let desk = Desk::new();
+    for host in ["127.0.0.1", "localhost"] {
+        let server = registry(host);
+        let place = place(&server, "team/hello");
+        let refused = desk.run(&["pull", &place]).with_code(1);
+        assert!(
+            refused.stderr.contains("bare address"),
+            "{}",
+            refused.stderr
+        );
+    }
+    assert!(inside.received().is_empty());
+    // Where the operator named it, it is asked.
+    let server = registry("127.0.0.1");
+    let named = inside.address().to_string();
+    desk.run(&[
+        "pull",
+        &place(&server, "team/hello"),
+        "--token-host",
+        &named,
+    ])
+    .with_code(3);
+    assert_eq!(inside.received().len(), 1);
 }
 
 #[test]

@@ -134,15 +134,6 @@ impl<'a> Registry<'a> {
                 break;
             }
             from = self.target(&from, &response)?;
-            if let Some(host) = from.host()
-                && !self.is_registry(&from)
-                && host
-                    .trim_matches(['[', ']'])
-                    .parse::<std::net::IpAddr>()
-                    .is_ok()
-            {
-                return Err(self.odd(&format!("it sends us on to the bare address {host}")));
-            }
             response = self.send(&Method::GET, &from.to_string(), &[], &[])?;
         }
         match response.status() {
@@ -284,6 +275,7 @@ impl<'a> Registry<'a> {
                 ),
             ));
         }
+        self.may_go_on(&uri)?;
         let mut url = realm.to_owned();
         for (key, value) in [("service", service), ("scope", scope)] {
             if let Some(value) = value {
@@ -350,7 +342,7 @@ impl<'a> Registry<'a> {
         let target: Uri = absolute
             .parse()
             .map_err(|_| self.odd("the address that it sends us on to is none"))?;
-        self.check(&target).map_err(|why| self.odd(&why))?;
+        self.may_go_on(&target)?;
         Ok(target)
     }
 
@@ -383,6 +375,17 @@ impl<'a> Registry<'a> {
             "refuse to talk to `{}` in clear text; --plain-http allows this machine, --plain-http=anywhere all others",
             clean(&uri.to_string())
         ))
+    }
+
+    /// Whether we go where the registry sends us, for content or for a token. What it means to reach by an address, or on
+    /// this machine, is inside: it may see that with our eyes only where the operator named it.
+    fn may_go_on(&self, uri: &Uri) -> Result<(), Failure> {
+        self.check(uri).map_err(|why| self.odd(&why))?;
+        let host = uri.host().unwrap_or_default();
+        if is_inside(host) && !self.is_registry(uri) && !self.is_token_host(uri) {
+            return Err(self.odd(&format!("it sends us on to the bare address {host}")));
+        }
+        Ok(())
     }
 
     fn body(&self, response: Response<Body>, most: u64, what: &str) -> Result<Vec<u8>, Failure> {
@@ -432,6 +435,17 @@ impl<'a> Registry<'a> {
     }
 }
 
+/// Whether a host is this machine, or an address in one of the ways that resolvers take: `10.1`, `0x7f.1` and
+/// `2130706433` are some. No domain at the top is a number.
+fn is_inside(host: &str) -> bool {
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    let top = host.rsplit('.').next().unwrap_or_default();
+    let hexadecimal = top.strip_prefix("0x");
+    let is_number = top.chars().all(|c| c.is_ascii_digit())
+        || hexadecimal.is_some_and(|digits| digits.chars().all(|c| c.is_ascii_hexdigit()));
+    host.starts_with('[') || is_number || top == "localhost"
+}
+
 /// What was given, as a whole. Of the environment every command knows it, whatever registry is named to that: it has to
 /// say itself which one it is for.
 fn credential(arguments: &RegistryArguments) -> Result<Option<(String, Secret)>, Failure> {
@@ -450,4 +464,38 @@ fn credential(arguments: &RegistryArguments) -> Result<Option<(String, Secret)>,
         ));
     }
     Ok(Some((user.clone(), password.clone())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_and_this_machine_are_inside_however_they_are_written() {
+        for inside in [
+            "127.0.0.1",
+            "10.1",
+            "0x7f.1",
+            "0X7F000001",
+            "127.0.0.0x1",
+            "2130706433",
+            "169.254.169.254.",
+            "[::1]",
+            "[::ffff:10.0.0.1]",
+            "localhost",
+            "LocalHost.",
+            "tokens.localhost",
+            "",
+        ] {
+            assert!(is_inside(inside), "{inside}");
+        }
+        for name in [
+            "auth.example.com",
+            "10.example",
+            "cafe.de",
+            "0x.example.com.",
+        ] {
+            assert!(!is_inside(name), "{name}");
+        }
+    }
 }
