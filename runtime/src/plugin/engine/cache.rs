@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use cap_std::ambient_authority;
 use cap_std::fs::{
-    Dir, DirBuilder, DirBuilderExt as _, File, OpenOptions, OpenOptionsExt as _, Permissions,
-    PermissionsExt as _,
+    Dir, DirBuilder, DirBuilderExt as _, File, MetadataExt as _, OpenOptions, OpenOptionsExt as _,
+    Permissions, PermissionsExt as _,
 };
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
@@ -44,7 +44,8 @@ impl Cache {
         let root = private_folder(&data, "cache")
             .and_then(|cache| private_folder(&cache, "components"))
             .map_err(failed)?;
-        let keyed = read_or_make_key(&root)
+        let me = rustix::process::geteuid().as_raw();
+        let keyed = read_or_make_key(&root, me)
             .and_then(|key| Hmac::new_from_slice(&key).map_err(std::io::Error::other))
             .map_err(failed)?;
         let compatibility = compatibility(engine);
@@ -144,10 +145,11 @@ fn private_folder(parent: &Dir, name: &str) -> std::io::Result<Dir> {
     Ok(folder)
 }
 
-fn read_or_make_key(root: &Dir) -> std::io::Result<[u8; KEY_BYTES]> {
+/// The key, if the user who runs this wrote it; else a new one.
+fn read_or_make_key(root: &Dir, user: u32) -> std::io::Result<[u8; KEY_BYTES]> {
     let mut key = [0; KEY_BYTES];
     if let Ok(mut file) = root.open(KEY_FILE)
-        && is_private(&file)?
+        && is_private(&file, user)?
     {
         // A key of the wrong length was cut off by a crash; a new one only costs compiling again.
         let mut content = Vec::new();
@@ -168,9 +170,11 @@ fn read_or_make_key(root: &Dir) -> std::io::Result<[u8; KEY_BYTES]> {
     Ok(key)
 }
 
-/// Whether nobody else can read a file. Whoever has read the key could have written what passes for compiled code.
-fn is_private(file: &File) -> std::io::Result<bool> {
-    Ok(file.metadata()?.permissions().mode() & 0o077 == 0)
+/// Whether a file is a user's own, and nobody else can read it. Whoever knows the key could have written what passes for
+/// compiled code.
+fn is_private(file: &File, user: u32) -> std::io::Result<bool> {
+    let metadata = file.metadata()?;
+    Ok(metadata.uid() == user && metadata.permissions().mode() & 0o077 == 0)
 }
 
 /// What compiled code depends on: version and settings of the compiler, features of the processor.
@@ -306,6 +310,17 @@ mod tests {
         assert!(place.cache().find(&place.engine, place.digest).is_none());
         assert_ne!(std::fs::read(&key).unwrap(), before);
         assert_eq!((mode(&key), mode(&root)), (0o600, 0o700));
+    }
+
+    #[test]
+    fn key_that_another_user_wrote_is_replaced() {
+        let place = Place::new();
+        let root = Dir::open_ambient_dir(place.dir.path(), ambient_authority()).unwrap();
+        let me = rustix::process::geteuid().as_raw();
+        let key = read_or_make_key(&root, me).unwrap();
+        assert_eq!(read_or_make_key(&root, me).unwrap(), key);
+        // To anybody else it is a stranger's.
+        assert_ne!(read_or_make_key(&root, me ^ 1).unwrap(), key);
     }
 
     #[test]
