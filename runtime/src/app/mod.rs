@@ -28,11 +28,11 @@ use tokio::sync::Semaphore;
 
 use crate::action::{self, ActionSettings, Actions};
 use crate::catalog::{self, Catalog, History};
-use crate::config::{self, Config, ConfigError};
+use crate::config::{self, Config, ConfigError, RevokedLines};
 use crate::jq::{self, Jq};
 use crate::plugin::{
-    CompilerProgram, EgressSettings, PluginHost, PluginSettings, Revoked, SecretKeyError, Secrets,
-    StartError, TrustPolicy,
+    CompilerProgram, EgressSettings, PluginHost, PluginSettings, Revoked, RevokedChange,
+    SecretKeyError, Secrets, StartError, TrustPolicy,
 };
 use crate::store::{self, Store};
 
@@ -107,6 +107,19 @@ pub enum OpenError {
     Actions(#[from] action::Error),
 }
 
+/// Why the revocation list that is in force stays so.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// The list cannot be read.
+    #[error(transparent)]
+    Unreadable(#[from] OpenError),
+    /// The file may be in the middle of being written.
+    #[error(
+        "the revocation file is empty, and {0} entries would come off the list; a file with nothing but a remark takes them off"
+    )]
+    Emptied(usize),
+}
+
 /// The settings of requests that plugins send, with the file read that one of them names.
 fn egress(config: &Config) -> Result<EgressSettings, OpenError> {
     let read = |file: &PathBuf| {
@@ -141,7 +154,7 @@ impl App {
         let keys = &config.plugin_trusted_keys;
         let trust = TrustPolicy::parse(keys, config.plugin_signatures_required);
         let trust = trust.map_err(StartError::Trust)?;
-        let revoked = read_revoked(config)?;
+        let revoked = parse_revoked(&config.read_revoked()?)?;
         let jq = Jq::new(
             config.program.clone(),
             vec![OsString::from(jq::worker::ARGUMENT)],
@@ -182,13 +195,19 @@ impl App {
         })
     }
 
-    /// Reads again what plugins are forbidden by name, and ends the calls of those; how many. The list that was in force
-    /// stays so where it cannot be read.
+    /// Reads again what plugins are forbidden by name, and ends the calls of those. The list that was in force stays so
+    /// where it cannot be read.
     ///
     /// # Errors
-    /// The file cannot be read, or a line of it is not understood.
-    pub fn reload_revoked(&self, config: &Config) -> Result<usize, OpenError> {
-        Ok(self.plugins.replace_revoked(read_revoked(config)?))
+    /// The file cannot be read, a line of it is not understood, or it has no byte any more.
+    pub fn reload_revoked(&self, config: &Config) -> Result<RevokedChange, ReloadError> {
+        let read = config.read_revoked().map_err(OpenError::from)?;
+        let revoked = parse_revoked(&read)?;
+        let lost = self.plugins.lost_by(&revoked);
+        if read.is_file_empty && lost > 0 {
+            return Err(ReloadError::Emptied(lost));
+        }
+        Ok(self.plugins.replace_revoked(revoked))
     }
 
     /// Ends all guests and lets the workers finish what they are writing.
@@ -198,8 +217,7 @@ impl App {
     }
 }
 
-fn read_revoked(config: &Config) -> Result<Revoked, OpenError> {
-    let lines = config.read_revoked()?;
-    let revoked = Revoked::parse(lines.iter().map(String::as_str));
+fn parse_revoked(read: &RevokedLines) -> Result<Revoked, OpenError> {
+    let revoked = Revoked::parse(read.lines.iter().map(String::as_str));
     Ok(revoked.map_err(StartError::Revoked)?)
 }

@@ -155,7 +155,8 @@ pub struct Settings {
     )]
     pub plugin_revoked: Vec<String>,
 
-    /// File with more of those, one a line and `#` before remarks; read again when the process gets SIGHUP
+    /// File with more of those, one a line and `#` before remarks; read again when the process gets SIGHUP, unless it is
+    /// empty by then: to take the last one off, leave a remark
     #[arg(long, env = "GOLDENPATH_PLUGIN_REVOKED_FILE", value_name = "FILE")]
     pub plugin_revoked_file: Option<PathBuf>,
     /// Ask for four eyes: who installed a package cannot be the one who approves it
@@ -298,6 +299,15 @@ pub enum ConfigError {
     Contradiction(String),
 }
 
+/// The revocation list of plugins, as it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RevokedLines {
+    /// Of the setting and of the file.
+    pub lines: Vec<String>,
+    /// Whether the file has no byte: one that is being written anew looks like that for a moment.
+    pub is_file_empty: bool,
+}
+
 impl Config {
     /// Puts flags (and environment) over the config file over the defaults.
     pub fn load(file: Option<&Path>, flags: Settings) -> Result<Self, ConfigError> {
@@ -306,19 +316,24 @@ impl Config {
     }
 
     /// The revocation list of plugins as it is now: the setting, and the lines of the file.
-    pub fn read_revoked(&self) -> Result<Vec<String>, ConfigError> {
+    pub fn read_revoked(&self) -> Result<RevokedLines, ConfigError> {
         let mut lines = self.plugin_revoked.clone();
+        let mut is_file_empty = false;
         if let Some(file) = &self.plugin_revoked_file {
             let failed = |source| ConfigError::Read {
                 file: file.clone(),
                 source,
             };
             let bytes = read_file(file, MAX_REVOKED_BYTES).map_err(failed)?;
+            is_file_empty = bytes.is_empty();
             let text = String::from_utf8(bytes)
                 .map_err(|error| failed(io::Error::new(io::ErrorKind::InvalidData, error)))?;
             lines.extend(text.lines().map(str::to_owned));
         }
-        Ok(lines)
+        Ok(RevokedLines {
+            lines,
+            is_file_empty,
+        })
     }
 
     fn resolve(settings: Settings) -> Result<Self, ConfigError> {

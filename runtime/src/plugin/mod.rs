@@ -55,7 +55,7 @@ pub use manifest::MANIFEST_KEYS;
 pub use secret::{Redactor, SecretError, SecretKeyError, Secrets};
 pub use signature::{KeyError, PublicKey, SigningKey};
 pub use starter::{NotStarted, RunStarter, StartRun};
-pub use trust::{Distrust, Revoked, TrustPolicy};
+pub use trust::{Distrust, Revoked, RevokedChange, TrustPolicy};
 
 use self::capability::files::Folders;
 use self::capability::http::HttpClient;

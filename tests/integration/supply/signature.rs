@@ -237,6 +237,23 @@ pub(crate) fn what_comes_onto_the_revocation_list_runs_no_more_and_does_not_come
         std::thread::yield_now();
     }
     assert_eq!(run()["failure"]["code"], "plugin_revoked");
+
+    // Neither does a file without a byte, as one is that is being written; what is left of a list on purpose does.
+    write(list.as_ref(), "");
+    hang_up(&portal);
+    while !portal.log().contains("the revocation file is empty") {
+        std::thread::yield_now();
+    }
+    assert_eq!(run()["failure"]["code"], "plugin_revoked");
+    write(list.as_ref(), "# nothing any more\n");
+    hang_up(&portal);
+    std::iter::repeat_with(run)
+        .take(10_000)
+        .find(|run| run["status"] == "SUCCESS")
+        .expect("the list is read");
+    for part in ["added=1 removed=0 total=1", "added=0 removed=1 total=0"] {
+        assert!(portal.log().contains(part), "`{part}`: {}", portal.log());
+    }
     Evidence::fired("An active version came onto the list")
         .seen("`plugin_revoked` and audited; an approval is refused")
         .seen("a list that is not understood changes nothing")

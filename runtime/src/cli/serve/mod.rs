@@ -17,8 +17,9 @@ use tracing_subscriber::EnvFilter;
 use super::exit::{Exit, Failure};
 use super::output::Output;
 use crate::api::{self, ApiSettings};
-use crate::app::{AccessError, App};
+use crate::app::{AccessError, App, ReloadError};
 use crate::config::{self, Config, Settings, TlsFiles};
+use crate::plugin::RevokedChange;
 use connection::{Limited, Shares};
 
 /// Long enough for a slow line, short enough that idle openers do not hold connections.
@@ -274,7 +275,21 @@ async fn reload_on_signal(app: App, config: Config, mut hangup: Signal) {
         let (app, config) = (app.clone(), config.clone());
         let reloaded = tokio::task::spawn_blocking(move || app.reload_revoked(&config)).await;
         match reloaded {
-            Ok(Ok(ended)) => tracing::info!(ended, "the revocation list of plugins was read again"),
+            Ok(Ok(RevokedChange {
+                added,
+                removed,
+                total,
+                ended,
+            })) => tracing::info!(
+                added,
+                removed,
+                total,
+                ended,
+                "the revocation list of plugins was read again"
+            ),
+            Ok(Err(error @ ReloadError::Emptied(_))) => {
+                tracing::warn!(%error, "the revocation list of plugins was not taken; the one before stays in force");
+            }
             Ok(Err(error)) => {
                 let why = super::exit::chain(&error);
                 tracing::error!(%why, "the revocation list of plugins could not be read; the one before stays in force");

@@ -1,8 +1,10 @@
 //! Trust held against what a running host does: installs, decisions, calls.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
-use super::{Distrust, Revoked};
+use super::{Distrust, Revoked, RevokedChange};
 use crate::model::{Actor, AuditEntry, PluginName, PluginVersion, RunId, Verb};
 use crate::plugin::error::CallError;
 use crate::plugin::package::Package;
@@ -27,12 +29,24 @@ impl RefusedCall {
 }
 
 impl PluginHost {
-    /// Puts another revocation list in place: no call of what is on it begins any more, and those under way end; how
-    /// many.
-    pub fn replace_revoked(&self, revoked: Revoked) -> usize {
-        self.trust.replace(revoked);
-        self.calls
-            .sweep_ending(|package, installed_at| self.trust.admit(package, installed_at).is_err())
+    /// Puts another revocation list in place: no call of what is on it begins any more, and those under way end.
+    pub fn replace_revoked(&self, revoked: Revoked) -> RevokedChange {
+        let now = Arc::new(revoked);
+        let before = self.trust.replace(Arc::clone(&now));
+        let ended = self
+            .calls
+            .sweep_ending(|package, installed_at| self.trust.admit(package, installed_at).is_err());
+        RevokedChange {
+            added: now.count_beyond(&before),
+            removed: before.count_beyond(&now),
+            total: now.len(),
+            ended,
+        }
+    }
+
+    /// How many entries of the revocation list another one lacks.
+    pub fn lost_by(&self, revoked: &Revoked) -> usize {
+        self.trust.revoked().count_beyond(revoked)
     }
 
     /// Whether a version may run by what is trusted now. A key has to have been valid when the version came in.

@@ -13,7 +13,7 @@ use super::package::Package;
 use super::signature::{PublicKey, Signed};
 use crate::model::{Digest, Provenance, SignatureMark, SignatureVerdict, Timestamp};
 pub(super) use host::RefusedCall;
-pub use revoked::Revoked;
+pub use revoked::{Revoked, RevokedChange};
 
 /// The signers that an operator trusts. The default trusts nobody, and asks for nobody.
 #[derive(Clone, Debug, Default)]
@@ -255,10 +255,10 @@ impl Trust {
         Arc::clone(&held)
     }
 
-    /// Puts another list in place.
-    pub(super) fn replace(&self, revoked: Revoked) {
+    /// Puts another list in place; the one before.
+    pub(super) fn replace(&self, revoked: Arc<Revoked>) -> Arc<Revoked> {
         let mut held = self.revoked.write().unwrap_or_else(PoisonError::into_inner);
-        *held = Arc::new(revoked);
+        std::mem::replace(&mut *held, revoked)
     }
 
     /// Whether a package that came in at some time may be here.

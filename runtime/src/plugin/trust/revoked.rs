@@ -7,6 +7,19 @@ use crate::model::Digest;
 /// Entries; a list of this length is a mistake in the file's name.
 const MAX_ENTRIES: usize = 100_000;
 
+/// What became of the revocation list when it was read again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RevokedChange {
+    /// Entries that are new.
+    pub added: usize,
+    /// Entries that are gone.
+    pub removed: usize,
+    /// Entries that it has now.
+    pub total: usize,
+    /// Calls under way that were ended.
+    pub ended: usize,
+}
+
 /// Digests of whole files, of what was signed, and of keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Revoked(BTreeSet<Digest>);
@@ -33,6 +46,15 @@ impl Revoked {
             }
         }
         Ok(Self(digests))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// How many entries another list lacks.
+    pub(super) fn count_beyond(&self, other: &Self) -> usize {
+        self.0.difference(&other.0).count()
     }
 
     pub(super) fn holds(&self, digest: Digest) -> bool {

@@ -109,7 +109,9 @@ async fn call_under_way_of_what_comes_onto_the_list_ends_though_its_package_has_
         place.host.calls.begin(two, Timestamp(0)),
     );
     let list = Revoked::parse([line.as_str()]).unwrap();
-    assert_eq!(place.host.replace_revoked(list), 1);
+    let change = place.host.replace_revoked(list);
+    assert_eq!((change.added, change.removed, change.total), (1, 0, 1));
+    assert_eq!(change.ended, 1);
     assert!(of_one.halted.borrow().is_some());
     assert!(of_two.halted.borrow().is_none());
 }
