@@ -1,5 +1,6 @@
 //! Which server the client commands talk to, and as whom: flags, then environment, then the credentials file.
 
+use std::ffi::OsStr;
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -241,14 +242,34 @@ pub(crate) fn write_private(file: &Path, text: &str) -> Result<(), ConnectionErr
     })
 }
 
-fn try_write_private(file: &Path, text: &str) -> io::Result<()> {
+/// Writes a file that only its owner can read, where there is none; what is there stays as it is.
+pub(crate) fn create_private(file: &Path, text: &str) -> io::Result<()> {
+    let (dir, name) = place_of(file)?;
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600);
+    let mut opened = dir.open_with(name, &options)?;
+    let written = opened
+        .write_all(text.as_bytes())
+        .and_then(|()| opened.sync_all());
+    if written.is_err() {
+        // It is ours, and a part of it helps nobody.
+        drop(dir.remove_file(name));
+    }
+    written
+}
+
+fn place_of(file: &Path) -> io::Result<(Dir, &OsStr)> {
     let (Some(parent), Some(name)) = (file.parent(), file.file_name()) else {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
             "it names no file",
         ));
     };
-    let dir = open_private_dir(parent)?;
+    Ok((open_private_dir(parent)?, name))
+}
+
+fn try_write_private(file: &Path, text: &str) -> io::Result<()> {
+    let (dir, name) = place_of(file)?;
     let mut fresh = name.to_owned();
     fresh.push(".new");
     let mut options = OpenOptions::new();

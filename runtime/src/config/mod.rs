@@ -17,7 +17,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 pub use connection::{Connection, ConnectionError, Credentials, Endpoint};
-pub(crate) use connection::{is_loopback, read_private, write_private};
+pub(crate) use connection::{create_private, is_loopback, read_private, write_private};
 pub use value::{ByteSize, PublicUrl, Secret, ValueError};
 
 use crate::model::{SecretKey, UpgradePolicy};

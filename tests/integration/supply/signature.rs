@@ -138,6 +138,36 @@ pub(crate) fn package_comes_in_with_as_many_signers_as_the_portal_asks_for() -> 
 }
 
 #[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "links to files of the test's own"
+)]
+fn package_is_signed_in_place_as_a_whole_and_a_key_is_made_only_where_nothing_is() {
+    let author = Author::new();
+    author.key("alice.pem");
+    let package = hello().package();
+    write(author.file("a.wasm").as_ref(), &package);
+    // Who opened the old file keeps the old file.
+    std::fs::hard_link(author.file("a.wasm"), author.file("opened.wasm")).expect("a link");
+    let sign = ["plugin", "sign", "a.wasm", "--key", "alice.pem"];
+    author.run(&sign).with_code(0);
+    assert_eq!(read(&author.file("opened.wasm")), package);
+    assert!(read(&author.file("a.wasm")).starts_with(&package));
+    assert!(!author.folder.path().join("a.wasm.partial").exists());
+
+    // A link to nowhere is no file, and is in the way all the same.
+    let taken = author.file("taken.pem");
+    std::os::unix::fs::symlink("nowhere", &taken).expect("a link");
+    let made = author.run(&["plugin", "keygen", "taken.pem"]).with_code(5);
+    assert!(
+        made.stderr.contains("never written over"),
+        "{}",
+        made.stderr
+    );
+    assert!(author.folder.path().join("taken.pem").is_symlink());
+}
+
+#[test]
 pub(crate) fn byte_that_changes_after_signing_is_refused() -> Evidence {
     let author = Author::new();
     let (alice, _) = author.key("alice.pem");

@@ -368,6 +368,8 @@ fn read_text(dir: &Dir, path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
+/// Writes a package beside its place and moves it there: whoever reads it, and whoever stops this, finds the old one or
+/// the new one, whole.
 pub(super) fn write_package(file: &Path, package: &[u8]) -> io::Result<()> {
     let name = file
         .file_name()
@@ -378,7 +380,18 @@ pub(super) fn write_package(file: &Path, package: &[u8]) -> io::Result<()> {
     let parent = parent.unwrap_or(Path::new("."));
     Dir::create_ambient_dir_all(parent, ambient_authority())?;
     let dir = Dir::open_ambient_dir(parent, ambient_authority())?;
-    dir.create(name)?.write_all(package)
+    let mut partial = name.to_owned();
+    partial.push(".partial");
+    let mut file = dir.create(&partial)?;
+    let written = file
+        .write_all(package)
+        .and_then(|()| file.sync_all())
+        .and_then(|()| dir.rename(&partial, &dir, name));
+    if written.is_err() {
+        // Why it could not be written says more than why it stays.
+        drop(dir.remove_file(&partial));
+    }
+    written
 }
 
 /// What a failure to read a package says.

@@ -1,5 +1,6 @@
 //! `goldenpath plugin keygen|sign|verify`: who stands for a package, on this machine alone.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -30,14 +31,14 @@ pub(in crate::cli) struct VerifyArguments {
 }
 
 pub(super) fn make_key(file: &Path, output: &Output) -> Result<Exit, Failure> {
-    if file.exists() {
-        return Err(Failure::new(
+    let (key, text) = SigningKey::generate().map_err(|error| Failure::of("make a key", &error))?;
+    config::create_private(file, &text).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => Failure::new(
             Exit::Conflict,
             format!("`{}` exists; a key is never written over", file.display()),
-        ));
-    }
-    let (key, text) = SigningKey::generate().map_err(|error| Failure::of("make a key", &error))?;
-    config::write_private(file, &text).map_err(|error| Failure::of("keep the key", &error))?;
+        ),
+        _ => Failure::of(format!("write `{}`", file.display()), &error),
+    })?;
     print_key(&key.public(), output);
     Ok(Exit::Done)
 }
