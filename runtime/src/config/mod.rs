@@ -146,7 +146,8 @@ pub struct Settings {
     #[arg(long, env = "GOLDENPATH_PLUGIN_SIGNATURES_REQUIRED", value_name = "N")]
     pub plugin_signatures_required: Option<usize>,
 
-    /// What is neither installed nor runs: digest of a package, of what was signed, or of a key; may be repeated
+    /// What is neither installed nor runs: digest of a package, of what was signed, or of a key that signed it, whoever
+    /// else did; may be repeated
     #[arg(
         long,
         env = "GOLDENPATH_PLUGIN_REVOKED",

@@ -65,7 +65,7 @@ pub enum Distrust {
         /// For each signature that does not count, why.
         uncounted: Uncounted,
     },
-    /// The operator forbade it by its digest, or a key that signed it.
+    /// The operator forbade it by its digest, or a key that signed it, whoever else did.
     #[error("{0} is on this host's revocation list")]
     Revoked(Digest),
 }
@@ -176,12 +176,9 @@ impl TrustPolicy {
                 digest: found.signed_digest,
             });
         }
-        if self.required == 0 {
-            // Where nobody has to sign, whose signature it is still says something.
-            return match of(SignatureVerdict::RevokedKey) {
-                Some(mark) => Err(Distrust::Revoked(mark.key)),
-                None => Ok(found),
-            };
+        // Who has that key made the package, or passed it on. Others who signed it do not make up for that.
+        if let Some(mark) = of(SignatureVerdict::RevokedKey) {
+            return Err(Distrust::Revoked(mark.key));
         }
         let (required, counted) = (self.required, found.signers.len());
         if counted >= required {
