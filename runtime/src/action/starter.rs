@@ -2,12 +2,12 @@
 
 use futures_util::future::BoxFuture;
 
-use super::worker::on_behalf;
+use super::worker::{on_behalf, person_gone};
 use super::{Actions, Error};
 use crate::catalog;
 use crate::model::{Action, Actor, Permission, Run, RunId, RunStatus};
 use crate::plugin::{NotStarted, RunStarter, StartRun};
-use crate::store::{self, ReadTx};
+use crate::store::ReadTx;
 
 /// Runs between the one that a person asked for and the last that is started below it. A golden path of golden paths is
 /// two deep; what is deeper goes in circles.
@@ -29,36 +29,11 @@ impl Starter {
     }
 }
 
-impl Starter {
-    /// Whoever asked for the run, with the role and the teams that they have now: a run may have waited for long.
-    async fn person(&self) -> Result<Actor, NotStarted> {
-        let asked = on_behalf(&self.run);
-        let name = asked.name.clone();
-        let found = self
-            .actions
-            .inner
-            .store
-            .read(move |tx| tx.find_credential(&name))
-            .await;
-        let found = found.map_err(|error: store::Error| refusal(error.into()))?;
-        let Some(credential) = found else {
-            return Err(NotStarted::Forbidden(format!(
-                "`{}`, who asked for this run, has no access to the portal any more",
-                asked.name
-            )));
-        };
-        Ok(Actor {
-            role: credential.principal.role,
-            teams: credential.principal.teams,
-            ..asked
-        })
-    }
-}
-
 impl RunStarter for Starter {
     fn start(&self, wanted: StartRun) -> BoxFuture<'_, Result<RunId, NotStarted>> {
         Box::pin(async move {
-            let actor = self.person().await?;
+            let person = self.actions.find_person(&self.run).await.map_err(refusal)?;
+            let actor = person.ok_or_else(|| NotStarted::Forbidden(person_gone(&self.run)))?;
             permitted(&actor)?;
             let StartRun {
                 action,
@@ -164,10 +139,7 @@ mod tests {
 
     use super::super::tests::House;
     use super::*;
-    use crate::model::{
-        ActionId, Digest, PluginName, Principal, PrincipalKind, Role, RunOrigin, Timestamp,
-    };
-    use crate::store::Credential;
+    use crate::model::{ActionId, Digest, PluginName, Role, RunOrigin};
 
     #[tokio::test]
     async fn a_run_that_waited_starts_no_more_than_its_person_may_today() {
@@ -189,21 +161,7 @@ mod tests {
         let refused = starter.start(wanted()).await.unwrap_err();
         assert!(matches!(refused, NotStarted::Forbidden(_)), "{refused:?}");
 
-        let store = &house.actions.inner.store;
-        let credential = Credential {
-            principal: Principal {
-                client_id: "ada".to_owned(),
-                kind: PrincipalKind::User,
-                name: run.created_by.clone(),
-                role: Role::Developer,
-                teams: Vec::new(),
-                created_at: Timestamp::now(),
-            },
-            secret_hash: String::new(),
-            secret_id: String::new(),
-        };
-        let added = store.write(move |tx| tx.insert_credential(&credential));
-        added.await.unwrap();
+        house.let_in(&run.created_by, Role::Developer).await;
         let refused = starter.start(wanted()).await.unwrap_err();
         assert!(matches!(refused, NotStarted::NotFound(_)), "{refused:?}");
         house.actions.shutdown().await;

@@ -237,6 +237,18 @@ impl Actions {
             }
             Err(error) => return host_error(run, &error),
         };
+        // As late as can be: a run may have waited for long, and rendering takes its time too.
+        let actor = match definition.run_as() {
+            RunAs::Action => on_behalf(run),
+            RunAs::User => match self.find_person(run).await {
+                Ok(Some(person)) => Actor {
+                    bound: true,
+                    ..person
+                },
+                Ok(None) => return RunEnd::failed("person_gone", person_gone(run)),
+                Err(error) => return host_error(run, &error),
+            },
+        };
         let call = ActionCall {
             plugin: plugin.clone(),
             version: version.clone(),
@@ -244,10 +256,7 @@ impl Actions {
             input,
             entity,
             run: run.id.clone(),
-            actor: Actor {
-                bound: definition.run_as() == RunAs::User,
-                ..on_behalf(run)
-            },
+            actor,
             at: run.updated_at,
             sink: Arc::clone(sink) as Arc<dyn EventSink>,
             runs: Some(Arc::new(Starter::new(self.clone(), run.clone()))),
@@ -256,6 +265,20 @@ impl Actions {
             Ok(output) => RunEnd::Succeeded(output),
             Err(error) => outcome(&error),
         }
+    }
+
+    /// Whoever asked for a run, with the role and the teams that they have now; nobody where they have no access to the
+    /// portal any more.
+    pub(super) async fn find_person(&self, run: &Run) -> Result<Option<Actor>, Error> {
+        let asked = on_behalf(run);
+        let name = asked.name.clone();
+        let found = self.inner.store.read(move |tx| tx.find_credential(&name));
+        let found: Result<_, store::Error> = found.await;
+        Ok(found?.map(|credential| Actor {
+            role: credential.principal.role,
+            teams: credential.principal.teams,
+            ..asked
+        }))
     }
 
     /// Ends a run on disk, however long the disk refuses, and then tells its followers.
@@ -365,6 +388,14 @@ fn end_run(
         after: Some(json!({ "state": run.state, "failure": run.failure })),
     })?;
     Ok(Some(run))
+}
+
+/// Why nothing more is done for whoever asked for a run.
+pub(super) fn person_gone(run: &Run) -> String {
+    format!(
+        "`{}`, who asked for this run, has no access to the portal any more",
+        run.created_by
+    )
 }
 
 /// Whoever asked, as far as the run is concerned.

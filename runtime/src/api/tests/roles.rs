@@ -23,7 +23,7 @@ revoke or stop needs nobody else.
 
 A run is one of the person who asked for it. What its plugin may do is the plugin's grant: a golden path may do what its
 user may not do by hand. With `\"engine\": {\"runAs\": \"user\"}` the action narrows this to what that person may do in the
-catalog as well.
+catalog as well. What counts is what they may do when the run begins; without access any more, it fails.
 
 ";
 
