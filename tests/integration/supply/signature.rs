@@ -138,10 +138,6 @@ pub(crate) fn package_comes_in_with_as_many_signers_as_the_portal_asks_for() -> 
 }
 
 #[test]
-#[expect(
-    clippy::disallowed_methods,
-    reason = "links to files of the test's own"
-)]
 fn package_is_signed_in_place_as_a_whole_and_a_key_is_made_only_where_nothing_is() {
     let author = Author::new();
     author.key("alice.pem");
