@@ -27,10 +27,19 @@ pub(super) struct Denials {
     counts: Mutex<Counts>,
 }
 
+/// Why something is refused that a granted line allows, in a sentence: no other line would help.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Beyond<'a> {
+    /// The person who asked for the run may not do it.
+    Person(&'a str),
+    /// It is beyond a bound that holds for everybody.
+    Bound(&'a str),
+}
+
 #[derive(Default)]
 struct Counts {
-    /// By missing line.
-    audited: BTreeMap<String, u64>,
+    /// By line, and by whether it is missing: one that was granted may be of no use.
+    audited: BTreeMap<(String, bool), u64>,
     /// Denials of further lines.
     others: u64,
 }
@@ -64,16 +73,23 @@ impl Denials {
 
     /// What was denied so far, sorted.
     pub(super) fn missing(&self) -> Vec<String> {
-        self.lock().audited.keys().cloned().collect()
+        let counts = self.lock();
+        let lines = counts.audited.keys().map(|(line, _)| line.clone());
+        // Sorted already: the two of one line stand beside each other.
+        let mut lines: Vec<String> = lines.collect();
+        lines.dedup();
+        lines
     }
 
-    /// How often each line was missing; the empty one stands for those that got no audit row.
+    /// How often each line was missing, apart from those that were granted and of no use: to ask for them is no help. The
+    /// empty one stands for those that got no audit row.
     pub(super) fn counts(&self) -> Vec<(String, u64)> {
         let counts = self.lock();
         let others = (counts.others > 0).then(|| (String::new(), counts.others));
         let audited = counts.audited.iter();
-        let audited = audited.map(|(missing, count)| (missing.clone(), *count));
-        audited.chain(others).collect()
+        let missing = audited.filter(|((_, is_missing), _)| *is_missing);
+        let missing = missing.map(|((line, _), count)| (line.clone(), *count));
+        missing.chain(others).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Counts> {
@@ -83,19 +99,29 @@ impl Denials {
     /// Writes that something was asked for which was not granted; once for each line, so that a loop of denied calls
     /// does not become a loop of commits.
     pub(super) async fn audit(&self, missing: &str) {
+        self.record(missing, None).await;
+    }
+
+    /// Writes that something was refused although `line` was granted, and why; once for each line.
+    pub(super) async fn audit_beyond(&self, line: &str, beyond: Beyond<'_>) {
+        self.record(line, Some(beyond)).await;
+    }
+
+    async fn record(&self, line: &str, beyond: Option<Beyond<'_>>) {
         let Some(store) = &self.store else { return };
-        let missing = &*shortened(&self.redactor.clean(missing));
+        let missing = &*shortened(&self.redactor.clean(line));
         {
             let mut counts = self.lock();
-            if let Some(count) = counts.audited.get_mut(missing) {
+            let key = (missing.to_owned(), beyond.is_none());
+            if let Some(count) = counts.audited.get_mut(&key) {
                 *count += 1;
                 return;
             }
             if counts.audited.len() >= AUDITED {
-                counts.others += 1;
+                counts.others += u64::from(beyond.is_none());
                 return;
             }
-            counts.audited.insert(missing.to_owned(), 1);
+            counts.audited.insert(key, 1);
         }
         let caller = &self.caller;
         let actor = Actor {
@@ -104,7 +130,15 @@ impl Denials {
             ..caller.actor.clone()
         };
         let identifier = caller.plugin.to_string();
-        let decision = json!({ "missing": missing, "digest": caller.digest });
+        let mut decision = json!({ "missing": missing, "digest": caller.digest });
+        if let (Some(beyond), Some(told)) = (beyond, decision.as_object_mut()) {
+            let (person, reason) = match beyond {
+                Beyond::Person(reason) => (Some(caller.actor.name.as_str()), reason),
+                Beyond::Bound(reason) => (None, reason),
+            };
+            told.extend(person.map(|person| ("person".to_owned(), json!(person))));
+            told.insert("reason".to_owned(), json!(self.redactor.clean(reason)));
+        }
         let written: Result<(), store::Error> = store
             .write(move |tx| {
                 tx.insert_audit(&AuditEntry {

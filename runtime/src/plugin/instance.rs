@@ -21,7 +21,7 @@ use super::capability::Power;
 use super::capability::files::{Folder, Folders};
 use super::capability::http::{Egress, HttpClient};
 use super::capability::log::{Channel, LogBook};
-use super::denial::{Denials, not_granted};
+use super::denial::{Beyond, Denials, not_granted};
 use super::error::CallError;
 use super::grant::Effective;
 use super::knob::{Knob, is_kept};
@@ -230,10 +230,10 @@ impl Guest {
             .ok_or_else(|| wasmtime::format_err!("nothing is linked here"))
     }
 
-    /// Records that something was refused which a granted line allows, once for each.
-    pub(super) async fn audit(&mut self, missing: &str) {
+    /// Records that something was refused although `line` was granted, once for each.
+    pub(super) async fn audit_beyond(&mut self, line: &str, beyond: Beyond<'_>) {
         let denials = Arc::clone(&self.denials);
-        denials.audit(missing).await;
+        denials.audit_beyond(line, beyond).await;
     }
 
     /// Records a denial and words it for the guest. `table` is where the line would stand in `plugin.toml`.

@@ -186,7 +186,9 @@ pub(crate) fn what_a_person_may_not_see_no_plugin_starts_a_run_about_for_them() 
     assert_eq!(run["output"]["error"], "forbidden", "{run}");
     let denied = denials(&portal, &run);
     assert!(
-        denied.len() == 1 && denied[0].contains("run-action gone"),
+        denied.len() == 1
+            && denied[0].contains(r#""missing":"run-action gone""#)
+            && denied[0].contains(r#""person":"ada@example.com""#),
         "{denied:?}"
     );
     let run = start(admin, &wanted);
@@ -216,7 +218,7 @@ pub(crate) fn a_chain_ends_at_its_depth_and_never_goes_in_a_circle() -> Evidence
     );
     let denied = denials(&portal, &run);
     assert!(
-        denied.len() == 1 && denied[0].contains("run-action a5"),
+        denied.len() == 1 && denied[0].contains(r#""missing":"run-action a5""#),
         "{denied:?}"
     );
 

@@ -94,16 +94,41 @@ pub(crate) fn an_action_that_runs_as_its_user_does_nothing_that_they_may_not() -
     let ada = portal.user("ada@example.com", "developer");
     let run = ada.run("for-me", &json!({}));
     let message = denied(&run);
-    for part in ["developer", "catalog:write", "runAs: user"] {
+    for part in [
+        "`catalog upsert Secret`",
+        "`ada@example.com`",
+        "developer",
+        "catalog:write",
+        "runAs: user",
+    ] {
         assert!(message.contains(part), "{part}: {message}");
     }
     assert_eq!(entity(&portal), 404);
     let log = portal.admin().get("/v1/audit-log?action=DENY").json();
     let rows = log["audits"].as_array().expect("rows").clone();
     let id = run["id"].as_str().expect("an id");
-    let row = rows.iter().map(ToString::to_string);
-    let row = row.filter(|row| row.contains(id) && row.contains("catalog upsert Secret"));
-    assert_eq!(row.count(), 1, "{rows:?}");
+    let of_run: Vec<&Value> = rows
+        .iter()
+        .filter(|row| row.to_string().contains(id))
+        .collect();
+    let [row] = of_run[..] else {
+        panic!("{rows:?}")
+    };
+    let said = row.to_string();
+    for part in [
+        r#""missing":"catalog upsert Secret""#,
+        r#""person":"ada@example.com""#,
+        "catalog:write",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let used = portal.admin().get("/v1/plugins/deputy/usage");
+    let used = used.with_status(200).json();
+    let text = used.to_string();
+    assert!(
+        text.contains(r#""denied":[]"#),
+        "no line would help: {text}"
+    );
 
     let engineer = portal.user("grace@example.com", "platform-engineer");
     assert_eq!(engineer.run("for-me", &json!({}))["status"], "SUCCESS");

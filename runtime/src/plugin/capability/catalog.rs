@@ -10,6 +10,7 @@ use crate::model::{
     RelationValue, Violation, WriteMode,
 };
 use crate::plugin::bindings::{catalog, types};
+use crate::plugin::denial::Beyond;
 use crate::plugin::instance::Guest;
 use crate::plugin::json;
 
@@ -226,8 +227,9 @@ impl Guest {
         blueprint: &BlueprintId,
         message: String,
     ) -> catalog::Error {
-        let missing = format!("catalog {} {blueprint}, for whoever asked", access.as_str());
-        self.audit(&missing).await;
+        let missing = format!("catalog {} {blueprint}", access.as_str());
+        self.audit_beyond(&missing, Beyond::Person(&message)).await;
+        let message = format!("`{missing}` was granted, but {message}");
         catalog::Error::Denied(types::Denial { missing, message })
     }
 

@@ -3,6 +3,7 @@
 use super::kept;
 use crate::model::{ActionId, EntityId, RunId, RunOrigin, RunStatus, Violation};
 use crate::plugin::bindings::{actions, types};
+use crate::plugin::denial::Beyond;
 use crate::plugin::instance::Guest;
 use crate::plugin::{NotStarted, StartRun, json};
 
@@ -50,13 +51,14 @@ impl actions::Host for Guest {
         let Some(starter) = self.runs.clone() else {
             return Ok(Err(unavailable()));
         };
+        let line = format!("run-action {action}");
         let origin = RunOrigin {
             parent: self.caller.run.clone(),
             plugin: self.caller.plugin.clone(),
             digest: self.caller.digest,
         };
         let wanted = StartRun {
-            action: action.clone(),
+            action,
             properties,
             entity,
             origin,
@@ -72,15 +74,11 @@ impl actions::Host for Guest {
         };
         Ok(Err(match refused {
             NotStarted::Forbidden(message) => {
-                self.audit(&format!("run-action {action}, for whoever asked"))
-                    .await;
+                self.audit_beyond(&line, Beyond::Person(&message)).await;
                 actions::Error::Forbidden(message)
             }
             NotStarted::Refused(message) => {
-                self.audit(&format!(
-                    "run-action {action}, once more in this chain of runs"
-                ))
-                .await;
+                self.audit_beyond(&line, Beyond::Bound(&message)).await;
                 actions::Error::Refused(message)
             }
             NotStarted::NotFound(what) => actions::Error::NotFound(what),
