@@ -194,7 +194,7 @@ impl Trial {
     ) -> Result<Self, TrialError> {
         let actor = Actor::system();
         let shipped = inspect(package)?.resources;
-        let version = app.plugins.install(&actor, package.to_vec()).await?;
+        let version = app.plugins.install(&actor, package.to_vec()).await?.version;
         let documents = with_shipped(stage.documents, shipped).map_err(TrialError::Documents)?;
         app.apply(&actor, documents, ApplyMode::Commit)
             .await

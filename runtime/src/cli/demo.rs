@@ -179,7 +179,7 @@ async fn install(app: &App, plugin: Built, output: &Output) -> Result<(), Failur
         |error: &dyn std::error::Error| Failure::of(format!("install plugin `{name}`"), error);
     let actor = Actor::system();
     let version = match app.plugins.install(&actor, plugin.package).await {
-        Ok(version) => version,
+        Ok(installed) => installed.version,
         // The sources changed since the first start: no reason not to start at all.
         Err(InstallError::Conflict(why)) => {
             output.note(&format!(

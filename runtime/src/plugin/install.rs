@@ -10,6 +10,15 @@ use super::{PluginHost, loaded::Loaded};
 use crate::model::{Actor, AuditEntry, PluginName, PluginState, PluginVersion, Timestamp, Verb};
 use crate::store::{self, StoredPlugin, WriteTx};
 
+/// What became of a package.
+#[derive(Clone, Debug)]
+pub struct Installed {
+    /// The version that it is.
+    pub version: PluginVersion,
+    /// Whether it was not there before.
+    pub is_new: bool,
+}
+
 impl PluginHost {
     /// Checks a package, compiles it, and stores it as a version that waits for a reviewer, or takes over at once where
     /// it asks for nothing new and the host's policy lets it. The same bytes again change nothing and answer the
@@ -21,12 +30,16 @@ impl PluginHost {
         &self,
         actor: &Actor,
         package: Vec<u8>,
-    ) -> Result<PluginVersion, InstallError> {
+    ) -> Result<Installed, InstallError> {
         let (read, package) = Package::read_blocking(package).await?;
         let (name, version) = (read.manifest.name.clone(), read.manifest.version.clone());
         if let Some(found) = self.stored_as(&name, &version).await? {
             let found = same(found, &read)?;
-            return self.note_installer(actor, found).await;
+            let version = self.note_installer(actor, found).await?;
+            return Ok(Installed {
+                version,
+                is_new: false,
+            });
         }
         // Before it is compiled, which costs the most.
         let provenance = self.trust.admit(&read, Timestamp::now())?;
@@ -57,7 +70,10 @@ impl PluginHost {
             if let Some(found) = tx.find_plugin(&name, &version)? {
                 let found = same(found, &checked)?;
                 note_installer(tx, &actor, &found)?;
-                return Ok::<_, InstallError>(found);
+                return Ok::<_, InstallError>(Installed {
+                    version: found,
+                    is_new: false,
+                });
             }
             let installed = PluginVersion {
                 name,
@@ -93,9 +109,12 @@ impl PluginHost {
                 Ok(upgrade) => upgrade.apply(tx, &actor, &installed)?,
                 Err(_) => installed.state,
             };
-            Ok(PluginVersion { state, ..installed })
+            Ok(Installed {
+                version: PluginVersion { state, ..installed },
+                is_new: true,
+            })
         });
-        let installed: PluginVersion = installed.await?;
+        let installed: Installed = installed.await?;
         self.shelf.keep(read);
         Ok(installed)
     }

@@ -49,6 +49,7 @@ pub use error::{CallError, InstallError, ReviewError, StartError};
 pub use inspect::{
     Inspection, assemble, check_manifest, describe, embed_sbom, inspect, sign, verify,
 };
+pub use install::Installed;
 #[cfg(feature = "remove-knobs")]
 pub use knob::{KNOBS, Knob, remove_knob};
 pub use manifest::MANIFEST_KEYS;

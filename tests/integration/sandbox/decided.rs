@@ -49,7 +49,7 @@ impl Place {
 
     async fn install(&self, package: Vec<u8>) -> PluginVersion {
         let installed = self.host.install(&Actor::system(), package).await;
-        installed.expect("an install")
+        installed.expect("an install").version
     }
 
     /// Approves a version with so much room for its output.

@@ -69,6 +69,15 @@ fn a_cut_off_package_is_refused() {
 }
 
 #[test]
+fn the_same_package_again_is_no_new_version() {
+    let portal = Portal::start(program());
+    let package = hello().with_version("7.0.0").package();
+    let first = install(&portal, package.clone()).with_status(201).json();
+    let again = install(&portal, package).with_status(200).json();
+    assert_eq!(again["plugin"]["digest"], first["plugin"]["digest"]);
+}
+
+#[test]
 fn a_component_without_a_manifest_is_refused() {
     assert_refused(&install(&portal(), plugin_component("hello")), "manifest");
 }

@@ -101,15 +101,21 @@ impl VersionReply {
 #[utoipa::path(
     post, path = "/v1/plugins", tag = "plugins", security(("bearer" = ["plugins:install"])),
     request_body(content = Vec<u8>, content_type = "application/wasm", description = "The package, at most 32 MiB"),
-    responses((status = 201, body = VersionReply)),
+    responses(
+        (status = 201, body = VersionReply),
+        (status = 200, description = "The same package was there already", body = VersionReply),
+    ),
 )]
 pub(super) async fn install_plugin(
     State(app): State<App>,
     caller: Caller,
     Package(package): Package,
 ) -> Result<Created<VersionReply>, ApiError> {
-    let version = app.plugins.install(&caller, package.into()).await?;
-    Ok(Created(true, VersionReply::of(version)))
+    let installed = app.plugins.install(&caller, package.into()).await?;
+    Ok(Created(
+        installed.is_new,
+        VersionReply::of(installed.version),
+    ))
 }
 
 /// List the plugins.

@@ -367,7 +367,8 @@ async fn version_is_one_file_for_ever() {
     let one = place.put("1.0.0").await;
     let manifest = format!("{TOML}[capabilities.state]\nreason = \"count\"\n");
     let same = build(&plugin(&["goldenpath:plugin/state@0.1.0"]), &manifest).unwrap();
-    assert_eq!(place.host.install(&place.actor, same).await.unwrap(), one);
+    let again = place.host.install(&place.actor, same).await.unwrap();
+    assert_eq!((again.version, again.is_new), (one, false));
     let other = build(
         &plugin(&["goldenpath:plugin/state@0.1.0"]),
         &manifest.replace("count", "spy"),
