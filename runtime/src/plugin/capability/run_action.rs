@@ -19,7 +19,7 @@ impl actions::Host for Guest {
         entity: Option<String>,
     ) -> wasmtime::Result<Answer<String>> {
         self.spend_call()?;
-        let Some((line, action)) = self.power.startable(&action) else {
+        let Some((granted, action)) = self.power.startable(&action) else {
             let missing = match ActionId::parse(action) {
                 Ok(action) => format!("run-action {action}"),
                 Err(_) => "run-action ACTION".to_owned(),
@@ -65,7 +65,7 @@ impl actions::Host for Guest {
         };
         let refused = match starter.start(wanted).await {
             Ok(run) => {
-                self.tally.line(line);
+                self.tally.line(granted);
                 let text = run.to_string();
                 self.started.insert(run);
                 return Ok(Ok(text));
