@@ -1,6 +1,6 @@
 //! The granted HTTP lines, kept so that a request finds its own without a look at all others.
 //!
-//! What a line allows is said by [`HttpRule`] and [`PathPattern`](super::PathPattern); the index only finds the same
+//! What a line allows is said by [`HttpRule`] and [`PathPattern`]; the index only finds the same
 //! lines in less time, and the tests hold it against a look at each of them.
 
 use std::borrow::Cow;
