@@ -76,11 +76,8 @@ impl catalog::Host for Guest {
             return Ok(Err(refusal));
         }
         // Read, not as text: an escape hides nothing.
-        let found = draft.properties.iter().flatten().find_map(|(name, value)| {
-            let redactor = self.book.redactor();
-            let in_name = redactor.find(name.as_bytes());
-            in_name.or_else(|| kept::find_in(redactor, value))
-        });
+        let properties = draft.properties.iter().flatten();
+        let found = kept::find_in_members(self.book.redactor(), properties);
         if let Some(denial) = self.refuse_secret(&place, found).await {
             return Ok(Err(catalog::Error::Denied(denial)));
         }

@@ -45,10 +45,19 @@ pub(super) fn find_in(redactor: &Redactor, value: &Value) -> Option<String> {
         Value::Number(number) => find(&number.to_string()),
         Value::String(text) => find(text),
         Value::Array(items) => items.iter().find_map(|item| find_in(redactor, item)),
-        Value::Object(members) => members
-            .iter()
-            .find_map(|(key, value)| find(key).or_else(|| find_in(redactor, value))),
+        Value::Object(members) => find_in_members(redactor, members),
     }
+}
+
+/// The secret that members hold, in a name or a value.
+pub(super) fn find_in_members<'a>(
+    redactor: &Redactor,
+    members: impl IntoIterator<Item = (&'a String, &'a Value)>,
+) -> Option<String> {
+    members.into_iter().find_map(|(name, value)| {
+        let in_name = redactor.find(name.as_bytes());
+        in_name.or_else(|| find_in(redactor, value))
+    })
 }
 
 /// The secret that a piece of a file holds, or completes. Gives back what the next piece has to know.

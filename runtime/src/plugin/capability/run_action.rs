@@ -39,11 +39,7 @@ impl actions::Host for Guest {
             return Ok(Err(actions::Error::Invalid(plain(violations))));
         };
         // The run is a row of its own, with a log of its own, and knows no secrets of this one.
-        let redactor = self.book.redactor();
-        let held = properties.iter().find_map(|(name, value)| {
-            let in_name = redactor.find(name.as_bytes());
-            in_name.or_else(|| kept::find_in(redactor, value))
-        });
+        let held = kept::find_in_members(self.book.redactor(), &properties);
         let place = format!("the inputs of a run of `{action}`");
         if let Some(denial) = self.refuse_secret(&place, held).await {
             return Ok(Err(actions::Error::Denied(denial)));

@@ -1,5 +1,7 @@
 //! Secrets that plugins use without seeing them: set by administrators, sealed on disk, opened when a request needs them.
 
+mod edges;
+mod form;
 mod key;
 mod redact;
 mod seal;

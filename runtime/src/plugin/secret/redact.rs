@@ -10,21 +10,15 @@ use std::ops::Range;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
-use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER, HEXUPPER};
 use serde_json::Value;
-use zeroize::{Zeroize as _, Zeroizing};
+use zeroize::Zeroizing;
 
+use super::edges::Edges;
+use super::form::{EDGE, Form, LINE, forms};
 use crate::model::Violation;
 
 /// What stands where a secret was.
 const MASK: &str = "***";
-
-/// A part of a secret that ends or begins a text, and is at least this long, is hidden too: a long line is cut into
-/// several, and so can a guest cut it.
-const EDGE: usize = 4;
-
-/// The shortest line of a secret that is hidden by itself; a shorter one is found in any log.
-const LINE: usize = 8;
 
 /// The secrets attached or read so far in one run.
 #[derive(Default)]
@@ -38,13 +32,6 @@ struct Known {
     forms: Vec<Form>,
     /// Absent before the first secret.
     search: Option<Search>,
-}
-
-/// One way in which a secret, or a line of one, can stand in a text.
-struct Form {
-    bytes: Zeroizing<Vec<u8>>,
-    /// The secret's name.
-    name: Arc<str>,
 }
 
 struct Search {
@@ -210,132 +197,6 @@ fn take_texts(value: Value, texts: &mut Vec<String>) {
     }
 }
 
-/// Beginnings and ends of forms, to be found in much text fast: of the bytes at each place a few bits choose one of a set
-/// that says whether any of them has those bits, and only then the text around is held against the forms.
-struct Edges {
-    marked: Box<[u64]>,
-    /// The same of the words at every place of the forms.
-    inner: Box<[u64]>,
-    /// Sorted by their bytes.
-    edges: Vec<Edge>,
-}
-
-/// The first or the last bytes of a form.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Edge {
-    word: u32,
-    /// The place of the form.
-    form: usize,
-    end: End,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum End {
-    First,
-    Last,
-}
-
-/// Bits that choose; the set of all that they can choose fits into the nearest cache of a processor.
-const CHOICE: u32 = 16;
-
-impl Edges {
-    fn of(forms: &[Form]) -> Self {
-        let mut edges = Vec::with_capacity(forms.len() * 2);
-        let mut marked = vec![0; 1 << (CHOICE - 6)].into_boxed_slice();
-        let mut inner = marked.clone();
-        let mark = |set: &mut [u64], word| {
-            let (at, bit) = Self::choose(word);
-            if let Some(bits) = set.get_mut(at) {
-                *bits |= bit;
-            }
-        };
-        for (place, form) in forms.iter().enumerate() {
-            let ends = [
-                (End::First, form.bytes.first_chunk()),
-                (End::Last, form.bytes.last_chunk()),
-            ];
-            for (end, bytes) in ends {
-                let Some(bytes) = bytes else { continue };
-                let word = u32::from_le_bytes(*bytes);
-                mark(&mut marked, word);
-                edges.push(Edge {
-                    word,
-                    form: place,
-                    end,
-                });
-            }
-            for window in form.bytes.array_windows::<EDGE>() {
-                mark(&mut inner, u32::from_le_bytes(*window));
-            }
-        }
-        edges.sort_unstable();
-        Self {
-            marked,
-            inner,
-            edges,
-        }
-    }
-
-    /// Whether a text that is long enough is a part of a form.
-    fn is_within(&self, text: &[u8], forms: &[Form]) -> bool {
-        let Some((start, _)) = text.split_at_checked(LINE) else {
-            return false;
-        };
-        let mut words = start.as_chunks::<EDGE>().0.iter();
-        let could_be = words.all(|word| {
-            let (at, bit) = Self::choose(u32::from_le_bytes(*word));
-            self.inner.get(at).is_some_and(|bits| bits & bit != 0)
-        });
-        let holds = |form: &Form| form.bytes.windows(text.len()).any(|part| part == text);
-        could_be && forms.iter().any(holds)
-    }
-
-    /// A multiplication mixes all bits of a word into the upper ones.
-    fn choose(word: u32) -> (usize, u64) {
-        let chosen = word.wrapping_mul(0x9E37_79B1) >> (32 - CHOICE);
-        ((chosen >> 6) as usize, 1 << (chosen & 63))
-    }
-
-    /// Whether a text has a form in it, or begins or ends with a part of one.
-    fn occur_in(&self, text: &[u8], forms: &[Form]) -> bool {
-        let windows = text.array_windows::<EDGE>().enumerate();
-        let mut words = windows.map(|(place, window)| (place, u32::from_le_bytes(*window)));
-        words.any(|(place, word)| {
-            let (at, bit) = Self::choose(word);
-            let marked = self.marked.get(at).is_some_and(|bits| bits & bit != 0);
-            marked && self.is_form(text, place, word, forms)
-        })
-    }
-
-    /// Whether the bytes at a place are the edge of what has to be hidden, and do not only look like it.
-    fn is_form(&self, text: &[u8], place: usize, word: u32, forms: &[Form]) -> bool {
-        let first = self.edges.partition_point(|edge| edge.word < word);
-        let edges = self.edges.iter().skip(first);
-        let mut edges = edges.take_while(|edge| edge.word == word);
-        edges.any(|edge| {
-            let Some(Form { bytes: form, .. }) = forms.get(edge.form) else {
-                return false;
-            };
-            match edge.end {
-                End::First => {
-                    let rest = text.get(place..).unwrap_or_default();
-                    rest.starts_with(form) || form.starts_with(rest)
-                }
-                End::Last => {
-                    let before = text.get(..place + EDGE).unwrap_or_default();
-                    form.ends_with(before)
-                }
-            }
-        })
-    }
-}
-
-impl Drop for Edges {
-    fn drop(&mut self) {
-        self.edges.iter_mut().for_each(|edge| edge.word.zeroize());
-    }
-}
-
 /// Forms are few and can be long: the automaton that takes the least memory for them. It cannot be too large for them.
 fn searched<'a>(forms: impl Iterator<Item = &'a [u8]>) -> Option<AhoCorasick> {
     AhoCorasick::builder()
@@ -370,55 +231,9 @@ fn tail(text: &str, form: &[u8]) -> Option<Range<usize>> {
         .map(|length| text.len() - length..text.len())
 }
 
-/// The forms that programs write bytes in.
-fn forms(secret: &[u8]) -> Vec<Zeroizing<Vec<u8>>> {
-    let mut forms = vec![secret.to_vec()];
-    forms.push(HEXLOWER.encode(secret).into_bytes());
-    forms.push(HEXUPPER.encode(secret).into_bytes());
-    // What stands before it decides how its bits fall into the digits: three ways. The digits at either end, which
-    // others have a part in, are left out, so that it is found whatever stands around it.
-    for before in 0..3 {
-        let padded = Zeroizing::new([vec![0; before], secret.to_vec()].concat());
-        for base64 in [&BASE64_NOPAD, &BASE64URL_NOPAD] {
-            let digits = Zeroizing::new(base64.encode(&padded).into_bytes());
-            let (first, end) = ((before * 8).div_ceil(6), padded.len() * 8 / 6);
-            forms.push(digits.get(first..end).unwrap_or_default().to_vec());
-        }
-    }
-    let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    let marks = |byte: u8| unreserved(byte) || b"!*'()".contains(&byte);
-    for upper in [true, false] {
-        forms.push(percent(secret, upper, false, unreserved));
-        forms.push(percent(secret, upper, true, unreserved));
-        forms.push(percent(secret, upper, false, marks));
-        forms.push(percent(secret, upper, false, |_| false));
-    }
-    // As a string of JSON.
-    let json = serde_json::Value::String(String::from_utf8_lossy(secret).into_owned()).to_string();
-    forms.push(json.trim_matches('"').as_bytes().to_vec());
-    forms.into_iter().map(Zeroizing::new).collect()
-}
-
-/// URL-encoded, but for the bytes that stay; as forms do it, a space is a plus.
-fn percent(secret: &[u8], upper: bool, plus: bool, stays: impl Fn(u8) -> bool) -> Vec<u8> {
-    let hex = if upper { &HEXUPPER } else { &HEXLOWER };
-    let mut encoded = Vec::with_capacity(secret.len() * 3);
-    for &byte in secret {
-        match byte {
-            b' ' if plus => encoded.push(b'+'),
-            byte if stays(byte) => encoded.push(byte),
-            byte => {
-                encoded.push(b'%');
-                encoded.extend_from_slice(hex.encode(&[byte]).as_bytes());
-            }
-        }
-    }
-    encoded
-}
-
 #[cfg(test)]
 mod tests {
-    use data_encoding::{BASE64, BASE64URL};
+    use data_encoding::{BASE64, BASE64_NOPAD, BASE64URL, BASE64URL_NOPAD, HEXLOWER, HEXUPPER};
     use serde_json::json;
 
     use super::*;
