@@ -14,8 +14,19 @@ pub(super) mod within;
 use std::fmt;
 
 use self::http::Origin;
+use super::bindings::types;
 use super::budget::render_size;
-use crate::model::{ActionId, BlueprintId};
+use crate::model::{ActionId, BlueprintId, Violation};
+
+/// Broken rules in the words of the contract.
+fn plain(violations: Vec<Violation>) -> Vec<types::Violation> {
+    let violation = |v: Violation| types::Violation {
+        path: v.path,
+        rule: v.rule,
+        message: v.message,
+    };
+    violations.into_iter().map(violation).collect()
+}
 
 /// What may be done with the entities of a blueprint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize)]

@@ -1,8 +1,8 @@
 //! Starting other actions, each granted by a line of its own, on behalf of whoever asked for this run.
 
-use super::kept;
+use super::{kept, plain};
 use crate::model::{ActionId, EntityId, RunId, RunOrigin, RunStatus, Violation};
-use crate::plugin::bindings::{actions, types};
+use crate::plugin::bindings::actions;
 use crate::plugin::denial::Beyond;
 use crate::plugin::instance::Guest;
 use crate::plugin::{NotStarted, StartRun, json};
@@ -106,13 +106,4 @@ fn shown(status: RunStatus) -> actions::RunStatus {
 
 fn unavailable() -> actions::Error {
     actions::Error::Unavailable("the portal cannot start runs now".to_owned())
-}
-
-fn plain(violations: Vec<Violation>) -> Vec<types::Violation> {
-    let violation = |v: Violation| types::Violation {
-        path: v.path,
-        rule: v.rule,
-        message: v.message,
-    };
-    violations.into_iter().map(violation).collect()
 }

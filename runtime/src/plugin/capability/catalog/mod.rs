@@ -1,18 +1,14 @@
 //! The catalog, within the granted blueprints, accesses and properties.
 
-use indexmap::IndexMap;
-use serde_json::{Map, Value, json};
+mod entity;
 
-use super::{CatalogAccess, META, RELATION, kept};
+use self::entity::{Queries, draft, odd, own_texts, shown, written_parts};
+use super::{CatalogAccess, kept, plain};
 use crate::catalog::{Dependents, Error, Values, WriteOptions};
-use crate::model::{
-    Actor, BlueprintId, Entity, EntityDraft, EntityId, IdentError, Origin, Permission,
-    RelationValue, Violation, WriteMode,
-};
+use crate::model::{Actor, BlueprintId, EntityDraft, EntityId, Origin, Permission, WriteMode};
 use crate::plugin::bindings::{catalog, types};
 use crate::plugin::denial::Beyond;
 use crate::plugin::instance::Guest;
-use crate::plugin::json;
 
 type Answer<T> = Result<T, catalog::Error>;
 
@@ -24,17 +20,14 @@ impl catalog::Host for Guest {
     ) -> wasmtime::Result<Answer<catalog::Entity>> {
         self.spend_call()?;
         let backend = self.backend()?.clone();
-        let blueprint = match self.may(CatalogAccess::Read, &blueprint).await {
+        let access = CatalogAccess::Read;
+        let blueprint = match self.may(access, &blueprint).await {
             Ok(blueprint) => blueprint,
             Err(refusal) => return Ok(Err(refusal)),
         };
         let Ok(identifier) = EntityId::parse(identifier.as_str()) else {
             return Ok(Err(not_found(&blueprint, &identifier)));
         };
-        let access = CatalogAccess::Read;
-        if let Err(refusal) = self.person_may(access, &blueprint).await {
-            return Ok(Err(refusal));
-        }
         let actor = self.catalog_actor();
         let found = backend
             .catalog
@@ -52,14 +45,11 @@ impl catalog::Host for Guest {
     ) -> wasmtime::Result<Answer<catalog::Entity>> {
         self.spend_call()?;
         let backend = self.backend()?.clone();
-        let blueprint = match self.may(CatalogAccess::Upsert, &entity.blueprint).await {
+        let access = CatalogAccess::Upsert;
+        let blueprint = match self.may(access, &entity.blueprint).await {
             Ok(blueprint) => blueprint,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        let access = CatalogAccess::Upsert;
-        if let Err(refusal) = self.person_may(access, &blueprint).await {
-            return Ok(Err(refusal));
-        }
         let texts = own_texts(&entity);
         let place = format!("the catalog's `{blueprint}`");
         if let Some(denial) = self.refuse_secrets(&place, texts).await {
@@ -69,12 +59,11 @@ impl catalog::Host for Guest {
             Ok(read) => read,
             Err(violations) => return Ok(Err(catalog::Error::Invalid(plain(violations)))),
         };
-        if let Some(refusal) = self
-            .refuse_unlisted(&blueprint, &draft, &queries, mode)
-            .await
-        {
-            return Ok(Err(refusal));
-        }
+        let listed = self.find_listed(&blueprint, &draft, &queries, mode).await;
+        let line = match listed {
+            Ok(line) => line,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
         // Read, not as text: an escape hides nothing.
         let properties = draft.properties.iter().flatten();
         let found = kept::find_in_members(self.book.redactor(), properties);
@@ -100,6 +89,7 @@ impl catalog::Host for Guest {
         // Who may not read the blueprint gets back only what it wrote.
         let reads = self.power.touches(CatalogAccess::Read, &blueprint);
         let named = (!reads).then(|| draft.clone());
+        self.tally.line(line);
         let mode = match mode {
             catalog::WriteMode::Create => WriteMode::Create,
             catalog::WriteMode::Replace => WriteMode::Replace,
@@ -122,17 +112,14 @@ impl catalog::Host for Guest {
     ) -> wasmtime::Result<Answer<()>> {
         self.spend_call()?;
         let backend = self.backend()?.clone();
-        let blueprint = match self.may(CatalogAccess::Delete, &blueprint).await {
+        let access = CatalogAccess::Delete;
+        let blueprint = match self.may(access, &blueprint).await {
             Ok(blueprint) => blueprint,
             Err(refusal) => return Ok(Err(refusal)),
         };
         let Ok(identifier) = EntityId::parse(identifier.as_str()) else {
             return Ok(Err(not_found(&blueprint, &identifier)));
         };
-        let access = CatalogAccess::Delete;
-        if let Err(refusal) = self.person_may(access, &blueprint).await {
-            return Ok(Err(refusal));
-        }
         let actor = self.catalog_actor();
         let deleted = backend
             .catalog
@@ -155,7 +142,8 @@ impl Guest {
         }
     }
 
-    /// The blueprint, if the access to it was granted; what cannot be a blueprint was never granted.
+    /// The blueprint, if the access to it was granted, and is the person's where their own rights count as well; what
+    /// cannot be a blueprint was never granted.
     async fn may(&mut self, access: CatalogAccess, blueprint: &str) -> Answer<BlueprintId> {
         let id = match BlueprintId::parse(blueprint) {
             Ok(id) => id,
@@ -166,17 +154,17 @@ impl Guest {
                 )])));
             }
         };
-        if let Some(place) = self.power.find_access(access, &id) {
-            // Which line allows a write depends on what is written.
-            if access != CatalogAccess::Upsert {
-                self.tally.line(place);
-            }
-            return Ok(id);
+        let Some(place) = self.power.find_access(access, &id) else {
+            let missing = format!("catalog {} {id}", access.as_str());
+            let denial = self.deny(missing, "[[capabilities.catalog]]").await;
+            return Err(catalog::Error::Denied(denial));
+        };
+        self.person_may(access, &id).await?;
+        // Which line allows a write depends on what is written.
+        if access != CatalogAccess::Upsert {
+            self.tally.line(place);
         }
-        let missing = format!("catalog {} {id}", access.as_str());
-        Err(catalog::Error::Denied(
-            self.deny(missing, "[[capabilities.catalog]]").await,
-        ))
+        Ok(id)
     }
 
     /// Where the person's own rights count as well, refuses what their role does not include: over HTTP the door would
@@ -230,20 +218,19 @@ impl Guest {
         catalog::Error::Denied(types::Denial { missing, message })
     }
 
-    /// Refuses what the granted lines do not list.
-    async fn refuse_unlisted(
+    /// The place of the line that lists all of a write.
+    async fn find_listed(
         &mut self,
         blueprint: &BlueprintId,
         draft: &EntityDraft,
         queries: &Queries,
         mode: catalog::WriteMode,
-    ) -> Option<catalog::Error> {
+    ) -> Answer<usize> {
         let named = written_parts(draft, queries);
         let named: Vec<&str> = named.iter().map(String::as_str).collect();
         let replaces = matches!(mode, catalog::WriteMode::Replace);
         if let Some(place) = self.power.find_write(blueprint, &named, replaces) {
-            self.tally.line(place);
-            return None;
+            return Ok(place);
         }
         let missing = if replaces {
             format!("catalog upsert {blueprint}")
@@ -253,9 +240,8 @@ impl Guest {
             let wanted = Vec::from_iter(wanted).join(",");
             format!("catalog upsert {blueprint} properties {wanted}")
         };
-        Some(catalog::Error::Denied(
-            self.deny(missing, "[[capabilities.catalog]]").await,
-        ))
+        let denial = self.deny(missing, "[[capabilities.catalog]]").await;
+        Err(catalog::Error::Denied(denial))
     }
 
     /// Refuses relations to entities that the plugin may not read: the answer would tell which of them exist.
@@ -286,6 +272,10 @@ impl Guest {
             else {
                 continue;
             };
+            // What it writes it may point at; the line for that is counted with the write.
+            if target == *blueprint {
+                continue;
+            }
             let seen = [CatalogAccess::Read, CatalogAccess::Upsert];
             let mut seen = seen.iter();
             if let Some(place) = seen.find_map(|access| self.power.find_access(*access, &target)) {
@@ -324,219 +314,6 @@ impl Guest {
     }
 }
 
-/// What a write names of an entity, as lines list it. An empty list of teams is how the contract says nothing of them.
-fn written_parts(draft: &EntityDraft, queries: &Queries) -> Vec<String> {
-    let properties = draft.properties.iter().flat_map(Map::keys).cloned();
-    let relations = draft.relations.iter().flat_map(IndexMap::keys);
-    let relations = relations.chain(queries.relations.keys());
-    let relations = relations.map(|name| format!("{RELATION}{name}"));
-    let team = draft.team.as_ref().is_some_and(|team| !team.is_empty());
-    let [icon_key, team_key, title_key] = META;
-    let meta = [
-        (icon_key, draft.icon.is_some()),
-        (team_key, team),
-        (title_key, draft.title.is_some()),
-    ];
-    let meta = meta.into_iter().filter(|(_, named)| *named);
-    let meta = meta.map(|(key, _)| key.to_owned());
-    properties.chain(relations).chain(meta).collect()
-}
-
-/// What stands in an entity of the contract by a query instead of by name.
-#[derive(Debug, Default)]
-struct Queries {
-    identifier: Option<Value>,
-    relations: Map<String, Value>,
-}
-
-impl Queries {
-    /// The query that a text is; no identifier begins so.
-    fn read(text: &str, place: &str, violations: &mut Vec<Violation>) -> Option<Value> {
-        if !text.starts_with('{') {
-            return None;
-        }
-        match json::parse_object(text) {
-            Ok(query) if query.contains_key("rules") => Some(Value::Object(query)),
-            Ok(_) => {
-                let message = "is neither an identifier nor a query with `rules`";
-                violations.push(Violation::new(place, "query", message));
-                Some(Value::Null)
-            }
-            Err(error) => {
-                let message = format!("the query is not a JSON object: {error}");
-                violations.push(Violation::new(place, "json", message));
-                Some(Value::Null)
-            }
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.identifier.is_none() && self.relations.is_empty()
-    }
-
-    /// As a client of the API would ask.
-    fn body(&self) -> Value {
-        json!({ "identifier": self.identifier, "relations": self.relations })
-    }
-
-    /// Puts what was found into the draft.
-    fn fill_in(draft: &mut EntityDraft, found: EntityDraft) {
-        if let Some(identifier) = found.identifier {
-            draft.identifier = Some(identifier);
-        }
-        let relations = found.relations.unwrap_or_default();
-        draft.relations.get_or_insert_default().extend(relations);
-    }
-}
-
-/// Reads an entity of the contract, and what of it is still to be found. What a `merge` does not name stays as it is;
-/// elsewhere it is cleared.
-fn draft(
-    entity: catalog::Entity,
-    mode: catalog::WriteMode,
-) -> Result<(EntityDraft, Queries), Vec<Violation>> {
-    let mut violations = Vec::new();
-    let mut queries = Queries {
-        identifier: Queries::read(&entity.identifier, "/identifier", &mut violations),
-        ..Queries::default()
-    };
-    let identifier = match queries.identifier {
-        Some(_) => None,
-        None => EntityId::parse(entity.identifier)
-            .map_err(|e| violations.push(odd("/identifier", &e)))
-            .ok(),
-    };
-    let properties = json::parse_object(&entity.properties)
-        .map_err(|e| {
-            violations.push(Violation::new(
-                "/properties",
-                "json",
-                format!("the properties are not a JSON object: {e}"),
-            ))
-        })
-        .ok();
-    let mut relations = IndexMap::new();
-    for relation in entity.relations {
-        let name = relation.name.replace('~', "~0").replace('/', "~1");
-        let place = format!("/relations/{name}");
-        if let catalog::Target::One(text) = &relation.target
-            && let Some(query) = Queries::read(text, &place, &mut violations)
-        {
-            if relations.contains_key(&relation.name)
-                || queries.relations.insert(relation.name, query).is_some()
-            {
-                violations.push(named_twice());
-            }
-            continue;
-        }
-        let mut target = |text: String| {
-            EntityId::parse(text)
-                .map_err(|e| violations.push(odd(&place, &e)))
-                .ok()
-        };
-        let value = match relation.target {
-            catalog::Target::None => RelationValue::None,
-            catalog::Target::One(text) => {
-                target(text).map_or(RelationValue::None, RelationValue::One)
-            }
-            catalog::Target::Many(texts) => {
-                RelationValue::Many(texts.into_iter().filter_map(target).collect())
-            }
-        };
-        if queries.relations.contains_key(&relation.name)
-            || relations.insert(relation.name, value).is_some()
-        {
-            violations.push(named_twice());
-        }
-    }
-    if !violations.is_empty() {
-        return Err(violations);
-    }
-    let merge = matches!(mode, catalog::WriteMode::Merge);
-    let draft = EntityDraft {
-        identifier,
-        title: entity.title.map(Some),
-        icon: entity.icon.map(Some),
-        team: Some(entity.team).filter(|team| !(merge && team.is_empty())),
-        properties,
-        relations: Some(relations),
-    };
-    Ok((draft, queries))
-}
-
-/// The texts of an entity beside its properties.
-fn own_texts(entity: &catalog::Entity) -> Vec<&[u8]> {
-    let mut texts = vec![entity.identifier.as_bytes()];
-    texts.extend(entity.title.as_deref().map(str::as_bytes));
-    texts.extend(entity.icon.as_deref().map(str::as_bytes));
-    texts.extend(entity.team.iter().map(String::as_bytes));
-    for relation in &entity.relations {
-        match &relation.target {
-            catalog::Target::None => {}
-            catalog::Target::One(text) => texts.push(text.as_bytes()),
-            catalog::Target::Many(ids) => texts.extend(ids.iter().map(String::as_bytes)),
-        }
-    }
-    texts
-}
-
-fn named_twice() -> Violation {
-    Violation::new("/relations", "unique", "a relation is named twice")
-}
-
-/// An entity in the words of the contract; only what a draft names where one is given.
-fn shown(entity: &Entity, named: Option<&EntityDraft>) -> catalog::Entity {
-    let property = |name: &str| {
-        named.is_none_or(|d| d.properties.as_ref().is_some_and(|p| p.contains_key(name)))
-    };
-    let relation = |name: &str| {
-        named.is_none_or(|d| d.relations.as_ref().is_some_and(|r| r.contains_key(name)))
-    };
-    let properties: Map<_, _> = entity
-        .properties
-        .iter()
-        .filter(|(name, _)| property(name))
-        .map(|(k, v)| (k.clone(), v.clone()))
-        .collect();
-    catalog::Entity {
-        blueprint: entity.blueprint.to_string(),
-        identifier: entity.identifier.to_string(),
-        title: entity
-            .title
-            .clone()
-            .filter(|_| named.is_none_or(|d| d.title.is_some())),
-        icon: entity
-            .icon
-            .clone()
-            .filter(|_| named.is_none_or(|d| d.icon.is_some())),
-        team: if named.is_none_or(|d| d.team.is_some()) {
-            entity.team.clone()
-        } else {
-            Vec::new()
-        },
-        properties: serde_json::Value::Object(properties).to_string(),
-        relations: entity
-            .relations
-            .iter()
-            .filter(|(name, _)| relation(name))
-            .map(|(name, value)| catalog::Relation {
-                name: name.clone(),
-                target: target(value),
-            })
-            .collect(),
-    }
-}
-
-fn target(value: &RelationValue) -> catalog::Target {
-    match value {
-        RelationValue::None => catalog::Target::None,
-        RelationValue::One(id) => catalog::Target::One(id.to_string()),
-        RelationValue::Many(ids) => {
-            catalog::Target::Many(ids.iter().map(ToString::to_string).collect())
-        }
-    }
-}
-
 fn refusal(error: Error) -> catalog::Error {
     match error {
         Error::NotFound(what) => catalog::Error::NotFound(what),
@@ -555,17 +332,4 @@ fn refusal(error: Error) -> catalog::Error {
 fn not_found(blueprint: &BlueprintId, identifier: &str) -> catalog::Error {
     let shown: String = identifier.chars().take(64).collect();
     catalog::Error::NotFound(format!("entity `{shown}` of blueprint `{blueprint}`"))
-}
-
-fn odd(place: &str, error: &IdentError) -> Violation {
-    Violation::new(place, "identifier", error.to_string())
-}
-
-fn plain(violations: Vec<Violation>) -> Vec<types::Violation> {
-    let violation = |v: Violation| types::Violation {
-        path: v.path,
-        rule: v.rule,
-        message: v.message,
-    };
-    violations.into_iter().map(violation).collect()
 }
