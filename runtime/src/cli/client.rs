@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use ureq::config::ConfigBuilder;
 use ureq::http::{Method, Request, Response};
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::typestate::AgentScope;
 use ureq::{Agent, Body, BodyReader};
 
 use super::exit::{Exit, Failure, chain};
@@ -45,6 +47,22 @@ pub(super) enum Payload<'a> {
     Package(Vec<u8>),
 }
 
+/// What every client of the command line has in common; no answer is an error to it.
+pub(super) fn agent_config(roots: RootCerts) -> ConfigBuilder<AgentScope> {
+    let tls = TlsConfig::builder()
+        .root_certs(roots)
+        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .build();
+    Agent::config_builder()
+        .tls_config(tls)
+        .http_status_as_error(false)
+        // A redirect could carry the credential to another server.
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .proxy(None)
+        .user_agent(concat!("goldenpath/", env!("CARGO_PKG_VERSION")))
+}
+
 impl Client {
     /// Finds server and credential; asks the server nothing yet.
     pub(super) fn new(connection: &Connection) -> Result<Self, Failure> {
@@ -60,18 +78,7 @@ impl Client {
             Some(file) => trusted(file)?,
             None => RootCerts::WebPki,
         };
-        let tls = TlsConfig::builder()
-            .root_certs(roots)
-            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .build();
-        let config = Agent::config_builder()
-            .tls_config(tls)
-            .http_status_as_error(false)
-            // A redirect could carry the credential to another server.
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .proxy(None)
-            .user_agent(concat!("goldenpath/", env!("CARGO_PKG_VERSION")))
+        let config = agent_config(roots)
             .timeout_connect(Some(CONNECT_TIMEOUT))
             .timeout_recv_response(Some(ANSWER_TIMEOUT))
             .timeout_per_read(Some(SILENCE))

@@ -3,16 +3,15 @@
 //! else.
 
 use std::cell::RefCell;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 use ureq::http::header::{LOCATION, WWW_AUTHENTICATE};
 use ureq::http::{Method, Request, Response, StatusCode, Uri};
-use ureq::tls::{RootCerts, TlsConfig};
+use ureq::tls::RootCerts;
 use ureq::{Agent, Body};
 
-use super::super::super::client::{segment, text, trusted};
+use super::super::super::client::{agent_config, segment, text, trusted};
 use super::super::super::exit::{Exit, Failure, chain};
 use super::super::super::output::clean;
 use super::challenge::Challenge;
@@ -58,17 +57,7 @@ impl<'a> Registry<'a> {
             Some(file) => trusted(file)?,
             None => RootCerts::WebPki,
         };
-        let tls = TlsConfig::builder()
-            .root_certs(roots)
-            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .build();
-        let config = Agent::config_builder()
-            .tls_config(tls)
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .proxy(None)
-            .user_agent(concat!("goldenpath/", env!("CARGO_PKG_VERSION")))
+        let config = agent_config(roots)
             .timeout_connect(Some(CONNECT_TIMEOUT))
             .timeout_global(Some(TIMEOUT))
             .build();

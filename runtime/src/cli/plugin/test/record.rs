@@ -11,10 +11,11 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use data_encoding::BASE64;
 use serde_json::{Value, json};
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::tls::{Certificate, RootCerts};
 use ureq::{Agent, http};
 use zeroize::Zeroizing;
 
+use super::super::super::client::agent_config;
 use super::super::super::exit::{Failure, chain};
 use super::case::{Case, parse};
 use super::exchange::{Exchange, Received, Request, Response, pairs};
@@ -159,17 +160,9 @@ impl Recorder {
         let roots = roots
             .iter()
             .map(|der| Certificate::from_der(der).to_owned());
-        let tls = TlsConfig::builder()
-            .root_certs(RootCerts::new_with_certs(&roots.collect::<Vec<_>>()))
-            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .build();
-        let config = Agent::config_builder()
-            .tls_config(tls)
-            .http_status_as_error(false)
-            // To a plugin a redirect is an answer.
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .proxy(None)
+        let roots = RootCerts::new_with_certs(&roots.collect::<Vec<_>>());
+        // A plugin says itself what it is and what it takes; and a redirect is an answer to it.
+        let config = agent_config(roots)
             .user_agent("")
             .accept("")
             .accept_encoding("")
