@@ -13,9 +13,9 @@ use super::error::CallError;
 use super::grant::{Effective, Grant};
 use super::instance::{self, Caller, Guest, Provision};
 use super::loaded::{Loaded, LoadedAction};
+use super::refused::RefusedCall;
 use super::running::{Halt, halt};
 use super::secret::Redactor;
-use super::trust::RefusedCall;
 use super::usage::Tally;
 use super::{ActionCall, PluginHost, apart, json, schema};
 use crate::model::{

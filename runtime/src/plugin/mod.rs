@@ -25,6 +25,7 @@ mod loaded;
 mod manifest;
 pub mod measure;
 mod package;
+mod refused;
 mod review;
 mod risk;
 mod running;

@@ -1,32 +1,12 @@
-//! Trust held against what a running host does: installs, decisions, calls.
+//! Trust held against the calls of a running host.
 
 use std::sync::Arc;
 
-use serde_json::json;
-
 use super::{Distrust, Revoked, RevokedChange};
-use crate::model::{Actor, AuditEntry, PluginName, PluginVersion, RunId, Verb};
+use crate::model::PluginVersion;
+use crate::plugin::PluginHost;
 use crate::plugin::error::CallError;
 use crate::plugin::package::Package;
-use crate::plugin::{ActionCall, PluginHost};
-use crate::store;
-
-/// Which call was refused.
-pub(in crate::plugin) struct RefusedCall {
-    plugin: PluginName,
-    run: RunId,
-    actor: Actor,
-}
-
-impl RefusedCall {
-    pub(in crate::plugin) fn of(call: &ActionCall) -> Self {
-        Self {
-            plugin: call.plugin.clone(),
-            run: call.run.clone(),
-            actor: call.actor.clone(),
-        }
-    }
-}
 
 impl PluginHost {
     /// Puts another revocation list in place: no call of what is on it begins any more, and those under way end.
@@ -69,41 +49,5 @@ impl PluginHost {
                 )),
             }
         })
-    }
-
-    /// Tells the audit log of a call that did not begin for want of trust, or of what its component imports: no guest
-    /// ran that could have been denied anything.
-    pub(in crate::plugin) async fn audit_refusal(&self, call: RefusedCall, error: &CallError) {
-        let decision = match error {
-            CallError::Revoked(_) | CallError::Untrusted(_) => {
-                json!({ "refused": error.code(), "because": error.to_string() })
-            }
-            CallError::Unlinked {
-                digest, missing, ..
-            } => json!({ "missing": missing.join(", "), "digest": digest }),
-            _ => return,
-        };
-        let actor = Actor {
-            run: Some(call.run),
-            ..call.actor
-        };
-        let identifier = call.plugin.to_string();
-        let written: Result<(), store::Error> = self
-            .backend
-            .store
-            .write(move |tx| {
-                tx.insert_audit(&AuditEntry {
-                    actor: &actor,
-                    verb: Verb::Deny,
-                    resource: "plugin",
-                    identifier,
-                    before: None,
-                    after: Some(decision),
-                })
-            })
-            .await;
-        if let Err(error) = written {
-            tracing::error!(%error, plugin = %call.plugin, "a refused call could not be audited");
-        }
     }
 }

@@ -12,7 +12,6 @@ use serde_json::{Value, json};
 use super::package::Package;
 use super::signature::{PublicKey, Signed};
 use crate::model::{Digest, Provenance, SignatureMark, SignatureVerdict, Timestamp};
-pub(super) use host::RefusedCall;
 pub use revoked::{Revoked, RevokedChange};
 
 /// The signers that an operator trusts. The default trusts nobody, and asks for nobody.
