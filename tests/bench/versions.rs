@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use goldenpath_tests::{Client, Guest, Portal, component, plugins_dir};
 use rusqlite::Connection;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::process::memory;
 use crate::table::{Figure, Pair, Percentiles, Table, Target};
@@ -100,13 +100,10 @@ fn approve(portal: &Portal, table: &mut Table, guest: &Guest) {
             .with_status(201)
             .json();
         assert_eq!(installed["plugin"]["state"], "pending", "{installed}");
-        let path = format!("/v1/plugins/first/versions/{version}");
-        let report = admin.get(&format!("{path}/capabilities")).with_status(200);
-        let approval = approval_of(&report.json());
+        let approval = admin.approval("first", &version, json!({}));
+        let path = format!("/v1/plugins/first/versions/{version}/approve");
         let started = Instant::now();
-        admin
-            .post(&format!("{path}/approve"), &approval)
-            .with_status(200);
+        admin.post(&path, &approval).with_status(200);
         let read = admin.get("/v1/plugins/first").with_status(200).json();
         ours.push(started.elapsed());
         assert_eq!(read["plugin"]["activeVersion"], version, "{read}");
@@ -124,14 +121,6 @@ fn approve(portal: &Portal, table: &mut Table, guest: &Guest) {
         Pair::of(p50(ours), p50(raw)),
         &[Target::AtMost(Figure::Seconds(0.05))],
     );
-}
-
-fn approval_of(report: &Value) -> Value {
-    let mut approval = json!({});
-    for key in ["digest", "manifestHash", "policyRevision"] {
-        approval[key] = report[key].clone();
-    }
-    approval
 }
 
 #[expect(

@@ -160,6 +160,23 @@ impl Client {
         }
     }
 
+    /// The approval of a version as it is now, with these terms.
+    pub fn approval(&self, plugin: &str, version: &str, mut terms: Value) -> Value {
+        let path = format!("/v1/plugins/{plugin}/versions/{version}/capabilities");
+        let report = self.get(&path).with_status(200).json();
+        for key in ["digest", "manifestHash", "policyRevision"] {
+            terms[key] = report[key].clone();
+        }
+        terms
+    }
+
+    /// Approves a version as it is now, with these terms.
+    pub fn approve(&self, plugin: &str, version: &str, terms: Value) -> Reply {
+        let approval = self.approval(plugin, version, terms);
+        let path = format!("/v1/plugins/{plugin}/versions/{version}/approve");
+        self.post(&path, &approval)
+    }
+
     /// Runs an action and waits for its end; the answer is the run.
     pub fn run(&self, action: &str, properties: &Value) -> Value {
         let reply = self.send_json(

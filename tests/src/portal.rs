@@ -188,7 +188,7 @@ impl Portal {
     }
 
     /// As [`Portal::install`], with a decision of one's own: what it leaves out is as the package was read.
-    pub fn install_with(&self, guest: &Guest, mut approval: Value) {
+    pub fn install_with(&self, guest: &Guest, approval: Value) {
         let headers = [("content-type", "application/wasm")];
         let installed = self
             .admin
@@ -200,23 +200,9 @@ impl Portal {
         if plugin["state"] == "active" {
             return;
         }
-        let (name, version) = (&plugin["name"], &plugin["version"]);
-        let path = format!(
-            "/v1/plugins/{}/versions/{}",
-            name.as_str().expect("a name"),
-            version.as_str().expect("a version")
-        );
-        let report = self
-            .admin
-            .get(&format!("{path}/capabilities"))
-            .with_status(200)
-            .json();
-        for key in ["digest", "manifestHash", "policyRevision"] {
-            approval[key] = report[key].clone();
-        }
-        self.admin
-            .post(&format!("{path}/approve"), &approval)
-            .with_status(200);
+        let text = |key: &str| plugin[key].as_str().expect("a text");
+        let (name, version) = (text("name"), text("version"));
+        self.admin.approve(name, version, approval).with_status(200);
     }
 
     /// Ends the process as a power cut would.

@@ -164,11 +164,8 @@ fn an_approval_names_every_secret_that_is_read_and_is_shown_the_risk() {
     let risks = report["risks"].as_array().expect("risks");
     let of_key = risks.iter().find(|risk| risk["line"] == "secret key");
     assert_eq!(of_key.expect("a mark")["risk"], "high", "{report}");
-    let mut approval = json!({"secrets": {"other": "SIGNING_KEY"}});
-    for key in ["digest", "manifestHash", "policyRevision"] {
-        approval[key] = report[key].clone();
-    }
-    let refused = portal.admin().post(&format!("{path}/approve"), &approval);
+    let terms = json!({"secrets": {"other": "SIGNING_KEY"}});
+    let refused = portal.admin().approve("reader", "1.0.0", terms);
     assert_eq!(refused.status, 422, "{}", refused.text());
     assert!(
         refused.text().contains("/secrets/key"),
@@ -199,15 +196,8 @@ pub(crate) fn a_ceiling_without_secrets_refuses_the_approval() -> Evidence {
         .admin()
         .send("POST", "/v1/plugins", &wasm, package)
         .with_status(201);
-    let path = "/v1/plugins/reader/versions/1.0.0";
-    let report = portal.admin().get(&format!("{path}/capabilities"));
-    let report = report.with_status(200).json();
-    let report = report.get("capabilities").unwrap_or(&report).clone();
-    let mut approval = json!({"secrets": {"key": "A_KEY", "other": "A_KEY"}});
-    for key in ["digest", "manifestHash", "policyRevision"] {
-        approval[key] = report[key].clone();
-    }
-    let refused = portal.admin().post(&format!("{path}/approve"), &approval);
+    let terms = json!({"secrets": {"key": "A_KEY", "other": "A_KEY"}});
+    let refused = portal.admin().approve("reader", "1.0.0", terms);
     assert_eq!(refused.status, 422, "{}", refused.text());
     assert!(
         refused.text().contains("read secret `key`"),

@@ -272,15 +272,8 @@ fn a_ceiling_without_actions_refuses_the_approval() {
         .admin()
         .send_json("PUT", "/v1/secrets/SIGNING_KEY", &[], &secret);
     put.with_status(201);
-    let path = "/v1/plugins/starter/versions/1.0.0";
-    let report = portal.admin().get(&format!("{path}/capabilities"));
-    let report = report.with_status(200).json();
-    let report = report.get("capabilities").unwrap_or(&report).clone();
-    let mut approval = json!({"secrets": {"key": "SIGNING_KEY"}});
-    for key in ["digest", "manifestHash", "policyRevision"] {
-        approval[key] = report[key].clone();
-    }
-    let refused = portal.admin().post(&format!("{path}/approve"), &approval);
+    let terms = json!({"secrets": {"key": "SIGNING_KEY"}});
+    let refused = portal.admin().approve("starter", "1.0.0", terms);
     assert_eq!(refused.status, 422, "{}", refused.text());
     assert!(
         refused.text().contains("start action `hello`"),
