@@ -68,7 +68,8 @@ impl Actions<'_> {
         host::actions::start(self.ctx, action, text(properties)?, Some(entity))
     }
 
-    /// How far a run is that this call of the plugin started.
+    /// How far a run is that this call of the plugin started. To ask until it has ended is no way to wait for it: this call
+    /// keeps its own place among those that run, and where all of them ask none is left for what they started.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Unavailable`].
