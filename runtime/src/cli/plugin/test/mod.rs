@@ -39,7 +39,8 @@ The plugin runs with a grant of exactly what plugin.toml asks for, in a portal t
 leaves this machine. plugin-sdk/README.md has an example of every part.
 
 With --record requests go to the endpoints and with the secrets that are named, and what is answered takes the place of
-the exchanges in the file. No secret is written: neither what the host attaches, nor where an answer repeats it.
+the exchanges in the file. None of those secrets is written, neither what the host attaches nor where an answer repeats
+it; what a server itself gives out, a new token for example, is: read the file before it is committed.
 
 Exit codes: 0 every case passed, 1 one did not or the plugin does not build, 2 there is no case or one cannot be read.
 
