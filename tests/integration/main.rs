@@ -8,6 +8,7 @@
 mod api;
 mod attack;
 mod cli;
+mod engine;
 mod four_eyes;
 #[cfg(feature = "remove-knobs")]
 mod knob;

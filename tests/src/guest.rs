@@ -69,15 +69,28 @@ impl Guest {
 
     /// The same under another name: no two plugins have the same action.
     #[must_use]
-    pub fn with_action_as(mut self, function: &str, identifier: &str) -> Self {
+    pub fn with_action_as(self, function: &str, identifier: &str) -> Self {
+        self.with_engine(function, identifier, "none", &json!({}))
+    }
+
+    /// The same for a function with other `effects`, by an action whose `engine` says more.
+    #[must_use]
+    pub fn with_engine(
+        mut self,
+        function: &str,
+        identifier: &str,
+        effects: &str,
+        engine: &Value,
+    ) -> Self {
         self.manifest.push_str(&format!(
-            "[[actions]]\nname = \"{function}\"\neffects = \"none\"\n"
+            "[[actions]]\nname = \"{function}\"\neffects = \"{effects}\"\n"
         ));
         self.actions.push(json!({
             "identifier": identifier,
             "title": identifier,
             "trigger": {"type": "self-service", "operation": "CREATE"},
             "invocationMethod": {"type": "PLUGIN", "plugin": self.name, "action": function},
+            "engine": engine,
         }));
         self
     }

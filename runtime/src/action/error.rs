@@ -17,6 +17,9 @@ pub enum Error {
         /// One sentence for a person.
         message: String,
     },
+    /// The actor may not; the text says what is missing.
+    #[error("{0}")]
+    Forbidden(String),
     /// It breaks rules; all of them are listed.
     #[error("{subject} breaks {} rule(s)", violations.len())]
     Invalid {

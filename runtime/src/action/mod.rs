@@ -1,10 +1,13 @@
 //! Self-service actions and their runs. Knows no SQL, no HTTP and nothing of the sandbox's inside.
 
 mod context;
+mod control;
 mod definition;
 mod error;
 mod event;
 mod input;
+mod moves;
+mod outcome;
 mod rename;
 mod render;
 mod rule;
@@ -12,6 +15,8 @@ mod run;
 mod schema;
 mod starter;
 mod template;
+mod timer;
+mod under_way;
 mod worker;
 
 use std::sync::Arc;
@@ -20,6 +25,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex, Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
 
+pub use control::Resolution;
 pub use error::Error;
 pub use rename::{ActionsRenamed, Forms, longest_template};
 pub use rule::parse_action;
@@ -29,6 +35,8 @@ use crate::jq::Jq;
 use crate::plugin::PluginHost;
 use crate::store::Store;
 use event::Events;
+use moves::Turns;
+use under_way::UnderWay;
 use worker::Phase;
 
 /// Actions and runs. Clones share it.
@@ -47,6 +55,12 @@ struct Inner {
     events: Events,
     /// Tells the dispatcher that there may be a queued run.
     wake: Notify,
+    /// Tells the clock's keeper that there may be a run that is due sooner than the one it waits for.
+    due: Notify,
+    /// Those that plugins are at work on.
+    under_way: UnderWay,
+    /// Whose turn it is to move a run.
+    turns: Turns,
     phase: watch::Sender<Phase>,
     /// The task that hands queued runs to workers.
     dispatcher: Mutex<Option<JoinHandle<()>>>,
@@ -101,6 +115,9 @@ impl Actions {
                 settings,
                 events,
                 wake: Notify::new(),
+                due: Notify::new(),
+                under_way: UnderWay::default(),
+                turns: Turns::new(),
                 phase: watch::Sender::new(Phase::Waiting),
                 dispatcher: Mutex::default(),
                 permits,

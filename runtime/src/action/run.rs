@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::moves::audit_claim;
 use super::{Actions, Error, starter};
 use crate::model::{
     ActionId, Actor, AuditEntry, EntityId, NewRun, Origin, Permission, Run, RunFilter, RunId,
@@ -14,6 +15,15 @@ pub(super) const RESOURCE: &str = "run";
 /// Runs that one page of a list may have.
 const MAX_PAGE: usize = 1_000;
 
+/// The run that another one comes from.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Whence {
+    /// In which a plugin starts it.
+    pub(super) origin: Option<RunOrigin>,
+    /// That it does once more.
+    pub(super) retry_of: Option<RunId>,
+}
+
 impl Actions {
     /// Checks the inputs and puts a run on disk; a worker takes it from there.
     pub async fn start(
@@ -23,19 +33,31 @@ impl Actions {
         properties: Map<String, Value>,
         entity: Option<EntityId>,
     ) -> Result<Run, Error> {
-        self.start_from(actor, action, properties, entity, None)
+        self.start_from(actor, action, properties, entity, Whence::default())
             .await
     }
 
-    /// As [`Self::start`]; with an origin where a plugin starts it in a run.
+    /// Starts a run once more that has ended.
+    pub(super) async fn start_again(&self, actor: &Actor, run: &Run) -> Result<Run, Error> {
+        let whence = Whence {
+            retry_of: Some(run.id.clone()),
+            ..Whence::default()
+        };
+        let (properties, entity) = (run.properties.clone(), run.entity.clone());
+        self.start_from(actor, &run.action, properties, entity, whence)
+            .await
+    }
+
+    /// As [`Self::start`], where it comes from another run.
     pub(super) async fn start_from(
         &self,
         actor: &Actor,
         action: &ActionId,
         properties: Map<String, Value>,
         entity: Option<EntityId>,
-        origin: Option<RunOrigin>,
+        whence: Whence,
     ) -> Result<Run, Error> {
+        let Whence { origin, retry_of } = whence;
         let definition = self.find_saved(action).await?.value;
         let form = self
             .find_form(&definition)
@@ -59,6 +81,7 @@ impl Actions {
             entity,
             properties,
             origin,
+            retry_of,
         };
         let (actions, actor) = (self.clone(), actor.clone());
         // On a task of its own: a client that hangs up must not leave a run behind that no worker hears of.
@@ -80,6 +103,9 @@ impl Actions {
                 let claim = worker
                     .map(|worker| tx.claim_run(&run.id, &worker))
                     .transpose()?;
+                if let Some(claim) = &claim {
+                    audit_claim(tx, &claim.run)?;
+                }
                 Ok::<_, Error>((run, claim))
             })
             .await?;
@@ -138,6 +164,9 @@ fn accept(tx: &WriteTx<'_>, actor: &Actor, new: &NewRun) -> Result<Run, Error> {
         let by = json!({ "run": origin.parent, "plugin": origin.plugin, "digest": origin.digest });
         told.insert("startedBy".to_owned(), by);
         told.insert("onBehalfOf".to_owned(), json!(actor.name));
+    }
+    if let (Some(of), Some(told)) = (&new.retry_of, told.as_object_mut()) {
+        told.insert("retryOf".to_owned(), json!(of));
     }
     tx.insert_audit(&AuditEntry {
         actor: &Actor {

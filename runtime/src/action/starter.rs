@@ -2,6 +2,7 @@
 
 use futures_util::future::BoxFuture;
 
+use super::run::Whence;
 use super::worker::{on_behalf, person_gone};
 use super::{Actions, Error};
 use crate::catalog;
@@ -41,9 +42,13 @@ impl RunStarter for Starter {
                 entity,
                 origin,
             } = wanted;
-            let started =
-                self.actions
-                    .start_from(&actor, &action, properties, entity, Some(origin));
+            let whence = Whence {
+                origin: Some(origin),
+                ..Whence::default()
+            };
+            let started = self
+                .actions
+                .start_from(&actor, &action, properties, entity, whence);
             started.await.map(|run| run.id).map_err(refusal)
         })
     }
@@ -80,7 +85,9 @@ fn refusal(error: Error) -> NotStarted {
         | Error::Catalog(catalog::Error::Invalid { violations, .. }) => {
             NotStarted::Invalid(violations)
         }
-        Error::Catalog(catalog::Error::Forbidden(message)) => NotStarted::Forbidden(message),
+        Error::Forbidden(message) | Error::Catalog(catalog::Error::Forbidden(message)) => {
+            NotStarted::Forbidden(message)
+        }
         error => {
             tracing::error!(
                 error = &error as &dyn std::error::Error,

@@ -6,40 +6,35 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::timeout;
 
 use super::event::Sink;
+use super::moves::audit_claim;
+use super::outcome::{self, Hope, Outcome, Standing, failed};
 use super::starter::Starter;
-use super::{Actions, Error, run};
+use super::under_way::AtWork;
+use super::{Actions, Error};
 use crate::model::{
-    Action, Actor, AuditEntry, CallUsage, Claim, InvocationMethod, Origin, Run, RunAs, RunEnd,
-    RunFailure, RunId, RunState, Timestamp, Verb, Violation,
+    Action, Actor, Claim, Effects, InvocationMethod, Origin, Run, RunAs, RunEnd, RunMove, Timestamp,
 };
-use crate::plugin::{ActionCall, CallError, EventSink};
-use crate::store::{self, WriteTx};
+use crate::plugin::{ActionCall, EventSink, Interrupt, Interrupts};
+use crate::store;
 
 /// Runs that one write claims, so that a long queue does not cost a commit each.
 const CLAIM: usize = 16;
 
-/// Runs of an earlier life that one write ends.
+/// Runs of an earlier life that are looked at together.
 const RECOVER: usize = 200;
+
+/// Attempts of a run that are cut off one after the other before it is given up: it may be what brings the portal down.
+const CUT_OFF: u64 = 5;
 
 /// How long to wait before a failed write of the engine is tried again, at first and at most.
 const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
 
 /// How long ended guests have to get their last word on disk.
 const LAST_WORD: Duration = Duration::from_secs(5);
-
-/// Length of a failure's message; a plugin chooses its own.
-const MAX_MESSAGE: usize = 4_000;
-
-/// Length of a failure's code.
-const MAX_CODE: usize = 100;
-
-/// Violations that a failure's message lists.
-const LISTED: usize = 5;
 
 /// Where the engine is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,29 +47,11 @@ pub(super) enum Phase {
     Stopping,
 }
 
-/// What a run leaves behind beside its end.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Left {
-    /// Its links.
-    pub(super) links: Vec<String>,
-    /// What it used of its plugin's grant.
-    pub(super) usage: Option<CallUsage>,
-}
-
-impl Left {
-    fn links(links: Vec<String>) -> Self {
-        Self {
-            links,
-            ..Self::default()
-        }
-    }
-}
-
 impl Actions {
-    /// Starts the workers. Runs that were being carried out when the last process ended are ended first; queued ones
-    /// go on.
+    /// Starts the workers. What becomes of runs that were being carried out when the last process ended is decided first;
+    /// those that wait go on.
     pub async fn spawn(&self) -> Result<(), Error> {
-        self.end_interrupted().await?;
+        self.recover().await?;
         let begins = self.inner.phase.send_if_modified(|phase| {
             let begins = *phase == Phase::Waiting;
             if begins {
@@ -85,6 +62,7 @@ impl Actions {
         if begins {
             let dispatcher = tokio::spawn(self.clone().dispatch());
             *self.inner.dispatcher.lock().await = Some(dispatcher);
+            drop(tokio::spawn(self.clone().keep_time()));
         }
         Ok(())
     }
@@ -111,7 +89,7 @@ impl Actions {
                 .is_err()
             {
                 tracing::warn!(
-                    "runs were still at work at the stop; they end as `host_restarted` at the next start"
+                    "runs were still at work at the stop; what becomes of them is decided at the next start"
                 );
             }
         }
@@ -125,30 +103,31 @@ impl Actions {
         (*self.inner.phase.borrow() == Phase::Working).then_some(permit)
     }
 
-    /// Carries out one claimed run and ends it.
+    /// Carries out one attempt of a claimed run, and moves it on.
     pub(super) async fn execute(self, claim: Claim, _permit: OwnedSemaphorePermit) {
         let Claim {
             run,
             definition,
             token,
         } = claim;
+        // Whoever moved it last has told so by then.
+        drop(self.inner.turns.take(&run.id).await);
+        let work = self.inner.under_way.begin(&run.id);
         let sink = Arc::new(Sink::starting(run.updated_at));
         let pump = tokio::spawn(self.inner.events.clone().pump(
             run.id.clone(),
             run.created_at,
             Arc::clone(&sink),
         ));
-        let end = guarded(&run, self.carry_out(&run, &definition, &sink)).await;
+        let attempt = self.carry_out(&run, &definition, &sink, work.interrupts());
+        let outcome = guarded(&run, in_time(&run, &work, attempt)).await;
         sink.close();
         // All that was logged is written before the run ends, so that its end is the last that is told.
         if pump.await.is_err() {
             tracing::error!(run.id = %run.id, "a run's log could not be written to its end");
         }
-        let left = Left {
-            links: sink.links(),
-            usage: sink.usage(),
-        };
-        self.finish(&run.id, token, end, left).await;
+        self.finish(&run, &definition, token, outcome, &sink).await;
+        drop(work);
     }
 
     async fn dispatch(self) {
@@ -166,7 +145,13 @@ impl Actions {
             let claimed: Result<Vec<Claim>, store::Error> = self
                 .inner
                 .store
-                .write(move |tx| tx.claim_next(&worker, limit))
+                .write(move |tx| {
+                    let claims = tx.claim_next(&worker, limit)?;
+                    for claim in &claims {
+                        audit_claim(tx, &claim.run)?;
+                    }
+                    Ok(claims)
+                })
                 .await;
             let claims = match claimed {
                 Ok(claims) => claims,
@@ -209,18 +194,19 @@ impl Actions {
         (*phase.borrow() == Phase::Working).then_some(permit)
     }
 
-    async fn carry_out(&self, run: &Run, definition: &Action, sink: &Arc<Sink>) -> RunEnd {
-        let InvocationMethod::Plugin {
-            plugin,
-            version,
-            action,
-            ..
-        } = &definition.invocation_method;
+    async fn carry_out(
+        &self,
+        run: &Run,
+        definition: &Action,
+        sink: &Arc<Sink>,
+        interrupts: Interrupts,
+    ) -> Outcome {
+        let InvocationMethod::Plugin { plugin, action, .. } = &definition.invocation_method;
         let entity = match self.find_subject(run).await {
             Ok(None) if run.entity.is_some() => {
                 let message =
                     "the entity that the run works on was deleted before a worker was free";
-                return RunEnd::failed("entity_not_found", message);
+                return Outcome::last(RunEnd::failed("entity_not_found", message));
             }
             Ok(entity) => entity,
             Err(error) => return host_error(run, &error),
@@ -228,12 +214,12 @@ impl Actions {
         let input = match self.render(run, definition, entity.as_ref()).await {
             Ok(Ok(input)) => input,
             Ok(Err(unrendered)) => {
-                let code = if unrendered.is_host {
-                    "host_error"
+                let message = unrendered.to_string();
+                return if unrendered.is_host {
+                    Outcome::passing("host_error", &message)
                 } else {
-                    "template_error"
+                    Outcome::last(failed("template_error", &message))
                 };
-                return failed(code, &unrendered.to_string());
             }
             Err(error) => return host_error(run, &error),
         };
@@ -245,13 +231,15 @@ impl Actions {
                     bound: true,
                     ..person
                 },
-                Ok(None) => return RunEnd::failed("person_gone", person_gone(run)),
+                Ok(None) => {
+                    return Outcome::last(RunEnd::failed("person_gone", person_gone(run)));
+                }
                 Err(error) => return host_error(run, &error),
             },
         };
         let call = ActionCall {
             plugin: plugin.clone(),
-            version: version.clone(),
+            version: run.version.clone(),
             action: action.clone(),
             input,
             entity,
@@ -260,10 +248,11 @@ impl Actions {
             at: run.updated_at,
             sink: Arc::clone(sink) as Arc<dyn EventSink>,
             runs: Some(Arc::new(Starter::new(self.clone(), run.clone()))),
+            interrupts: Some(interrupts),
         };
         match self.inner.plugins.call_action(call).await {
-            Ok(output) => RunEnd::Succeeded(output),
-            Err(error) => outcome(&error),
+            Ok(output) => Outcome::last(RunEnd::Succeeded(output)),
+            Err(error) => Outcome::of(&error),
         }
     }
 
@@ -281,34 +270,47 @@ impl Actions {
         }))
     }
 
-    /// Ends a run on disk, however long the disk refuses, and then tells its followers.
-    pub(super) async fn finish(&self, id: &RunId, token: u64, end: RunEnd, left: Left) {
+    /// Moves a run on after an attempt, however long the disk refuses.
+    async fn finish(
+        &self,
+        run: &Run,
+        definition: &Action,
+        token: u64,
+        outcome: Outcome,
+        sink: &Sink,
+    ) {
         let mut phase = self.inner.phase.subscribe();
+        let (links, usage) = (sink.links(), sink.usage());
         let mut pause = RETRY.0;
         loop {
-            let (wanted, end, left) = (id.clone(), end.clone(), left.clone());
-            let written = self
-                .inner
-                .store
-                .write(move |tx| end_run(tx, &wanted, token, &end, &left))
-                .await;
-            match written {
-                Ok(Some(run)) => {
-                    tracing::info!(run.id = %run.id, action = %run.action, state = run.state.as_str(), "a run ended");
-                    self.inner.events.end(&run).await;
-                    return;
+            let moved = match self
+                .next_move(run, definition, token, outcome.clone())
+                .await
+            {
+                Ok(next) => {
+                    let waits = next.due_at.is_some();
+                    let next = RunMove {
+                        links: Some(links.clone()),
+                        ..next
+                    };
+                    let moved = self.move_run(None, &run.id, next, usage.clone()).await;
+                    if waits {
+                        self.inner.due.notify_one();
+                    }
+                    moved
                 }
+                Err(error) => Err(error),
+            };
+            match moved {
+                Ok(Some(_)) => return,
                 Ok(None) => {
-                    tracing::warn!(run.id = %id, "a run was ended by somebody else first");
+                    tracing::warn!(run.id = %run.id, "a run was moved by somebody else first");
                     return;
                 }
-                Err(error) => {
-                    let error: store::Error = error;
-                    tracing::error!(
-                        error = &error as &dyn std::error::Error,
-                        "a run's end could not be stored; trying again"
-                    );
-                }
+                Err(error) => tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "a run could not be moved on; trying again"
+                ),
             }
             if stopped_within(&mut phase, pause).await {
                 return;
@@ -317,43 +319,135 @@ impl Actions {
         }
     }
 
-    /// Ends the runs that were being carried out when the last process ended: what became of them is not known, and
-    /// to do it again could do it twice.
-    async fn end_interrupted(&self) -> Result<(), Error> {
+    /// What a run does after an attempt came to something.
+    async fn next_move(
+        &self,
+        run: &Run,
+        definition: &Action,
+        token: u64,
+        mut outcome: Outcome,
+    ) -> Result<RunMove, store::Error> {
+        let policy = definition
+            .engine
+            .as_ref()
+            .and_then(|engine| engine.retry.as_ref());
+        // Only where the portal goes down: who stopped all guests by hand does not want them back.
+        if outcome.hope == Hope::CutOff && *self.inner.phase.borrow() != Phase::Stopping {
+            outcome.hope = Hope::None;
+        }
+        let matters = outcome.hope != Hope::None;
+        let is_uncertain = matters && self.is_uncertain(run, definition).await;
+        let failed = if matters && policy.is_some() {
+            let id = run.id.clone();
+            let earlier = self.inner.store.read(move |tx| tx.count_failed(&id));
+            earlier.await?.saturating_add(1)
+        } else {
+            1
+        };
+        let standing = Standing {
+            token,
+            failed,
+            is_uncertain,
+            now: Timestamp::now(),
+            chance: rand_chance(),
+        };
+        Ok(outcome::decide(run, policy, outcome, standing))
+    }
+
+    /// Whether a run that was cut off may have been doing something that must not be done twice.
+    async fn is_uncertain(&self, run: &Run, definition: &Action) -> bool {
+        let InvocationMethod::Plugin { plugin, action, .. } = &definition.invocation_method;
+        let effects = self
+            .inner
+            .plugins
+            .find_effects(plugin, run.version.as_ref(), action)
+            .await;
+        // What cannot be told is taken for the worst.
+        effects.map_or(true, |effects| effects == Effects::Once)
+    }
+
+    /// Decides about the runs that were being carried out when the last process ended: they are carried out again, unless
+    /// that could do something twice.
+    async fn recover(&self) -> Result<(), Error> {
         loop {
-            let ended: Vec<Run> = self
-                .inner
-                .store
-                .write(|tx| {
-                    let message = "the portal was restarted while the run was being carried out; look at what it left \
-                                   behind before you start it again";
-                    let end = RunEnd::failed("host_restarted", message);
-                    let mut ended = Vec::new();
-                    for (run, token) in tx.list_running(RECOVER)? {
-                        ended.extend(end_run(tx, &run.id, token, &end, &Left::links(run.links))?);
-                    }
-                    Ok::<_, store::Error>(ended)
-                })
-                .await?;
-            for run in &ended {
-                tracing::warn!(run.id = %run.id, "a run was interrupted by a restart");
-                self.inner.events.end(run).await;
-            }
-            if ended.is_empty() {
+            let found: Vec<(Run, u64)> =
+                self.inner.store.read(|tx| tx.list_running(RECOVER)).await?;
+            if found.is_empty() {
                 return Ok(());
             }
+            let mut moved = 0;
+            for (run, token) in found {
+                let next = self.recovery(&run, token).await?;
+                let done = self.move_run(None, &run.id, next, None).await?;
+                moved += usize::from(done.is_some());
+            }
+            if moved == 0 {
+                tracing::error!("runs of an earlier life could not be moved");
+                return Ok(());
+            }
+        }
+    }
+
+    /// What becomes of a run that was cut off.
+    async fn recovery(&self, run: &Run, token: u64) -> Result<RunMove, Error> {
+        let id = run.id.clone();
+        let (definition, cut_off) = self
+            .inner
+            .store
+            .read(move |tx| {
+                Ok::<_, store::Error>((tx.find_run_definition(&id)?, tx.count_cut_off(&id)?))
+            })
+            .await?;
+        let is_uncertain = match &definition {
+            Some(definition) => self.is_uncertain(run, definition).await,
+            None => true,
+        };
+        if cut_off >= CUT_OFF && !is_uncertain {
+            let message = format!(
+                "the portal went down {cut_off} times, one after the other, while this run was being carried out; it is not \
+                 tried again"
+            );
+            return Ok(RunMove::end(token, failed("host_restarted", &message)));
+        }
+        Ok(outcome::cut_off(token, is_uncertain))
+    }
+}
+
+/// Any number from 0 to 1.
+fn rand_chance() -> f64 {
+    let mut bytes = [0_u8; 4];
+    // Without randomness all pauses are of middle length, which is no harm.
+    match getrandom::fill(&mut bytes) {
+        Ok(()) => f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX),
+        Err(_) => 0.5,
+    }
+}
+
+/// Carries out an attempt within the time that its run has left.
+async fn in_time(run: &Run, work: &AtWork, attempt: impl Future<Output = Outcome>) -> Outcome {
+    let Some(deadline) = run.deadline_at else {
+        return attempt.await;
+    };
+    let left = deadline.0.saturating_sub(Timestamp::now().0);
+    let left = Duration::from_millis(u64::try_from(left).unwrap_or(0));
+    let mut attempt = Box::pin(attempt);
+    tokio::select! {
+        outcome = &mut attempt => outcome,
+        () = tokio::time::sleep(left) => {
+            work.interrupt(Interrupt::Overdue);
+            attempt.await
         }
     }
 }
 
 /// What a piece of work comes to, even when it panics: that ends its run, never the process.
-async fn guarded(run: &Run, work: impl Future<Output = RunEnd>) -> RunEnd {
+async fn guarded(run: &Run, work: impl Future<Output = Outcome>) -> Outcome {
     AssertUnwindSafe(Box::pin(work))
         .catch_unwind()
         .await
         .unwrap_or_else(|_| {
             tracing::error!(run.id = %run.id, "the worker of a run panicked");
-            failed(
+            Outcome::passing(
                 "internal_error",
                 "the portal failed while it carried out the run; its own log says more",
             )
@@ -363,31 +457,6 @@ async fn guarded(run: &Run, work: impl Future<Output = RunEnd>) -> RunEnd {
 /// Which start of which process carries runs out: for people who look into the attempts.
 pub(super) fn name_worker() -> String {
     format!("{}@{}", std::process::id(), Timestamp::now())
-}
-
-fn end_run(
-    tx: &WriteTx<'_>,
-    id: &RunId,
-    token: u64,
-    end: &RunEnd,
-    left: &Left,
-) -> Result<Option<Run>, store::Error> {
-    let Some(run) = tx.finish_run(id, token, end, &left.links)? else {
-        return Ok(None);
-    };
-    // With the end itself: what was used is known of every run that has ended, and of none twice.
-    if let Some(usage) = &left.usage {
-        tx.add_plugin_usage(usage)?;
-    }
-    tx.insert_audit(&AuditEntry {
-        actor: &on_behalf(&run),
-        verb: Verb::Update,
-        resource: run::RESOURCE,
-        identifier: run.id.to_string(),
-        before: Some(json!({ "state": RunState::Running })),
-        after: Some(json!({ "state": run.state, "failure": run.failure })),
-    })?;
-    Ok(Some(run))
 }
 
 /// Why nothing more is done for whoever asked for a run.
@@ -411,51 +480,13 @@ pub(super) fn on_behalf(run: &Run) -> Actor {
     }
 }
 
-fn outcome(error: &CallError) -> RunEnd {
-    let message = match error {
-        CallError::InvalidInput(violations) | CallError::InvalidOutput(violations) => {
-            format!("{error}: {}", listed(violations))
-        }
-        _ => error.to_string(),
-    };
-    match error {
-        CallError::TimedOut(_) => {
-            RunEnd::Unsuccessful(RunState::TimedOut, failure(error.code(), &message))
-        }
-        _ => failed(error.code(), &message),
-    }
-}
-
-fn listed(violations: &[Violation]) -> String {
-    let mut lines: Vec<String> = violations
-        .iter()
-        .take(LISTED)
-        .map(ToString::to_string)
-        .collect();
-    if violations.len() > LISTED {
-        lines.push(format!("and {} more", violations.len() - LISTED));
-    }
-    lines.join("; ")
-}
-
-fn host_error(run: &Run, error: &Error) -> RunEnd {
+fn host_error(run: &Run, error: &Error) -> Outcome {
     tracing::error!(run.id = %run.id, error = error as &dyn std::error::Error, "a run could not be carried out");
     let source = error
         .source()
         .map(|source| format!(": {source}"))
         .unwrap_or_default();
-    failed("host_error", &format!("{error}{source}"))
-}
-
-fn failed(code: &str, message: &str) -> RunEnd {
-    RunEnd::Unsuccessful(RunState::Failed, failure(code, message))
-}
-
-fn failure(code: &str, message: &str) -> RunFailure {
-    RunFailure {
-        code: code.chars().take(MAX_CODE).collect(),
-        message: message.chars().take(MAX_MESSAGE).collect(),
-    }
+    Outcome::passing("host_error", &format!("{error}{source}"))
 }
 
 /// Whether the engine began to stop before a pause was over.
@@ -467,60 +498,14 @@ async fn stopped_within(phase: &mut watch::Receiver<Phase>, pause: Duration) -> 
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::run;
     use super::*;
 
     #[tokio::test]
     async fn a_panic_ends_the_run_and_not_the_process() {
-        let run: Run = Run {
-            id: RunId::parse("r_1").unwrap(),
-            action: crate::model::ActionId::parse("a").unwrap(),
-            blueprint: None,
-            entity: None,
-            state: RunState::Running,
-            properties: serde_json::Map::new(),
-            output: None,
-            failure: None,
-            links: Vec::new(),
-            attempts: 1,
-            created_by: "ada".to_owned(),
-            created_by_teams: Vec::new(),
-            created_by_role: crate::model::Role::Developer,
-            parent: None,
-            created_at: Timestamp(0),
-            updated_at: Timestamp(0),
-            ended_at: None,
-        };
-        let end = guarded(&run, async { panic!("as a test may") }).await;
+        let outcome = guarded(&run(), async { panic!("as a test may") }).await;
         assert!(
-            matches!(end, RunEnd::Unsuccessful(RunState::Failed, failure) if failure.code == "internal_error")
+            matches!(outcome.end, RunEnd::Unsuccessful(_, failure) if failure.code == "internal_error")
         );
-    }
-
-    #[test]
-    fn failures_are_told_apart_by_type_and_bounded() {
-        let timed_out = outcome(&CallError::TimedOut(Duration::from_secs(1)));
-        assert_eq!(timed_out.state(), RunState::TimedOut);
-        let violations = (0..9)
-            .map(|n| Violation::new(format!("/{n}"), "type", "no"))
-            .collect();
-        let RunEnd::Unsuccessful(RunState::Failed, failure) =
-            outcome(&CallError::InvalidInput(violations))
-        else {
-            panic!("it failed")
-        };
-        assert_eq!(failure.code, "invalid_input");
-        assert!(
-            failure.message.ends_with("/4: no; and 4 more"),
-            "{}",
-            failure.message
-        );
-        let long = CallError::Failed {
-            code: "x".repeat(9_000),
-            message: "y".repeat(9_000),
-        };
-        let RunEnd::Unsuccessful(_, failure) = outcome(&long) else {
-            panic!("it failed")
-        };
-        assert!(failure.code.len() <= MAX_CODE && failure.message.len() <= MAX_MESSAGE);
     }
 }

@@ -230,6 +230,9 @@ impl From<action::Error> for ApiError {
                 subject,
                 violations,
             } => Self::invalid(&subject, violations),
+            action::Error::Forbidden(message) => {
+                Self::new(StatusCode::FORBIDDEN, "forbidden", message)
+            }
             action::Error::Catalog(error) => error.into(),
             error @ action::Error::Random(_) => Self::internal(&error),
             action::Error::Store(error) => error.into(),

@@ -100,6 +100,9 @@ fn table() -> OpenApiRouter<ApiState> {
         .routes(routes!(run::start::start_run))
         .routes(routes!(run::list_runs))
         .routes(routes!(run::find_run))
+        .routes(routes!(run::control::cancel_run))
+        .routes(routes!(run::control::retry_run))
+        .routes(routes!(run::control::resolve_run))
         .routes(routes!(run::log::list_run_logs))
         .routes(routes!(run::event::stream_run_events))
         // Plugins.

@@ -272,6 +272,7 @@ impl Trial {
             sink: Arc::clone(&heard) as Arc<dyn EventSink>,
             // There are no other actions here.
             runs: None,
+            interrupts: None,
         };
         let result = self.app.plugins.call_action(call).await;
         let filter = AuditFilter {

@@ -89,6 +89,113 @@ pub(super) enum RunsCommand {
         #[command(flatten)]
         connection: Connection,
     },
+    #[command(flatten)]
+    Control(ControlCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ControlCommand {
+    /// End a run: at once where it waits, within moments where a plugin is at work
+    Cancel {
+        /// Its identifier
+        run: String,
+
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Start a run once more that ended badly, with the same inputs
+    Retry {
+        /// Its identifier
+        run: String,
+
+        /// Show what happens as it happens, until the new run ends
+        #[arg(long, short = 'f')]
+        follow: bool,
+
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Say what became of a run that is `outcome_unknown`, after having looked
+    Resolve {
+        /// Its identifier
+        run: String,
+
+        /// done: it had been done; retry: it had not, do it with a new run; abandon: it is not to be done any more
+        #[arg(value_parser = ["done", "retry", "abandon"])]
+        outcome: String,
+
+        /// What came of it, as JSON, with `done`
+        #[arg(long, value_name = "JSON")]
+        output: Option<String>,
+
+        #[command(flatten)]
+        connection: Connection,
+    },
+}
+
+/// Changes what becomes of a run.
+fn control(command: ControlCommand, output: &Output) -> Result<Exit, Failure> {
+    let route = |run: &str, what: &str| format!("/v1/actions/runs/{}/{what}", segment(run));
+    match command {
+        ControlCommand::Cancel { run, connection } => {
+            let client = Client::new(&connection)?;
+            let answer =
+                client.ask(&Method::POST, &route(&run, "cancel"), Payload::Nothing, &[])?;
+            output.result(&answer, |output| {
+                show(&answer, output);
+                if text(&answer, "/run/state") == "running" {
+                    output.line("  the plugin at work is being ended");
+                }
+            });
+            Ok(Exit::Done)
+        }
+        ControlCommand::Retry {
+            run,
+            follow: follows,
+            connection,
+        } => {
+            let client = Client::new(&connection)?;
+            let answer = client.ask(&Method::POST, &route(&run, "retry"), Payload::Nothing, &[])?;
+            let id = text(&answer, "/run/id");
+            if follows {
+                output_started(output, &id);
+                return follow(&client, &id, output);
+            }
+            output.result(&answer, |output| {
+                output.line(&format!(
+                    "run {id} does it once more; watch it with: goldenpath runs logs {id} --follow"
+                ));
+            });
+            Ok(Exit::Done)
+        }
+        ControlCommand::Resolve {
+            run,
+            outcome,
+            output: given,
+            connection,
+        } => {
+            let mut body = json!({ "outcome": outcome });
+            if let Some(given) = given {
+                let value: Value = serde_json::from_str(&given).map_err(|error| {
+                    Failure::new(Exit::Usage, format!("--output is not JSON: {error}"))
+                })?;
+                if let Some(body) = body.as_object_mut() {
+                    body.insert("output".to_owned(), value);
+                }
+            }
+            let client = Client::new(&connection)?;
+            let payload = Payload::Json(&body);
+            let answer = client.ask(&Method::POST, &route(&run, "resolve"), payload, &[])?;
+            output.result(&answer, |output| {
+                show(&answer, output);
+                let again = text(&answer, "/retry/id");
+                if !again.is_empty() {
+                    output.line(&format!("  run {again} does it once more"));
+                }
+            });
+            Ok(Exit::Done)
+        }
+    }
 }
 
 pub(super) fn start(arguments: &RunArguments, output: &Output) -> Result<Exit, Failure> {
@@ -191,6 +298,7 @@ pub(super) fn run(command: RunsCommand, output: &Output) -> Result<Exit, Failure
             follow: true,
             connection,
         } => follow(&Client::new(&connection)?, &run, output),
+        RunsCommand::Control(command) => control(command, output),
         RunsCommand::Logs {
             run, connection, ..
         } => logs(&Client::new(&connection)?, &run, output),

@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{ActionId, BlueprintId, PluginName};
+use super::{ActionId, BlueprintId, Engine, PluginName, RunAs};
 
 /// An action: trigger, typed inputs, and which plugin function carries it out.
 ///
@@ -35,26 +35,6 @@ pub struct Action {
     #[serde(flatten)]
     #[schema(value_type = Object)]
     pub extra: Map<String, Value>,
-}
-
-/// How runs of an action are carried out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Engine {
-    /// With whose rights the plugin works in the catalog.
-    #[serde(default)]
-    pub run_as: RunAs,
-}
-
-/// With whose rights the plugin of a run works in the catalog.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum RunAs {
-    /// With those that it was granted, whoever asked: a golden path may do what its user may not do by hand.
-    #[default]
-    Action,
-    /// With those that it was granted and the person who asked has as well.
-    User,
 }
 
 /// How an action is started.
@@ -151,7 +131,15 @@ impl Action {
 
     /// With whose rights its plugin works in the catalog.
     pub fn run_as(&self) -> RunAs {
-        self.engine.unwrap_or_default().run_as
+        self.engine
+            .as_ref()
+            .map(|engine| engine.run_as)
+            .unwrap_or_default()
+    }
+
+    /// How its runs are carried out.
+    pub fn engine(&self) -> Engine {
+        self.engine.clone().unwrap_or_default()
     }
 
     /// Blueprint of the entity that it makes or works on.

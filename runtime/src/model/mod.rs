@@ -4,11 +4,14 @@ mod action;
 mod audit;
 mod blueprint;
 mod derived;
+mod effects;
+mod engine;
 mod entity;
 mod entity_json;
 mod ident;
 mod migration;
 mod network;
+mod pause;
 mod permission;
 mod plugin;
 mod plugin_diff;
@@ -16,6 +19,7 @@ mod principal;
 mod provenance;
 mod query;
 mod run;
+mod run_state;
 mod sbom;
 mod scalar;
 mod scorecard;
@@ -24,13 +28,15 @@ mod time;
 mod usage;
 mod violation;
 
-pub use action::{Action, Engine, InvocationMethod, Operation, RunAs, Trigger, UserInputs};
+pub use action::{Action, InvocationMethod, Operation, Trigger, UserInputs};
 pub use audit::{AuditEntry, AuditFilter, AuditPage, AuditRow, AuditStatus, Verb};
 pub use blueprint::{Blueprint, BlueprintSchema, RelationDefinition, Stamp, Stamped};
 pub use derived::{
     Aggregation, Calculation, DerivedFailure, DerivedProperties, Field, Figure, Function, Mirror,
     Pace, PropertyType, RelationPath, Span,
 };
+pub use effects::Effects;
+pub use engine::{Engine, PerEntity, RetryPolicy, RunAs};
 pub use entity::{Entity, EntityDraft, RelationValue, WriteMode};
 pub use entity_json::EntityJson;
 pub use ident::{
@@ -38,6 +44,7 @@ pub use ident::{
 };
 pub use migration::{Migration, MigrationStatus};
 pub use network::network;
+pub use pause::{Pause, PauseError};
 pub use permission::{EntityPermissions, EntityRight, Grant, PermissionPatch};
 pub use plugin::{
     Approval, Binding, CapabilityReport, Digest, Finding, PluginState, PluginVersion,
@@ -51,9 +58,10 @@ pub use query::{
     PathMatch, Period, Query, Related, Rule, SchemaCompare, Step, Subject, Test, Walk,
 };
 pub use run::{
-    Claim, EventBody, LogLevel, NewRun, Run, RunEnd, RunEvent, RunFailure, RunFilter, RunOrigin,
-    RunState, RunStatus,
+    Claim, EventBody, LogLevel, NewRun, Run, RunEnd, RunEvent, RunFailure, RunFilter, RunMove,
+    RunOrigin,
 };
+pub use run_state::{RUN_TRANSITIONS, RunCause, RunState, RunStatus, RunTransition};
 pub use sbom::{Sbom, SbomComponent, SbomOrigin, SbomScope, SbomTool};
 pub use scalar::Scalar;
 pub use scorecard::{Level, RuleResult, RuleStatus, Scorecard, ScorecardResult, ScorecardRule};

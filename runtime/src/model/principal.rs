@@ -29,6 +29,8 @@ pub enum Permission {
     RunActions,
     /// See everybody's runs.
     ReadAllRuns,
+    /// Cancel, resolve and retry everybody's runs.
+    ManageRuns,
     /// Read plugins, their capabilities and the audit log.
     ReadPlugins,
     /// Install plugin versions.
@@ -67,6 +69,7 @@ impl Role {
                     | P::WriteCatalog
                     | P::RunActions
                     | P::ReadAllRuns
+                    | P::ManageRuns
                     | P::ReadPlugins
                     | P::InstallPlugins
             ),
@@ -87,11 +90,12 @@ impl Role {
 
 impl Permission {
     /// Every permission.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::ReadCatalog,
         Self::WriteCatalog,
         Self::RunActions,
         Self::ReadAllRuns,
+        Self::ManageRuns,
         Self::ReadPlugins,
         Self::InstallPlugins,
         Self::ReviewPlugins,
@@ -107,6 +111,7 @@ impl Permission {
             Self::WriteCatalog => "write blueprints, entities, scorecards and actions",
             Self::RunActions => "start actions and see one's own runs",
             Self::ReadAllRuns => "see everybody's runs",
+            Self::ManageRuns => "cancel, resolve and retry everybody's runs",
             Self::ReadPlugins => "read plugins, their capabilities and the audit log",
             Self::InstallPlugins => "install plugin versions",
             Self::ReviewPlugins => "approve, reject, revoke and roll back plugin versions",
@@ -128,6 +133,7 @@ impl Permission {
             Self::WriteCatalog => "catalog:write",
             Self::RunActions => "actions:run",
             Self::ReadAllRuns => "runs:read-all",
+            Self::ManageRuns => "runs:manage",
             Self::ReadPlugins => "plugins:read",
             Self::InstallPlugins => "plugins:install",
             Self::ReviewPlugins => "plugins:review",

@@ -3,65 +3,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Action, ActionId, BlueprintId, Digest, EntityId, PluginName, RunId, Timestamp};
-
-/// Where a run is. Terminal states are reached once and never left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RunState {
-    /// Accepted and on disk.
-    Queued,
-    /// A plugin is at work.
-    Running,
-    /// Ended with its output.
-    Succeeded,
-    /// Ended without doing all that was asked.
-    Failed,
-    /// Ended by its wall-time limit.
-    TimedOut,
-    /// Ended by a person.
-    Cancelled,
-}
-
-impl RunState {
-    /// Whether nothing more will happen to the run.
-    pub fn is_terminal(self) -> bool {
-        !matches!(self, Self::Queued | Self::Running)
-    }
-
-    /// The coarser word that clients of the Port API know.
-    pub fn status(self) -> RunStatus {
-        match self {
-            Self::Queued | Self::Running => RunStatus::InProgress,
-            Self::Succeeded => RunStatus::Success,
-            Self::Failed | Self::TimedOut | Self::Cancelled => RunStatus::Failure,
-        }
-    }
-
-    /// The state's name, as in JSON and in the store.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::Running => "running",
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-            Self::TimedOut => "timed_out",
-            Self::Cancelled => "cancelled",
-        }
-    }
-}
-
-/// A run's state in the words of the Port API, derived from [`RunState`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum RunStatus {
-    /// Not ended yet.
-    InProgress,
-    /// Ended well.
-    Success,
-    /// Ended badly.
-    Failure,
-}
+use super::{
+    Action, ActionId, BlueprintId, Digest, EntityId, PluginName, RunCause, RunId, RunState,
+    RunStatus, Timestamp,
+};
 
 /// Why a run ended badly.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -70,6 +15,16 @@ pub struct RunFailure {
     pub code: String,
     /// One sentence for the person who asked.
     pub message: String,
+}
+
+impl RunFailure {
+    /// A failure in these words.
+    pub fn new(code: &str, message: impl Into<String>) -> Self {
+        Self {
+            code: code.to_owned(),
+            message: message.into(),
+        }
+    }
 }
 
 /// A run as the store keeps it.
@@ -103,6 +58,18 @@ pub struct Run {
     pub created_by_role: super::Role,
     /// The run that it was started in, by a plugin.
     pub parent: Option<RunId>,
+    /// The run that ended badly and that it does once more.
+    pub retry_of: Option<RunId>,
+    /// The version of the plugin that it began with, and keeps.
+    pub version: Option<semver::Version>,
+    /// When it goes on by itself, where it waits for that.
+    pub due_at: Option<Timestamp>,
+    /// When it has to have ended, where its action says so and it has begun.
+    pub deadline_at: Option<Timestamp>,
+    /// Who asked that it be ended, while a plugin is at work.
+    pub cancelled_by: Option<String>,
+    /// Who moved it last by hand; absent: whoever asked for it.
+    pub updated_by: Option<String>,
     /// When it was accepted.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -126,6 +93,8 @@ pub struct NewRun {
     pub properties: Map<String, Value>,
     /// Where it comes from, where a plugin started it.
     pub origin: Option<RunOrigin>,
+    /// The run that it does once more.
+    pub retry_of: Option<RunId>,
 }
 
 /// Where a run comes from that a plugin started.
@@ -155,27 +124,78 @@ pub struct Claim {
 pub enum RunEnd {
     /// With the plugin's output.
     Succeeded(Value),
-    /// Badly, in one of the terminal states that are not `Succeeded`.
-    Unsuccessful(RunState, RunFailure),
+    /// Badly, by a cause that leads to a terminal state.
+    Unsuccessful(RunCause, RunFailure),
 }
 
 impl RunEnd {
     /// Ends with `failed`.
     pub fn failed(code: &str, message: impl Into<String>) -> Self {
-        Self::Unsuccessful(
-            RunState::Failed,
-            RunFailure {
-                code: code.to_owned(),
-                message: message.into(),
-            },
-        )
+        Self::Unsuccessful(RunCause::Fail, RunFailure::new(code, message))
     }
 
-    /// The terminal state that the run enters.
-    pub fn state(&self) -> RunState {
+    /// What moves the run to its terminal state.
+    pub fn cause(&self) -> RunCause {
         match self {
-            Self::Succeeded(_) => RunState::Succeeded,
-            Self::Unsuccessful(state, _) => *state,
+            Self::Succeeded(_) => RunCause::Succeed,
+            Self::Unsuccessful(cause, _) => *cause,
+        }
+    }
+}
+
+/// One move of a run, and what is written with it.
+#[derive(Clone, Debug)]
+pub struct RunMove {
+    /// What moves it.
+    pub cause: RunCause,
+    /// The number of the attempt that says so. Where that is not the newest, nothing is moved. Absent: a person does, or
+    /// the clock.
+    pub token: Option<u64>,
+    /// What the plugin answered.
+    pub output: Option<Value>,
+    /// Why it ended badly, or the attempt did.
+    pub failure: Option<RunFailure>,
+    /// Links that the plugin left, where it was at work.
+    pub links: Option<Vec<String>>,
+    /// When it goes on by itself.
+    pub due_at: Option<Timestamp>,
+    /// Who moved it by hand.
+    pub by: Option<String>,
+}
+
+impl RunMove {
+    /// A move by a person or by the clock.
+    pub fn by(cause: RunCause) -> Self {
+        Self {
+            cause,
+            token: None,
+            output: None,
+            failure: None,
+            links: None,
+            due_at: None,
+            by: None,
+        }
+    }
+
+    /// A move by the attempt with that number.
+    pub fn of_attempt(token: u64, cause: RunCause) -> Self {
+        Self {
+            token: Some(token),
+            ..Self::by(cause)
+        }
+    }
+
+    /// The end of the attempt with that number, and of its run.
+    pub fn end(token: u64, end: RunEnd) -> Self {
+        let cause = end.cause();
+        let (output, failure) = match end {
+            RunEnd::Succeeded(output) => (Some(output), None),
+            RunEnd::Unsuccessful(_, failure) => (None, Some(failure)),
+        };
+        Self {
+            output,
+            failure,
+            ..Self::of_attempt(token, cause)
         }
     }
 }

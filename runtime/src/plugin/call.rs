@@ -11,15 +11,15 @@ use super::capability::log::{LogBook, escape};
 use super::denial::Denials;
 use super::error::CallError;
 use super::grant::{Effective, Grant};
-use super::instance::{self, Caller, Guest, Provision};
+use super::instance::{self, Caller, Ends, Guest, Provision};
 use super::loaded::{Loaded, LoadedAction};
 use super::refused::RefusedCall;
-use super::running::{Halt, halt};
+use super::running::{Halt, Interrupt, halt, interrupted};
 use super::secret::Redactor;
 use super::usage::Tally;
 use super::{ActionCall, PluginHost, apart, json, schema};
 use crate::model::{
-    Acts, CallUsage, Counted, PluginName, PluginState, Timestamp, UsageKind, Violation,
+    Acts, CallUsage, Counted, Effects, PluginName, PluginState, Timestamp, UsageKind, Violation,
 };
 use crate::store::{self, StoredPlugin};
 
@@ -67,6 +67,23 @@ impl PluginHost {
             .ok_or_else(|| no_action(plugin, action))?
             .input_schema
             .clone())
+    }
+
+    /// What it means when a function of a version is cut off.
+    ///
+    /// # Errors
+    /// There is no such plugin, version or function, or it cannot be loaded.
+    pub async fn find_effects(
+        &self,
+        plugin: &PluginName,
+        version: Option<&semver::Version>,
+        action: &str,
+    ) -> Result<Effects, CallError> {
+        let stored = self.stored(plugin, version).await?;
+        let loaded = self.load(stored.version.digest);
+        let loaded = loaded.await.map_err(CallError::Host)?;
+        let declared = loaded.package.manifest.action(action);
+        Ok(declared.ok_or_else(|| no_action(plugin, action))?.effects)
     }
 
     /// Carries out one call in a fresh instance. Dropping the future ends the guest.
@@ -153,6 +170,7 @@ impl PluginHost {
     ) -> Result<Value, CallError> {
         let mut newer: Option<Prepared> = None;
         let mut slot = None;
+        let mut interrupts = call.interrupts.clone();
         let begun = loop {
             let ready = newer.as_ref().unwrap_or(prepared);
             ready.check(&call)?;
@@ -166,6 +184,7 @@ impl PluginHost {
                         Halt::Stopped => CallError::Stopped,
                         Halt::Revoked => revoked(&ready.plugin, &ready.version),
                     }),
+                    why = interrupted(&mut interrupts) => return Err(early(why)),
                     taken = self.slots.acquire() => taken.map_err(|_| CallError::Stopped)?,
                 };
                 slot = Some(taken);
@@ -211,7 +230,11 @@ impl PluginHost {
             backend: Some(self.backend.clone()),
             runs: call.runs,
         };
-        let ended = instance::run(&ready.pre, provision, request, begun.halted.clone()).await;
+        let ends = Ends {
+            halted: begun.halted.clone(),
+            interrupts,
+        };
+        let ended = instance::run(&ready.pre, provision, request, ends).await;
         if let Ok(Ok(output)) = &ended {
             tally.spent(Budget::Output, output.len() as u64);
         }
@@ -298,6 +321,14 @@ impl Prepared {
             return Ok(());
         }
         Err(CallError::InvalidInput(broken))
+    }
+}
+
+/// How a call ends that whoever made it ended.
+pub(super) fn early(why: Interrupt) -> CallError {
+    match why {
+        Interrupt::Cancelled => CallError::Cancelled,
+        Interrupt::Overdue => CallError::Overdue,
     }
 }
 
@@ -437,6 +468,8 @@ fn redacted(error: CallError, redactor: &Redactor) -> CallError {
         | CallError::Untrusted(_)
         | CallError::Revoked(_)
         | CallError::Stopped
+        | CallError::Cancelled
+        | CallError::Overdue
         | CallError::Unlinked { .. }
         | CallError::TimedOut(_)
         | CallError::OverBudget { .. } => error,

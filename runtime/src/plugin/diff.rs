@@ -8,11 +8,12 @@ use super::budget::Budget;
 use super::capability::line::Line;
 use super::capability::within::Maximum;
 use super::error::InstallError;
-use super::manifest::{Effects, Manifest};
+use super::manifest::Manifest;
 use super::package::Package;
 use super::risk;
 use crate::model::{
-    Change, Digest, LineRisk, SbomComponent, SbomOrigin, SbomScope, VersionDiff, VersionMark,
+    Change, Digest, Effects, LineRisk, SbomComponent, SbomOrigin, SbomScope, VersionDiff,
+    VersionMark,
 };
 
 /// Compares two package files, running nothing.

@@ -93,6 +93,12 @@ pub enum CallError {
     /// All guests were ended, because the portal stops or a person said so.
     #[error("the call was ended from outside")]
     Stopped,
+    /// A person ended it.
+    #[error("the run was cancelled while the plugin was at work")]
+    Cancelled,
+    /// Whoever made the call had no more time for it.
+    #[error("the run did not end within the timeout of its action")]
+    Overdue,
     /// The input breaks the function's schema.
     #[error("the input breaks {} rule(s)", .0.len())]
     InvalidInput(Vec<Violation>),
@@ -148,6 +154,8 @@ impl CallError {
             Self::Revoked(_) => "plugin_revoked",
             Self::Untrusted(_) => "plugin_untrusted",
             Self::Stopped => "stopped",
+            Self::Cancelled => "cancelled",
+            Self::Overdue => "timed_out",
             Self::InvalidInput(_) => "invalid_input",
             Self::Failed { code, .. } => code,
             Self::Trapped(_) => "plugin_crashed",

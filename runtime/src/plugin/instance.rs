@@ -17,6 +17,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::bindings::{self, ActionPlugin, ActionPluginPre, Call, Failure};
 use super::budget::Budget;
+use super::call::early;
 use super::capability::Power;
 use super::capability::files::{Folder, Folders};
 use super::capability::http::{Egress, HttpClient};
@@ -28,7 +29,7 @@ use super::knob::{Knob, is_kept};
 use super::limits::{
     Ceiling, HANDLES, HEADER_BYTES, HOST_OBJECTS, LIFTED_BYTES, Meter, RANDOM_BYTES, Stop,
 };
-use super::running::{Halt, Halted, halt};
+use super::running::{Halt, Halted, Interrupt, Interrupts, halt, interrupted};
 use super::secret::Secrets;
 use super::starter::RunStarter;
 use super::usage::Tally;
@@ -95,6 +96,14 @@ pub(super) struct Guest {
     pub(super) started: BTreeSet<RunId>,
     /// Secrets that it has read, by their name in the manifest.
     pub(super) read_secrets: BTreeMap<String, SecretValue>,
+}
+
+/// Who ends a call early, and tells so here.
+pub(super) struct Ends {
+    /// The host, of all calls or those of a version.
+    pub(super) halted: Halted,
+    /// Whoever made it.
+    pub(super) interrupts: Option<Interrupts>,
 }
 
 /// What a guest is given for one call.
@@ -258,9 +267,9 @@ pub(super) async fn run(
     pre: &ActionPluginPre<Guest>,
     provision: Provision,
     call: Call,
-    stop: Halted,
+    ends: Ends,
 ) -> Result<Result<String, Failure>, CallError> {
-    enter(pre, provision, stop, |store, instance| {
+    enter(pre, provision, ends, |store, instance| {
         Box::pin(async move {
             instance
                 .goldenpath_plugin_action()
@@ -277,7 +286,11 @@ pub(super) async fn describe(
     provision: Provision,
     stop: Halted,
 ) -> Result<bindings::Description, CallError> {
-    enter(pre, provision, stop, |store, instance| {
+    let ends = Ends {
+        halted: stop,
+        interrupts: None,
+    };
+    enter(pre, provision, ends, |store, instance| {
         Box::pin(async move {
             instance
                 .goldenpath_plugin_descriptor()
@@ -292,6 +305,8 @@ pub(super) async fn describe(
 enum Ended {
     /// From outside.
     Halted(Halt),
+    /// By whoever made it.
+    Interrupted(Interrupt),
     /// From inside, or by its budgets.
     Broken(wasmtime::Error),
 }
@@ -302,7 +317,7 @@ type Exported<'a, T> = Pin<Box<dyn Future<Output = wasmtime::Result<T>> + Send +
 async fn enter<T>(
     pre: &ActionPluginPre<Guest>,
     provision: Provision,
-    mut stop: Halted,
+    mut ends: Ends,
     call: impl for<'a> FnOnce(&'a mut GuestStore<Guest>, &'a ActionPlugin) -> Exported<'a, T> + Send,
 ) -> Result<T, CallError> {
     let limits = provision.power.limits;
@@ -320,7 +335,8 @@ async fn enter<T>(
     let ended = tokio::select! {
         // First of all whether it was ended before its first instruction.
         biased;
-        told = halt(&mut stop) => Err(Ended::Halted(told)),
+        told = halt(&mut ends.halted) => Err(Ended::Halted(told)),
+        why = interrupted(&mut ends.interrupts) => Err(Ended::Interrupted(why)),
         ended = work => ended.map_err(Ended::Broken),
         // Dropping the work drops the guest's stack where it stands.
         () = tokio::time::sleep(limits.time(Budget::WallTime)), if is_kept(Knob::WallTime) => {
@@ -331,6 +347,7 @@ async fn enter<T>(
     store.data().settle();
     match ended {
         Ok(value) => Ok(value),
+        Err(Ended::Interrupted(why)) => Err(early(why)),
         Err(Ended::Halted(Halt::Stopped)) => Err(CallError::Stopped),
         Err(Ended::Halted(Halt::Revoked)) => {
             let plugin = &store.data().caller.plugin;

@@ -54,6 +54,7 @@ pub use install::Installed;
 #[cfg(feature = "remove-knobs")]
 pub use knob::{KNOBS, Knob, remove_knob};
 pub use manifest::MANIFEST_KEYS;
+pub use running::{Interrupt, Interrupts};
 pub use secret::{Redactor, SecretError, SecretKeyError, Secrets};
 pub use signature::{KeyError, PublicKey, SigningKey};
 pub use starter::{NotStarted, RunStarter, StartRun};
@@ -154,6 +155,8 @@ pub struct ActionCall {
     pub sink: Arc<dyn EventSink>,
     /// What starts runs for it; absent: it can start none.
     pub runs: Option<Arc<dyn RunStarter>>,
+    /// Tells it to end early; absent: nobody does.
+    pub interrupts: Option<Interrupts>,
 }
 
 /// Takes what a guest says while it runs. Must not block: it is called on the guest's own task.

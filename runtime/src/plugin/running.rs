@@ -18,6 +18,18 @@ pub(super) enum Halt {
     Revoked,
 }
 
+/// Why whoever made a call wants it to end early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interrupt {
+    /// A person asked for it.
+    Cancelled,
+    /// The time for it is over.
+    Overdue,
+}
+
+/// The end of a channel that tells a call to end early.
+pub type Interrupts = watch::Receiver<Option<Interrupt>>;
+
 /// The other end of a call's [`Halt`].
 pub(super) type Halted = watch::Receiver<Option<Halt>>;
 
@@ -148,6 +160,17 @@ pub(super) async fn halt(halted: &mut Halted) -> Halt {
     let told = halted.wait_for(Option::is_some).await;
     // Without anybody who could tell, the host is going down.
     told.ok().and_then(|halt| *halt).unwrap_or(Halt::Stopped)
+}
+
+/// Waits for whoever made the call to end it; for ever, where nobody can.
+pub(super) async fn interrupted(told: &mut Option<Interrupts>) -> Interrupt {
+    if let Some(told) = told {
+        let why = told.wait_for(Option::is_some).await.map(|why| *why);
+        if let Ok(Some(why)) = why {
+            return why;
+        }
+    }
+    std::future::pending().await
 }
 
 #[cfg(test)]

@@ -82,6 +82,7 @@ impl Place {
             at: Timestamp(0),
             sink: Arc::new(Nowhere),
             runs: None,
+            interrupts: None,
         };
         let ended = self.host.call_prepared(&prepared, call).await;
         ended.map_or_else(|error| error.code().to_owned(), |_| "done".to_owned())

@@ -1,5 +1,6 @@
 //! What an action's document must be like, on the JSON as it came: every broken rule is found, not only the first.
 
+mod engine;
 mod form;
 
 use serde_json::{Map, Value};
@@ -15,9 +16,6 @@ const MAX_DOCUMENT_BYTES: usize = 256 * 1024;
 
 /// Keys that would change who may do what, or what is done. To keep and ignore one would be worse than to refuse it.
 const UNSUPPORTED: [&str; 4] = ["policy", "permissions", "conditions", "condition"];
-
-/// Whose rights `engine.runAs` can name.
-const RUN_AS: [&str; 2] = ["action", "user"];
 
 /// Reads an action from JSON, all its rules checked that need nothing but the document.
 ///
@@ -182,7 +180,7 @@ fn check_action(found: &mut Found, document: &Value) {
         }
     }
     refuse_unsupported(found, "", action, &UNSUPPORTED);
-    check_engine(found, action.get("engine"));
+    engine::check(found, action.get("engine"));
     for violation in template::check_elsewhere(document, "/invocationMethod/inputs") {
         found.add(&violation.path, &violation.rule, violation.message);
     }
@@ -197,25 +195,6 @@ fn check_action(found: &mut Found, document: &Value) {
             "required",
             "`invocationMethod` is required",
         ),
-    }
-}
-
-/// Of the keys of `engine` this version knows one.
-fn check_engine(found: &mut Found, engine: Option<&Value>) {
-    let path = "/engine";
-    let engine = engine.filter(|engine| !engine.is_null());
-    let Some(engine) = engine.and_then(|engine| found.object(path, engine)) else {
-        return;
-    };
-    for key in engine.keys().filter(|key| *key != "runAs") {
-        let message =
-            "this key is not available in this version and is not ignored in silence; leave it out";
-        found.add(&child(path, key), "unsupported", message);
-    }
-    if let Some(word) = found.text(path, engine, "runAs", false)
-        && !RUN_AS.contains(&word)
-    {
-        found.add("/engine/runAs", "enum", "`runAs` is `action` or `user`");
     }
 }
 

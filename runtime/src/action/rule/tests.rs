@@ -110,8 +110,8 @@ fn what_cannot_be_honoured_is_refused_instead_of_ignored() {
     );
     assert_eq!(broken("/requiredApproval", json!(false)), [""; 0]);
     assert_eq!(
-        broken("/engine", json!({ "timeout": "5s", "runAs": "root" })),
-        ["/engine/timeout", "/engine/runAs"]
+        broken("/engine", json!({ "concurrency": 5, "runAs": "root" })),
+        ["/engine/concurrency", "/engine/runAs"]
     );
     assert_eq!(broken("/engine", json!({ "runAs": "user" })), [""; 0]);
     assert_eq!(broken("/engine", json!(null)), [""; 0]);

@@ -1,3 +1,4 @@
+mod control;
 mod person;
 
 use futures_util::FutureExt as _;
@@ -6,8 +7,8 @@ use serde_json::{Map, Value, json};
 use super::*;
 use crate::catalog::{Applied, WriteOptions, parse_blueprint, parse_draft};
 use crate::model::{
-    ActionId, Actor, BlueprintId, EntityId, EventBody, Origin, Role, Run, RunEnd, RunFilter,
-    RunState, WriteMode,
+    ActionId, Actor, BlueprintId, EntityId, EventBody, Origin, Role, Run, RunEnd, RunFilter, RunId,
+    RunMove, RunState, Timestamp, WriteMode,
 };
 use crate::plugin::PluginSettings;
 use crate::store;
@@ -208,7 +209,7 @@ async fn a_run_reaches_one_terminal_state_and_tells_every_state_in_order() {
         .iter()
         .filter(|row| row.resource == "run" && row.run_id.is_some())
         .count();
-    assert_eq!(of_runs, 4);
+    assert_eq!(of_runs, 6, "each is accepted, taken and ended");
     house.actions.shutdown().await;
 }
 
@@ -428,7 +429,7 @@ async fn a_developer_sees_only_their_own_runs() {
 }
 
 #[tokio::test]
-async fn after_a_restart_interrupted_runs_fail_and_queued_ones_go_on() {
+async fn after_a_restart_nobody_guesses_about_an_interrupted_run_and_queued_ones_go_on() {
     let house = House::new().await;
     house.save(|_| {}).await;
     let interrupted = house.start(json!({ "name": "ada" })).await.unwrap();
@@ -445,26 +446,24 @@ async fn after_a_restart_interrupted_runs_fail_and_queued_ones_go_on() {
     let house = house.restart().await;
     house.actions.spawn().await.unwrap();
     let ended = house.ended(&interrupted).await;
-    assert_eq!(ended.failure.unwrap().code, "host_restarted");
+    // Of a plugin that cannot be asked the worst is assumed.
+    assert_eq!(ended.failure.unwrap().code, "outcome_unknown");
     assert_eq!(
         house.ended(&queued).await.failure.unwrap().code,
         "plugin_not_active"
     );
     assert_eq!(
         house.states(&interrupted).await.last(),
-        Some(&RunState::Failed)
+        Some(&RunState::OutcomeUnknown)
     );
 
-    house
-        .actions
-        .finish(
-            &interrupted.id,
-            stale.token,
-            RunEnd::Succeeded(json!("too late")),
-            worker::Left::default(),
-        )
-        .await;
-    assert_eq!(house.ended(&interrupted).await.state, RunState::Failed);
+    let late = RunMove::end(stale.token, RunEnd::Succeeded(json!("too late")));
+    let moved = house.actions.move_run(None, &interrupted.id, late, None);
+    assert_eq!(moved.await.unwrap(), None);
+    assert_eq!(
+        house.ended(&interrupted).await.state,
+        RunState::OutcomeUnknown
+    );
 }
 
 #[tokio::test]
@@ -479,11 +478,9 @@ async fn the_terminal_event_is_told_even_when_the_log_lost_it() {
         .map(|mut claims| claims.remove(0));
     let claim: Result<crate::model::Claim, store::Error> = claim;
     let token = claim.unwrap().token;
-    let end = RunEnd::Succeeded(json!({}));
-    let finished: Result<Option<Run>, store::Error> = store
-        .write(move |tx| tx.finish_run(&id, token, &end, &[]))
-        .await;
-    finished.unwrap().unwrap();
+    let end = RunMove::end(token, RunEnd::Succeeded(json!({})));
+    let finished: Result<_, store::Error> = store.write(move |tx| tx.move_run(&id, &end)).await;
+    assert!(finished.unwrap().is_some());
     // A client that had seen more than the log still holds learns the end all the same.
     let late = house.actions.list_events(&run.id, 40, 100).await.unwrap();
     assert_eq!(late.len(), 1);
@@ -591,4 +588,33 @@ async fn who_waits_for_a_run_is_woken_by_it_and_not_by_others() {
     assert!(waiting.as_mut().now_or_never().is_none());
     house.actions.inner.events.publish(&run.id);
     assert!(waiting.await > seen);
+}
+
+/// A run that a worker has just taken.
+pub(super) fn run() -> Run {
+    Run {
+        id: RunId::parse("r_1").unwrap(),
+        action: ActionId::parse("a").unwrap(),
+        blueprint: None,
+        entity: None,
+        state: RunState::Running,
+        properties: Map::new(),
+        output: None,
+        failure: None,
+        links: Vec::new(),
+        attempts: 1,
+        created_by: "ada".to_owned(),
+        created_by_teams: Vec::new(),
+        created_by_role: Role::Developer,
+        parent: None,
+        retry_of: None,
+        version: None,
+        due_at: None,
+        deadline_at: None,
+        cancelled_by: None,
+        updated_by: None,
+        created_at: Timestamp(0),
+        updated_at: Timestamp(0),
+        ended_at: None,
+    }
 }

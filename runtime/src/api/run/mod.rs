@@ -1,5 +1,6 @@
 //! Runs: started, listed, read, followed.
 
+pub(super) mod control;
 pub(super) mod event;
 pub(super) mod log;
 pub(super) mod start;

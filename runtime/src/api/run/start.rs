@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout_at};
 
 use super::RunReply;
+use super::control::location;
 use super::view::Views;
 use crate::api::auth::Caller;
 use crate::api::error::ApiError;
@@ -62,7 +63,7 @@ pub(in crate::api) async fn start_run(
         .actions
         .start(&caller, &action, new.properties, new.entity)
         .await?;
-    let location = format!("/v1/actions/runs/{}", run.id);
+    let location = location(&run);
     if let Some(seconds) = wait {
         run = wait_for_end(&app, &caller, run, Duration::from_secs(seconds)).await?;
     }
@@ -74,7 +75,7 @@ pub(in crate::api) async fn start_run(
     };
     let run = Views::new(&app, &caller).show(run).await?;
     let mut response = (status, Json(RunReply { ok: true, run })).into_response();
-    if let Ok(location) = HeaderValue::try_from(location) {
+    if let Some(location) = location {
         response.headers_mut().insert(header::LOCATION, location);
     }
     if let Some(applied) = wait.and_then(|wait| HeaderValue::try_from(format!("wait={wait}")).ok())

@@ -57,9 +57,19 @@ pub(in crate::api) struct RunView {
     /// The run in which a plugin started it, on behalf of who asked.
     #[schema(value_type = Option<String>)]
     parent_run: Option<String>,
+    /// The run that ended badly and that it does once more.
+    #[schema(value_type = Option<String>)]
+    retry_of: Option<String>,
+    /// The version of the plugin that it began with, and keeps.
+    version: Option<String>,
+    /// When it goes on by itself, where it waits for that.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    due_at: Option<Timestamp>,
+    /// Who asked that it be ended, while a plugin is at work.
+    cancelled_by: Option<String>,
     /// Who asked.
     created_by: String,
-    /// Who asked: nobody else changes a run.
+    /// Who moved it last by hand; else whoever asked.
     updated_by: String,
     /// When it was accepted.
     #[schema(value_type = String, format = DateTime)]
@@ -133,7 +143,11 @@ impl<'a> Views<'a> {
             output: run.output,
             failure: run.failure,
             attempts: run.attempts,
-            updated_by: run.created_by.clone(),
+            updated_by: run.updated_by.unwrap_or_else(|| run.created_by.clone()),
+            retry_of: run.retry_of.map(|of| of.to_string()),
+            version: run.version.map(|version| version.to_string()),
+            due_at: run.due_at,
+            cancelled_by: run.cancelled_by,
             parent_run: run.parent.map(|parent| parent.to_string()),
             created_by: run.created_by,
             created_at: run.created_at,

@@ -101,6 +101,8 @@ fn shown(status: RunStatus) -> actions::RunStatus {
         RunStatus::InProgress => actions::RunStatus::InProgress,
         RunStatus::Success => actions::RunStatus::Succeeded,
         RunStatus::Failure => actions::RunStatus::Failed,
+        RunStatus::WaitingForApproval => actions::RunStatus::WaitingForApproval,
+        RunStatus::Declined => actions::RunStatus::Declined,
     }
 }
 

@@ -18,7 +18,7 @@ use self::raw::{Catalog, Document, Files};
 use super::budget::{Budget, Limits, parse_size};
 use super::capability::http::Attachment;
 use super::capability::{Capability, CatalogAccess, META, RELATION, is_name, is_writable};
-use crate::model::{ActionId, BlueprintId, PluginName, SecretRequest};
+use crate::model::{ActionId, BlueprintId, Effects, PluginName, SecretRequest};
 
 /// A manifest is written by a person; a longer one is an attack on whoever has to read it.
 pub(crate) const MAX_BYTES: usize = 64 << 10;
@@ -68,18 +68,6 @@ pub(crate) struct ActionDeclaration {
     pub(crate) name: String,
     /// What a crash in the middle means.
     pub(crate) effects: Effects,
-}
-
-/// What may have happened when an action was cut off, and so whether it can simply run again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Effects {
-    /// It changes nothing outside.
-    None,
-    /// Doing it twice is the same as doing it once.
-    Idempotent,
-    /// It must not be done twice.
-    Once,
 }
 
 /// Why a manifest was refused.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::Effects;
+use crate::model::Effects;
 use crate::plugin::capability::{CatalogAccess, FilesAccess};
 
 #[derive(Deserialize)]

@@ -1,20 +1,28 @@
 //! Runs and their attempts.
 
+mod change;
+
 use rusqlite::types::Value as Sql;
 use rusqlite::{OptionalExtension as _, Row, params, params_from_iter};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use change::Moved;
+
 use super::Error;
 use super::audit::{from_word, word};
 use super::connection::{ReadTx, WriteTx};
 use crate::model::{
-    Action, ActionId, Actor, BlueprintId, Claim, EntityId, NewRun, Run, RunEnd, RunFailure,
-    RunFilter, RunId, RunState, Timestamp,
+    Action, ActionId, Actor, BlueprintId, EntityId, NewRun, Run, RunFailure, RunFilter, RunId,
+    RunState, Timestamp,
 };
 
 const COLUMNS: &str = "id, action, blueprint, entity, state, properties, output, failure_code, failure_message, links, \
-     attempts, created_by, created_by_teams, created_by_role, created_at, updated_at, ended_at, parent";
+     attempts, created_by, created_by_teams, created_by_role, created_at, updated_at, ended_at, parent, retry_of, version, \
+     due_at, deadline_at, cancelled_by, updated_by";
+
+/// How many columns those are: the one behind them has this number.
+const WIDTH: usize = 24;
 
 impl ReadTx<'_> {
     /// One run, if it is there.
@@ -89,14 +97,16 @@ impl ReadTx<'_> {
     /// Runs that are marked as running, oldest first, with the token of their newest attempt.
     pub fn list_running(&self, limit: usize) -> Result<Vec<(Run, u64)>, Error> {
         let mut statement = self.connection.prepare_cached(&format!(
-            "SELECT {COLUMNS}, token FROM run WHERE ended_at IS NULL AND state = 'running' ORDER BY sequence LIMIT ?1"
+            "SELECT {COLUMNS}, token FROM run WHERE state = 'running' ORDER BY sequence LIMIT ?1"
         ))?;
         let mut rows = statement.query([i64::try_from(limit).unwrap_or(i64::MAX)])?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
             found.push((
                 read(row)?,
-                row.get::<_, Option<i64>>(18)?.unwrap_or(0).unsigned_abs(),
+                row.get::<_, Option<i64>>(WIDTH)?
+                    .unwrap_or(0)
+                    .unsigned_abs(),
             ));
         }
         Ok(found)
@@ -133,8 +143,8 @@ impl WriteTx<'_> {
         self.connection
             .prepare_cached(
                 "INSERT INTO run (id, action, definition, blueprint, entity, state, properties,
-                   created_by, created_by_teams, created_by_role, created_at, updated_at, parent, root)
-                 VALUES (?1, ?2, ?3, ?4, ?5, 'queued', ?6, ?7, ?8, ?9, ?10, ?10, ?11, ?12)",
+                   created_by, created_by_teams, created_by_role, created_at, updated_at, parent, root, retry_of)
+                 VALUES (?1, ?2, ?3, ?4, ?5, 'queued', ?6, ?7, ?8, ?9, ?10, ?10, ?11, ?12, ?13)",
             )?
             .execute(params![
                 new.id.as_str(),
@@ -149,6 +159,7 @@ impl WriteTx<'_> {
                 self.now.0,
                 parent.as_ref().map(RunId::as_str),
                 root.map(RunId::as_str),
+                new.retry_of.as_ref().map(RunId::as_str),
             ])?;
         Ok(Run {
             id: new.id.clone(),
@@ -165,96 +176,16 @@ impl WriteTx<'_> {
             created_by_teams: actor.teams.clone(),
             created_by_role: actor.role,
             parent,
+            retry_of: new.retry_of.clone(),
+            version: None,
+            due_at: None,
+            deadline_at: None,
+            cancelled_by: None,
+            updated_by: None,
             created_at: self.now,
             updated_at: self.now,
             ended_at: None,
         })
-    }
-
-    /// Gives the oldest queued runs to a worker: each is running from now on, and its attempt is on record.
-    pub fn claim_next(&self, worker: &str, limit: usize) -> Result<Vec<Claim>, Error> {
-        let ids: Vec<String> = self
-            .connection
-            .prepare_cached("SELECT id FROM run WHERE state = 'queued' ORDER BY sequence LIMIT ?1")?
-            .query_map([i64::try_from(limit).unwrap_or(i64::MAX)], |row| row.get(0))?
-            .collect::<Result<_, _>>()?;
-        ids.iter().map(|id| self.claim(id, worker)).collect()
-    }
-
-    /// Gives one queued run to a worker, as [`Self::claim_next`] does with the oldest.
-    pub fn claim_run(&self, id: &RunId, worker: &str) -> Result<Claim, Error> {
-        self.claim(id.as_str(), worker)
-    }
-
-    fn claim(&self, id: &str, worker: &str) -> Result<Claim, Error> {
-        self.connection
-            .prepare_cached(
-                "INSERT INTO attempt (run_id, number, worker, started_at)
-                 SELECT id, attempts + 1, ?2, ?3 FROM run WHERE id = ?1",
-            )?
-            .execute(params![id, worker, self.now.0])?;
-        let token = self.connection.last_insert_rowid();
-        let (run, definition) = self
-            .connection
-            .prepare_cached(&format!(
-                "UPDATE run SET state = 'running', attempts = attempts + 1, token = ?2, updated_at = ?3
-                 WHERE id = ?1 AND state = 'queued' RETURNING {COLUMNS}, definition"
-            ))?
-            .query_row(params![id, token, self.now.0], |row| Ok((read(row), row.get::<_, String>(18)?)))?;
-        Ok(Claim {
-            run: run?,
-            definition: json("action of a run", &definition)?,
-            token: token.unsigned_abs(),
-        })
-    }
-
-    /// Ends a run. `None`, and nothing is written, when it is not running any more or a newer attempt has it.
-    pub fn finish_run(
-        &self,
-        id: &RunId,
-        token: u64,
-        end: &RunEnd,
-        links: &[String],
-    ) -> Result<Option<Run>, Error> {
-        let (output, failure) = match end {
-            RunEnd::Succeeded(output) => (Some(output.to_string()), None),
-            RunEnd::Unsuccessful(_, failure) => (None, Some(failure)),
-        };
-        let links = text("run's links", &links)?;
-        let token = i64::try_from(token).unwrap_or(i64::MAX);
-        let state = end.state().as_str();
-        let run = self
-            .connection
-            .prepare_cached(&format!(
-                "UPDATE run SET state = ?3, output = ?4, failure_code = ?5, failure_message = ?6, links = ?7,
-                   updated_at = ?8, ended_at = ?8
-                 WHERE id = ?1 AND token = ?2 AND state = 'running' RETURNING {COLUMNS}"
-            ))?
-            .query_row(
-                params![
-                    id.as_str(),
-                    token,
-                    state,
-                    output,
-                    failure.map(|failure| &failure.code),
-                    failure.map(|failure| &failure.message),
-                    links,
-                    self.now.0,
-                ],
-                |row| Ok(read(row)),
-            )
-            .optional()?
-            .transpose()?;
-        if run.is_some() {
-            self.connection
-                .prepare_cached("UPDATE attempt SET ended_at = ?2, outcome = ?3 WHERE token = ?1")?
-                .execute(params![
-                    token,
-                    self.now.0,
-                    failure.map_or(state, |failure| failure.code.as_str())
-                ])?;
-        }
-        Ok(run)
     }
 }
 
@@ -265,7 +196,12 @@ fn read(row: &Row<'_>) -> Result<Run, Error> {
     let message: Option<String> = row.get(8)?;
     let links: String = row.get(9)?;
     let teams: String = row.get(12)?;
+    let version: Option<String> = row.get(19)?;
     let ident = |error| Error::corrupt("run", error);
+    let id = |column: usize| -> Result<Option<RunId>, Error> {
+        let text: Option<String> = row.get(column)?;
+        text.map(RunId::parse).transpose().map_err(ident)
+    };
     Ok(Run {
         id: RunId::parse(row.get::<_, String>(0)?).map_err(ident)?,
         action: ActionId::parse(row.get::<_, String>(1)?).map_err(ident)?,
@@ -291,11 +227,16 @@ fn read(row: &Row<'_>) -> Result<Run, Error> {
         created_by: row.get(11)?,
         created_by_teams: json("run's teams", &teams)?,
         created_by_role: from_word(row.get(13)?)?,
-        parent: row
-            .get::<_, Option<String>>(17)?
-            .map(RunId::parse)
+        parent: id(17)?,
+        retry_of: id(18)?,
+        version: version
+            .map(|text| semver::Version::parse(&text))
             .transpose()
-            .map_err(ident)?,
+            .map_err(|error| Error::corrupt("run", error))?,
+        due_at: row.get::<_, Option<i64>>(20)?.map(Timestamp),
+        deadline_at: row.get::<_, Option<i64>>(21)?.map(Timestamp),
+        cancelled_by: row.get(22)?,
+        updated_by: row.get(23)?,
         created_at: Timestamp(row.get(14)?),
         updated_at: Timestamp(row.get(15)?),
         ended_at: row.get::<_, Option<i64>>(16)?.map(Timestamp),

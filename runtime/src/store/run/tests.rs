@@ -1,6 +1,7 @@
 use serde_json::{Map, json};
 
 use super::*;
+use crate::model::{Claim, RUN_TRANSITIONS, RunCause, RunEnd, RunMove};
 use crate::store::Store;
 
 fn open() -> (tempfile::TempDir, Store) {
@@ -22,6 +23,7 @@ fn new(id: &str, action: &str) -> NewRun {
         entity: None,
         properties: Map::from_iter([("name".to_owned(), json!("Ada"))]),
         origin: None,
+        retry_of: None,
     }
 }
 
@@ -49,9 +51,16 @@ async fn claim(store: &Store, limit: usize) -> Vec<Claim> {
 async fn finish(store: &Store, claim: &Claim, end: RunEnd) -> Option<Run> {
     let (id, token) = (claim.run.id.clone(), claim.token);
     store
-        .write(move |tx| tx.finish_run(&id, token, &end, &["https://example.com".to_owned()]))
+        .write(move |tx| {
+            let wanted = RunMove {
+                links: Some(vec!["https://example.com".to_owned()]),
+                ..RunMove::end(token, end)
+            };
+            tx.move_run(&id, &wanted)
+        })
         .await
         .unwrap()
+        .map(|moved| moved.run)
 }
 
 #[tokio::test]
@@ -114,6 +123,70 @@ async fn a_stale_token_cannot_end_a_run() {
     let running = store.read(|tx| tx.list_running(10)).await.unwrap();
     assert_eq!(running.len(), 1);
     assert_eq!(running[0].1, claims[0].token + 1);
+}
+
+/// Every cause, from every state: the store moves a run exactly where the table has a line, and one row at most.
+#[tokio::test]
+async fn a_run_moves_by_the_lines_of_the_table_and_no_other() {
+    let (_folder, store) = open();
+    for (number, from) in RunState::ALL.into_iter().enumerate() {
+        for (count, cause) in RunCause::ALL.into_iter().enumerate() {
+            let run = insert(&store, "ada", &format!("r_{number}x{count}"), "hello").await;
+            let id = run.id.clone();
+            let moved = store
+                .write(move |tx| {
+                    let put = "UPDATE run SET state = ?2 WHERE id = ?1";
+                    tx.connection.execute(put, [id.as_str(), from.as_str()])?;
+                    tx.move_run(&id, &RunMove::by(cause))
+                })
+                .await
+                .unwrap();
+            let expected = RUN_TRANSITIONS
+                .iter()
+                .find(|line| line.from == from && line.cause == cause);
+            assert_eq!(
+                moved.as_ref().map(|moved| (moved.from, moved.run.state)),
+                expected.map(|line| (from, line.to)),
+                "{from:?} by {cause:?}"
+            );
+            if let Some(moved) = moved {
+                assert_eq!(moved.run.ended_at.is_some(), moved.run.state.is_terminal());
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_run_slept_does_not_count_against_its_timeout() {
+    let (_folder, store) = open();
+    let mut new = new("r_1", "hello");
+    new.definition.engine = Some(serde_json::from_value(json!({ "timeout": "10s" })).unwrap());
+    let accepted = store
+        .write(move |tx| tx.insert_run(&Actor::system(), &new, None))
+        .await;
+    accepted.unwrap();
+    let claim = claim(&store, 1).await.remove(0);
+    let deadline = claim.run.deadline_at.unwrap();
+    let id = claim.run.id.clone();
+    let (slept, woken) = store
+        .write(move |tx| {
+            let sleep = RunMove {
+                due_at: Some(Timestamp(1)),
+                ..RunMove::of_attempt(claim.token, RunCause::Sleep)
+            };
+            let slept = tx.move_run(&id, &sleep)?.unwrap().run;
+            tx.connection.execute(
+                "UPDATE run SET updated_at = updated_at - 5000 WHERE id = ?1",
+                [id.as_str()],
+            )?;
+            let woken = tx.move_run(&id, &RunMove::by(RunCause::Wake))?.unwrap().run;
+            Ok::<_, Error>((slept, woken))
+        })
+        .await
+        .unwrap();
+    assert_eq!(slept.deadline_at, Some(deadline));
+    assert_eq!(woken.deadline_at, Some(Timestamp(deadline.0 + 5_000)));
+    assert_eq!(woken.state, RunState::Queued);
 }
 
 #[tokio::test]

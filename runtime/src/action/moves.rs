@@ -1,0 +1,156 @@
+//! Moving a run from one state to another: on disk, in the audit log, and told to its followers in that order.
+
+use std::hash::{BuildHasher as _, RandomState};
+
+use serde_json::json;
+use tokio::sync::{Mutex, MutexGuard};
+
+use super::worker::on_behalf;
+use super::{Actions, run};
+use crate::model::{
+    Actor, AuditEntry, CallUsage, EventBody, Run, RunCause, RunFailure, RunId, RunMove, RunState,
+    Verb,
+};
+use crate::store::{self, WriteTx};
+
+/// Runs share this many turns: two that share one wait for each other, which costs less than a turn for each.
+const TURNS: usize = 64;
+
+/// Whose turn it is to move a run, so that its followers hear of its states in the order in which it entered them.
+#[derive(Debug)]
+pub(super) struct Turns {
+    hasher: RandomState,
+    turns: [Mutex<()>; TURNS],
+}
+
+impl Turns {
+    pub(super) fn new() -> Self {
+        Self {
+            hasher: RandomState::new(),
+            turns: std::array::from_fn(|_| Mutex::default()),
+        }
+    }
+
+    /// Waits until nobody else moves the run.
+    pub(super) async fn take(&self, run: &RunId) -> MutexGuard<'_, ()> {
+        let turn = self.hasher.hash_one(run) as usize % TURNS;
+        let [first, ..] = &self.turns;
+        self.turns.get(turn).unwrap_or(first).lock().await
+    }
+}
+
+impl Actions {
+    /// Moves a run, where the table allows it from the state that it is in; `None` where it does not. `actor` is who does:
+    /// absent, whoever asked for the run, for whom the engine works.
+    pub(super) async fn move_run(
+        &self,
+        actor: Option<Actor>,
+        id: &RunId,
+        wanted: RunMove,
+        usage: Option<CallUsage>,
+    ) -> Result<Option<Run>, store::Error> {
+        let turn = self.inner.turns.take(id).await;
+        let id = id.clone();
+        let moved = self
+            .inner
+            .store
+            .write(move |tx| move_run(tx, actor.as_ref(), &id, wanted, usage.as_ref()))
+            .await?;
+        if let Some(run) = &moved {
+            tracing::info!(run.id = %run.id, action = %run.action, state = run.state.as_str(), "a run was moved");
+            self.tell(run).await;
+        }
+        drop(turn);
+        Ok(moved)
+    }
+
+    /// Tells the followers of a run which state it has entered.
+    async fn tell(&self, run: &Run) {
+        if run.state.is_terminal() {
+            self.inner.events.end(run).await;
+            return;
+        }
+        let entered = (run.updated_at, EventBody::entered(run.state));
+        self.inner
+            .events
+            .append(&run.id, run.created_at, vec![entered])
+            .await;
+    }
+}
+
+/// Moves a run within a transaction: its row, what its attempt used, and the audit log.
+pub(super) fn move_run(
+    tx: &WriteTx<'_>,
+    actor: Option<&Actor>,
+    id: &RunId,
+    mut wanted: RunMove,
+    usage: Option<&CallUsage>,
+) -> Result<Option<Run>, store::Error> {
+    if goes_on(wanted.cause)
+        && let Some(by) = tx.find_run(id)?.and_then(|run| run.cancelled_by)
+    {
+        // Whoever wanted it to end was heard, and the process died or the attempt failed before it could be ended.
+        wanted = cancelled(wanted, by);
+    }
+    let Some(moved) = tx.move_run(id, &wanted)? else {
+        return Ok(None);
+    };
+    // With the end of the attempt itself: what was used is known of every attempt that has ended, and of none twice.
+    if let Some(usage) = usage {
+        tx.add_plugin_usage(usage)?;
+    }
+    let run = moved.run;
+    let asker = on_behalf(&run);
+    let mut after = json!({ "state": run.state, "failure": run.failure });
+    if let (Some(due), Some(after)) = (run.due_at, after.as_object_mut()) {
+        after.insert("dueAt".to_owned(), json!(due));
+    }
+    tx.insert_audit(&AuditEntry {
+        actor: &Actor {
+            run: Some(run.id.clone()),
+            ..actor.unwrap_or(&asker).clone()
+        },
+        verb: Verb::Update,
+        resource: run::RESOURCE,
+        identifier: run.id.to_string(),
+        before: Some(json!({ "state": moved.from })),
+        after: Some(after),
+    })?;
+    Ok(Some(run))
+}
+
+/// Writes into the audit log that a worker has taken a run.
+pub(super) fn audit_claim(tx: &WriteTx<'_>, run: &Run) -> Result<(), store::Error> {
+    tx.insert_audit(&AuditEntry {
+        actor: &on_behalf(run),
+        verb: Verb::Update,
+        resource: run::RESOURCE,
+        identifier: run.id.to_string(),
+        before: Some(json!({ "state": RunState::Queued })),
+        after: Some(json!({ "state": run.state, "attempt": run.attempts, "version": run.version })),
+    })?;
+    Ok(())
+}
+
+/// Whether the run would be carried out once more after it.
+fn goes_on(cause: RunCause) -> bool {
+    matches!(
+        cause,
+        RunCause::Retry | RunCause::Sleep | RunCause::HandOver | RunCause::LoseTrack
+    )
+}
+
+fn cancelled(wanted: RunMove, by: String) -> RunMove {
+    let rest = match wanted.failure {
+        Some(failure) => format!("; before that: {}", failure.message),
+        None => String::new(),
+    };
+    let message = format!("`{by}` cancelled the run while the plugin was at work{rest}");
+    RunMove {
+        cause: RunCause::Cancel,
+        failure: Some(RunFailure::new("cancelled", message)),
+        due_at: None,
+        by: Some(by),
+        ..wanted
+    }
+}

@@ -1,0 +1,225 @@
+//! How runs get from one state to another on disk: by the lines of the one table, each from the state that it is in.
+
+use rusqlite::{OptionalExtension as _, params};
+
+use super::{COLUMNS, json, read, text};
+use crate::model::{
+    Action, Claim, InvocationMethod, Run, RunCause, RunId, RunMove, RunState, Timestamp,
+};
+use crate::store::Error;
+use crate::store::audit::from_word;
+use crate::store::connection::{ReadTx, WriteTx};
+
+/// A run that was moved.
+#[derive(Clone, Debug)]
+pub struct Moved {
+    /// The state that it left.
+    pub from: RunState,
+    /// As it is now.
+    pub run: Run,
+}
+
+impl ReadTx<'_> {
+    /// When the first of all runs that wait for a time goes on.
+    pub fn find_next_due(&self) -> Result<Option<Timestamp>, Error> {
+        let due: Option<i64> = self
+            .connection
+            .prepare_cached("SELECT min(due_at) FROM run WHERE due_at IS NOT NULL")?
+            .query_row([], |row| row.get(0))?;
+        Ok(due.map(Timestamp))
+    }
+
+    /// How many attempts of a run were cut off, one after the other, up to now.
+    pub fn count_cut_off(&self, id: &RunId) -> Result<u64, Error> {
+        let count: i64 = self
+            .connection
+            .prepare_cached(
+                "SELECT count(*) FROM attempt WHERE run_id = ?1 AND number > coalesce(
+                   (SELECT max(number) FROM attempt WHERE run_id = ?1 AND outcome IS NOT NULL AND outcome <> 'queued'), 0)",
+            )?
+            .query_row([id.as_str()], |row| row.get(0))?;
+        Ok(count.unsigned_abs())
+    }
+
+    /// How many attempts of a run have failed so far; those that were cut off or went to sleep did not.
+    pub fn count_failed(&self, id: &RunId) -> Result<u32, Error> {
+        Ok(self
+            .connection
+            .prepare_cached(
+                "SELECT count(*) FROM attempt WHERE run_id = ?1 AND outcome IS NOT NULL
+                   AND outcome NOT IN ('queued', 'sleeping')",
+            )?
+            .query_row([id.as_str()], |row| row.get(0))?)
+    }
+
+    /// Runs whose time has come, those that have waited for the longest first.
+    pub fn list_due(&self, now: Timestamp, limit: usize) -> Result<Vec<Run>, Error> {
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM run WHERE due_at IS NOT NULL AND due_at <= ?1 ORDER BY due_at LIMIT ?2"
+        ))?;
+        let mut rows = statement.query(params![now.0, i64::try_from(limit).unwrap_or(i64::MAX)])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(read(row)?);
+        }
+        Ok(found)
+    }
+}
+
+impl WriteTx<'_> {
+    /// Gives the oldest queued runs to a worker: each is running from now on, and its attempt is on record.
+    pub fn claim_next(&self, worker: &str, limit: usize) -> Result<Vec<Claim>, Error> {
+        let ids: Vec<String> = self
+            .connection
+            .prepare_cached("SELECT id FROM run WHERE state = 'queued' ORDER BY sequence LIMIT ?1")?
+            .query_map([i64::try_from(limit).unwrap_or(i64::MAX)], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        ids.iter().map(|id| self.claim(id, worker)).collect()
+    }
+
+    /// Gives one queued run to a worker, as [`Self::claim_next`] does with the oldest.
+    pub fn claim_run(&self, id: &RunId, worker: &str) -> Result<Claim, Error> {
+        self.claim(id.as_str(), worker)
+    }
+
+    fn claim(&self, id: &str, worker: &str) -> Result<Claim, Error> {
+        let (definition, begun): (String, bool) = self
+            .connection
+            .prepare_cached("SELECT definition, attempts > 0 FROM run WHERE id = ?1")?
+            .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let definition: Action = json("action of a run", &definition)?;
+        // What a run has begun with, it keeps: a later version may do other things in another order.
+        let version = if begun {
+            None
+        } else {
+            self.meant(&definition)?
+        };
+        let timeout = definition.engine.as_ref().and_then(|engine| engine.timeout);
+        let deadline = timeout.map(|timeout| {
+            let millis = i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX);
+            self.now.0.saturating_add(millis)
+        });
+        self.connection
+            .prepare_cached(
+                "INSERT INTO attempt (run_id, number, worker, started_at)
+                 SELECT id, attempts + 1, ?2, ?3 FROM run WHERE id = ?1",
+            )?
+            .execute(params![id, worker, self.now.0])?;
+        let token = self.connection.last_insert_rowid();
+        let to = RunState::Queued
+            .after(RunCause::Claim)
+            .unwrap_or(RunState::Running);
+        let run = self
+            .connection
+            .prepare_cached(&format!(
+                "UPDATE run SET state = ?4, attempts = attempts + 1, token = ?2, updated_at = ?3, due_at = NULL,
+                   failure_code = NULL, failure_message = NULL, version = coalesce(version, ?5),
+                   deadline_at = coalesce(deadline_at, ?6)
+                 WHERE id = ?1 AND state = 'queued' RETURNING {COLUMNS}"
+            ))?
+            .query_row(
+                params![id, token, self.now.0, to.as_str(), version, deadline],
+                |row| Ok(read(row)),
+            )?;
+        Ok(Claim {
+            run: run?,
+            definition,
+            token: token.unsigned_abs(),
+        })
+    }
+
+    /// The version of its plugin that an action means now.
+    fn meant(&self, definition: &Action) -> Result<Option<String>, Error> {
+        let InvocationMethod::Plugin {
+            plugin, version, ..
+        } = &definition.invocation_method;
+        if let Some(version) = version {
+            return Ok(Some(version.to_string()));
+        }
+        Ok(self
+            .connection
+            .prepare_cached(
+                "SELECT version FROM plugin_version WHERE name = ?1 AND state = 'active'",
+            )?
+            .query_row([plugin.as_str()], |row| row.get(0))
+            .optional()?)
+    }
+
+    /// Moves a run. `None`, and nothing is written, where the table has no such line for the state that it is in, or a
+    /// newer attempt has it.
+    pub fn move_run(&self, id: &RunId, wanted: &RunMove) -> Result<Option<Moved>, Error> {
+        let found = self
+            .connection
+            .prepare_cached("SELECT state, token FROM run WHERE id = ?1")?
+            .query_row([id.as_str()], |row| {
+                Ok((row.get::<_, String>(0)?, row.get::<_, Option<i64>>(1)?))
+            })
+            .optional()?;
+        let Some((state, token)) = found else {
+            return Ok(None);
+        };
+        let from: RunState = from_word(state)?;
+        let newest = token.map(i64::unsigned_abs);
+        if wanted.token.is_some_and(|token| Some(token) != newest) {
+            return Ok(None);
+        }
+        let Some(to) = from.after(wanted.cause) else {
+            return Ok(None);
+        };
+        let failure = wanted.failure.as_ref();
+        let links = wanted
+            .links
+            .as_ref()
+            .map(|links| text("run's links", links))
+            .transpose()?;
+        // What it slept is not time that it took.
+        let slept = from == RunState::Sleeping;
+        let run = self
+            .connection
+            .prepare_cached(&format!(
+                "UPDATE run SET state = ?3, output = ?4, failure_code = ?5, failure_message = ?6,
+                   links = coalesce(?7, links), due_at = ?8, updated_by = coalesce(?9, updated_by),
+                   deadline_at = CASE WHEN ?10 THEN deadline_at + max(0, ?11 - updated_at) ELSE deadline_at END,
+                   updated_at = ?11,
+                   ended_at = CASE WHEN ?12 THEN coalesce(ended_at, ?11) END
+                 WHERE id = ?1 AND state = ?2 RETURNING {COLUMNS}"
+            ))?
+            .query_row(
+                params![
+                    id.as_str(),
+                    from.as_str(),
+                    to.as_str(),
+                    wanted.output.as_ref().map(ToString::to_string),
+                    failure.map(|failure| &failure.code),
+                    failure.map(|failure| &failure.message),
+                    links,
+                    wanted.due_at.map(|due| due.0),
+                    wanted.by,
+                    slept,
+                    self.now.0,
+                    to.is_terminal(),
+                ],
+                |row| Ok(read(row)),
+            )??;
+        if from == RunState::Running {
+            let outcome = failure.map_or(to.as_str(), |failure| failure.code.as_str());
+            self.connection
+                .prepare_cached("UPDATE attempt SET ended_at = ?2, outcome = ?3 WHERE token = ?1")?
+                .execute(params![token, self.now.0, outcome])?;
+        }
+        Ok(Some(Moved { from, run }))
+    }
+
+    /// Writes down who wants a run to end that a plugin is at work on: whatever becomes of the process, it will. `None`
+    /// where it is not being carried out.
+    pub fn update_run_cancelled(&self, id: &RunId, by: &str) -> Result<Option<Run>, Error> {
+        self.connection
+            .prepare_cached(&format!(
+                "UPDATE run SET cancelled_by = coalesce(cancelled_by, ?2) WHERE id = ?1 AND state = 'running'
+                 RETURNING {COLUMNS}"
+            ))?
+            .query_row(params![id.as_str(), by], |row| Ok(read(row)))
+            .optional()?
+            .transpose()
+    }
+}
