@@ -9,7 +9,7 @@ use super::render::Unrendered;
 use super::{Actions, Error};
 use crate::catalog;
 use crate::jq::{Expression, JqError};
-use crate::model::{Action, BlueprintId, EntityId, InvocationMethod, Run};
+use crate::model::{Action, BlueprintId, EntityId, InvocationMethod, Run, UserInputs};
 
 impl Actions {
     /// The plugin's input: the mapping with its templates rendered, or the run's own inputs where there is none.
@@ -64,7 +64,8 @@ impl Actions {
         }
     }
 
-    async fn find_shown(
+    /// An entity as the API shows it, whoever asks; absent when it is gone by now.
+    pub(super) async fn find_shown(
         &self,
         blueprint: &BlueprintId,
         entity: &EntityId,
@@ -105,19 +106,27 @@ impl Actions {
         }))
     }
 
-    /// The run's inputs with whole entities in place of the identifiers of those that are of format `entity`. One that
-    /// is gone by now keeps its identifier alone.
     async fn expand_entities(
         &self,
         run: &Run,
         definition: &Action,
     ) -> Result<Map<String, Value>, Error> {
-        let mut inputs = run.properties.clone();
         // Without its form an input's format is not known; the plugin itself will refuse the call then.
         let Ok(form) = self.find_form(definition).await else {
-            return Ok(inputs);
+            return Ok(run.properties.clone());
         };
-        for (path, blueprint, text) in named_entities(&form, &run.properties) {
+        self.expand(&form, &run.properties).await
+    }
+
+    /// Inputs with whole entities in place of the identifiers of those that are of format `entity`. One that is gone by
+    /// now keeps its identifier alone.
+    pub(super) async fn expand(
+        &self,
+        form: &UserInputs,
+        properties: &Map<String, Value>,
+    ) -> Result<Map<String, Value>, Error> {
+        let mut inputs = properties.clone();
+        for (path, blueprint, text) in named_entities(form, properties) {
             let Ok(id) = EntityId::parse(text) else {
                 continue;
             };
@@ -135,7 +144,7 @@ impl Actions {
 }
 
 /// Puts a value at `/name` or `/name/index`.
-fn replace(inputs: &mut Map<String, Value>, pointer: &str, value: Value) {
+pub(super) fn replace(inputs: &mut Map<String, Value>, pointer: &str, value: Value) {
     let mut steps = pointer
         .split('/')
         .skip(1)

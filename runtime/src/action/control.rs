@@ -160,12 +160,16 @@ impl Actions {
         if run.created_by == actor.name || actor.may(Permission::ManageRuns) {
             return Ok(run);
         }
-        Err(Error::Forbidden(format!(
-            "to {what} a run of somebody else takes `{}`, which role `{}` does not include; ask `{}`, or an administrator",
-            Permission::ManageRuns.as_str(),
-            actor.role.as_str(),
-            run.created_by
-        )))
+        Err(Error::Forbidden {
+            message: format!(
+                "to {what} a run of somebody else takes `{}`, which role `{}` does not include; ask `{}`, or an \
+                 administrator",
+                Permission::ManageRuns.as_str(),
+                actor.role.as_str(),
+                run.created_by
+            ),
+            reasons: Vec::new(),
+        })
     }
 }
 

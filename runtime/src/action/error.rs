@@ -17,9 +17,6 @@ pub enum Error {
         /// One sentence for a person.
         message: String,
     },
-    /// The actor may not; the text says what is missing.
-    #[error("{0}")]
-    Forbidden(String),
     /// It breaks rules; all of them are listed.
     #[error("{subject} breaks {} rule(s)", violations.len())]
     Invalid {
@@ -27,6 +24,14 @@ pub enum Error {
         subject: String,
         /// Every broken rule.
         violations: Vec<Violation>,
+    },
+    /// Whoever asks may not do it. The text says who may.
+    #[error("{message}")]
+    Forbidden {
+        /// One sentence for a person.
+        message: String,
+        /// What refused, part by part, where a policy did.
+        reasons: Vec<Violation>,
     },
     /// The catalog refused.
     #[error(transparent)]

@@ -8,6 +8,7 @@ mod event;
 mod input;
 mod moves;
 mod outcome;
+mod permission;
 mod rename;
 mod render;
 mod rule;
@@ -27,6 +28,7 @@ use tokio::task::JoinHandle;
 
 pub use control::Resolution;
 pub use error::Error;
+pub use permission::{Ruling, parse_action_permissions};
 pub use rename::{ActionsRenamed, Forms, longest_template};
 pub use rule::parse_action;
 

@@ -72,7 +72,7 @@ impl Actions {
             ..actor.clone()
         };
         let properties = self
-            .check_inputs(&person, &definition, &form, properties, entity.as_ref())
+            .check_start(&person, &definition, &form, properties, entity.as_ref())
             .await?;
         let new = NewRun {
             id: random_id()?,

@@ -85,7 +85,7 @@ fn refusal(error: Error) -> NotStarted {
         | Error::Catalog(catalog::Error::Invalid { violations, .. }) => {
             NotStarted::Invalid(violations)
         }
-        Error::Forbidden(message) | Error::Catalog(catalog::Error::Forbidden(message)) => {
+        Error::Forbidden { message, .. } | Error::Catalog(catalog::Error::Forbidden(message)) => {
             NotStarted::Forbidden(message)
         }
         error => {

@@ -31,14 +31,20 @@ pub(super) struct ActionsReply {
 }
 
 /// List the actions.
+///
+/// Those that the caller may start, by the lists of their permissions; all of them for whoever writes actions or sees
+/// everybody's runs.
 #[utoipa::path(
     get, path = "/v1/actions", tag = "actions", security(("bearer" = ["catalog:read"])),
     responses((status = 200, body = ActionsReply)),
 )]
-pub(super) async fn list_actions(State(app): State<App>) -> Result<Json<ActionsReply>, ApiError> {
+pub(super) async fn list_actions(
+    State(app): State<App>,
+    caller: Caller,
+) -> Result<Json<ActionsReply>, ApiError> {
     Ok(Json(ActionsReply {
         ok: true,
-        actions: app.actions.list().await?,
+        actions: app.actions.list_visible(&caller).await?,
     }))
 }
 
@@ -64,11 +70,12 @@ pub(super) async fn create_action(
 )]
 pub(super) async fn find_action(
     State(app): State<App>,
+    caller: Caller,
     InPath(id): InPath<ActionId>,
 ) -> Result<Json<ActionReply>, ApiError> {
     Ok(Json(ActionReply {
         ok: true,
-        action: app.actions.find(&id).await?,
+        action: app.actions.find_visible(&caller, &id).await?,
     }))
 }
 

@@ -230,9 +230,10 @@ impl From<action::Error> for ApiError {
                 subject,
                 violations,
             } => Self::invalid(&subject, violations),
-            action::Error::Forbidden(message) => {
-                Self::new(StatusCode::FORBIDDEN, "forbidden", message)
-            }
+            action::Error::Forbidden { message, reasons } => Self {
+                details: reasons,
+                ..Self::new(StatusCode::FORBIDDEN, "forbidden", message)
+            },
             action::Error::Catalog(error) => error.into(),
             error @ action::Error::Random(_) => Self::internal(&error),
             action::Error::Store(error) => error.into(),

@@ -49,7 +49,7 @@ pub use draft::{check_entity_keys, parse_blueprint, parse_draft};
 pub use error::Error;
 pub use history::{Changes, FeedError, History, Lost, PropertyNames, Restored, readable};
 pub use json::{JsonError, JsonErrorKind, parse_json};
-pub use permission::{ReadScope, parse_permissions};
+pub use permission::{ReadScope, parse_grant, parse_permissions};
 pub use queried::asks;
 pub use query::{
     Aggregation, Asker, Bound, Correction, Course, Found, Function, Intervals, Search,

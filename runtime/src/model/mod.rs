@@ -1,6 +1,7 @@
 //! The words of the house: plain types with their invariants, no I/O.
 
 mod action;
+mod action_permission;
 mod audit;
 mod blueprint;
 mod derived;
@@ -29,6 +30,9 @@ mod usage;
 mod violation;
 
 pub use action::{Action, InvocationMethod, Operation, Trigger, UserInputs};
+pub use action_permission::{
+    ActionGrant, ActionPermissionPatch, ActionPermissions, ActionRight, Policy,
+};
 pub use audit::{AuditEntry, AuditFilter, AuditPage, AuditRow, AuditStatus, Verb};
 pub use blueprint::{Blueprint, BlueprintSchema, RelationDefinition, Stamp, Stamped};
 pub use derived::{

@@ -27,6 +27,7 @@ pub(super) const MAIN: &[&str] = &[
     include_str!("../../migrations/main/0013_rights.sql"),
     include_str!("../../migrations/main/0014_usage.sql"),
     include_str!("../../migrations/main/0015_engine.sql"),
+    include_str!("../../migrations/main/0016_action_permission.sql"),
 ];
 
 /// The formats of `logs.db`, oldest first.

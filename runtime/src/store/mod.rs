@@ -4,6 +4,7 @@
 //! one writer thread, which commits many waiting writes together, and several readers, which never wait for it.
 
 mod action;
+mod action_permission;
 mod audit;
 mod backup;
 mod blueprint;

@@ -77,7 +77,7 @@ async fn runs_of_others_are_ended_by_those_who_may_manage_them() {
         cancel(Role::Developer).await,
         Err(Error::NotFound(_))
     ));
-    let Err(Error::Forbidden(message)) = cancel(Role::Reviewer).await else {
+    let Err(Error::Forbidden { message, .. }) = cancel(Role::Reviewer).await else {
         panic!("a reviewer may only look")
     };
     assert!(message.contains("runs:manage"), "{message}");

@@ -195,6 +195,16 @@ const TABLE: &[(&str, &str, Option<Permission>)] = {
         ("GET", "/v1/actions/{action}", Some(P::ReadCatalog)),
         ("PUT", "/v1/actions/{action}", Some(P::WriteCatalog)),
         ("DELETE", "/v1/actions/{action}", Some(P::WriteCatalog)),
+        (
+            "GET",
+            "/v1/actions/{action}/permissions",
+            Some(P::ReadCatalog),
+        ),
+        (
+            "PATCH",
+            "/v1/actions/{action}/permissions",
+            Some(P::ManageUsers),
+        ),
         ("POST", "/v1/actions/{action}/runs", Some(P::RunActions)),
         ("GET", "/v1/actions/runs", Some(P::RunActions)),
         ("GET", "/v1/actions/runs/{run}", Some(P::RunActions)),

@@ -1,4 +1,5 @@
 mod access;
+mod action_permission;
 mod catalog;
 mod contract;
 mod derived;

@@ -14,12 +14,13 @@ Every user and every app has one role, and every route asks for one permission; 
 permission is missing and which roles have it. The tables are made from the code, and a test holds this page against it.
 `/openapi.json` has the same for each operation: the permission as the scope of `security`, the roles as `x-roles`.
 
-What a role allows, [permissions of a blueprint](README.md) narrow for its entities, and never add to. An administrator is
-not bound by them. With the setting `plugin-four-eyes`, who installed a package, the first time or again, neither approves
-it nor rolls back to it, whatever their role. People are compared by name: a second credential of a user is the same person,
-an app is one of its own. A version that asks for nothing new still takes over, as `plugin-upgrades` says, where somebody
-else than its installers granted what its predecessor has; where only they did, or nobody is known, it waits. To reject,
-revoke or stop needs nobody else.
+What a role allows, [permissions of a blueprint](README.md) narrow for its entities and those of an action for its runs,
+and never add to. An administrator is not bound by them, but by the policy of an action. With the setting
+`plugin-four-eyes`, who installed a package, the first time or again, neither approves it nor rolls back to it, whatever
+their role. People are compared by name: a second credential of a user is the same person, an app is one of its own. A
+version that asks for nothing new still takes over, as `plugin-upgrades` says, where somebody else than its installers
+granted what its predecessor has; where only they did, or nobody is known, it waits. To reject, revoke or stop needs
+nobody else.
 
 A run is one of the person who asked for it. What its plugin may do is the plugin's grant: a golden path may do what its
 user may not do by hand. With `\"engine\": {\"runAs\": \"user\"}` the action narrows this to what that person may do in the

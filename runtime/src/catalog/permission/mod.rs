@@ -8,7 +8,7 @@ mod parse;
 
 use std::time::Duration;
 
-pub use parse::parse_permissions;
+pub use parse::{parse_grant, parse_permissions};
 
 use super::entity::Plan;
 use super::kind::{Kind, Kinds};

@@ -41,7 +41,11 @@ pub fn parse_permissions(value: Value) -> Result<PermissionPatch, Error> {
                 .into_iter()
                 .find(|right| right.as_str() == key);
             match (right, key.as_str()) {
-                (Some(right), _) => patch.rights.push((right, grant(&path, value, &mut found))),
+                (Some(right), _) => {
+                    patch
+                        .rights
+                        .push((right, parse_grant(&path, value, &mut found)));
+                }
                 (None, "updateProperties") => {
                     patch.properties = grants(&path, value, &mut found);
                 }
@@ -80,14 +84,14 @@ fn grants(path: &str, value: Value, found: &mut Vec<Violation>) -> Vec<(String, 
     object(path, value, found)
         .into_iter()
         .map(|(name, value)| {
-            let grant = grant(&join(path, &name), value, found);
+            let grant = parse_grant(&join(path, &name), value, found);
             (name, grant)
         })
         .collect()
 }
 
-/// One grant; `null` goes back to the default.
-fn grant(path: &str, value: Value, found: &mut Vec<Violation>) -> Option<Grant> {
+/// Reads whom one right is given to; `null` goes back to the default. What has the wrong shape is added to what was found.
+pub fn parse_grant(path: &str, value: Value, found: &mut Vec<Violation>) -> Option<Grant> {
     if value.is_null() {
         return None;
     }
