@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::rule::{MAX_VIOLATIONS, child};
-use super::{Actions, Error, render, rule};
+use super::{Actions, Error, form, render, rule};
 use crate::catalog::Applied;
 use crate::jq::JqError;
 use crate::model::{
-    Action, ActionId, Actor, AuditEntry, InvocationMethod, PluginState, Stamped, Trigger,
+    Action, ActionId, Actor, AuditEntry, InvocationMethod, PluginState, Required, Stamped, Trigger,
     UserInputs, Verb, Violation,
 };
 use crate::plugin::CallError;
@@ -155,27 +155,31 @@ impl Actions {
             // The rules of the document name it better.
             return Ok(());
         };
-        let filters = expressions
-            .iter()
-            .map(|(_, filter)| filter.clone())
-            .collect();
-        let results = self.inner.jq.check(filters).await;
-        let broken =
-            expressions
-                .iter()
-                .zip(results)
-                .filter_map(|((path, _), result)| match result {
-                    // Without a worker nothing can be said; a run that needs one will say so.
-                    Ok(()) | Err(JqError::Unavailable(_)) => None,
-                    Err(error) => {
-                        let path = format!("/invocationMethod/inputs{path}");
-                        Some(Violation::new(
-                            path,
-                            "template",
-                            format!("this is no usable jq: {error}"),
-                        ))
-                    }
-                });
+        let in_form = action.user_inputs().map(form::filters).unwrap_or_default();
+        let templates = expressions.into_iter().map(|(path, filter)| {
+            (
+                format!("/invocationMethod/inputs{path}"),
+                "template",
+                filter,
+            )
+        });
+        let filters = in_form
+            .into_iter()
+            .map(|(path, filter)| (path, "jqQuery", filter));
+        let filters: Vec<_> = templates.chain(filters).collect();
+        let texts = filters.iter().map(|(.., filter)| filter.clone()).collect();
+        let results = self.inner.jq.check(texts).await;
+        let broken = filters
+            .into_iter()
+            .zip(results)
+            .filter_map(|((path, rule, _), result)| match result {
+                // Without a worker nothing can be said; a run that needs one will say so.
+                Ok(()) | Err(JqError::Unavailable(_)) => None,
+                Err(error) => {
+                    let message = format!("this is no usable jq: {error}");
+                    Some(Violation::new(path, rule, message))
+                }
+            });
         let violations: Vec<Violation> = broken.take(MAX_VIOLATIONS).collect();
         if violations.is_empty() {
             Ok(())
@@ -218,7 +222,7 @@ impl Actions {
             Err(_) => return Ok(()),
         };
         let violations = match inputs {
-            Some(inputs) => check_mapping(inputs, &form(&schema)),
+            Some(inputs) => check_mapping(inputs, &form_of(&schema)),
             None => Vec::new(),
         };
         if violations.is_empty() {
@@ -255,7 +259,7 @@ impl Actions {
             .plugins
             .find_input_schema(plugin, version.as_ref(), function)
             .await?;
-        Ok(form(&schema))
+        Ok(form_of(&schema))
     }
 
     async fn show_form(&self, action: &mut Action) {
@@ -271,7 +275,7 @@ impl Actions {
 }
 
 /// The form that a plugin's input schema stands for.
-pub(super) fn form(schema: &Value) -> UserInputs {
+pub(super) fn form_of(schema: &Value) -> UserInputs {
     let properties = schema
         .get("properties")
         .and_then(Value::as_object)
@@ -287,11 +291,13 @@ pub(super) fn form(schema: &Value) -> UserInputs {
         .map(|definitions| ("$defs".to_owned(), definitions.clone()));
     UserInputs {
         properties: properties.into_iter().collect(),
-        required: required
-            .iter()
-            .filter_map(Value::as_str)
-            .map(str::to_owned)
-            .collect(),
+        required: Required::Names(
+            required
+                .iter()
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect(),
+        ),
         extra: definitions.into_iter().collect(),
     }
 }
@@ -312,6 +318,7 @@ fn check_mapping(mapping: &Map<String, Value>, form: &UserInputs) -> Vec<Violati
     let given: BTreeSet<&String> = mapping.keys().collect();
     let missing = form
         .required
+        .names()
         .iter()
         .filter(|name| !given.contains(name))
         .map(|name| {

@@ -1,7 +1,8 @@
-//! A run's inputs: defaults filled in, then every broken rule found.
+//! A run's inputs: the form worked out and defaults filled in, then every broken rule found.
 
 use serde_json::{Map, Value};
 
+use super::form::{EvaluatedForm, Filled, Reading};
 use super::rule::{MAX_VIOLATIONS, child};
 use super::{Actions, Error, schema};
 use crate::catalog::{self, Values};
@@ -22,27 +23,50 @@ impl Actions {
         actor: &Actor,
         action: &Action,
         form: &UserInputs,
-        mut properties: Map<String, Value>,
+        properties: Map<String, Value>,
         entity: Option<&EntityId>,
     ) -> Result<Map<String, Value>, Error> {
-        fill_defaults(form, &mut properties);
-        let mut violations = check_form(form, &properties);
-        if violations.is_empty() {
-            violations.extend(self.check_entities(actor, form, &properties).await?);
+        let filled = Filled {
+            person: actor,
+            definition: action,
+            form,
+            entity,
+        };
+        let subject = format!("a run of action `{}`", action.identifier);
+        if let Some(violation) = check_size(&properties) {
+            return Err(Error::Invalid {
+                subject,
+                violations: vec![violation],
+            });
         }
-        violations.extend(self.check_subject(actor, action, entity).await?);
+        let mut reading = Reading::new(self, filled);
+        let mut done = self.evaluate_form(&mut reading, properties).await?;
+        let mut violations = std::mem::take(&mut done.violations);
+        violations.extend(check_form(form, &done));
+        if violations.is_empty() {
+            let properties = &done.properties;
+            violations.extend(self.check_entities(actor, form, properties).await?);
+            if violations.is_empty() {
+                let outside = self.check_datasets(&mut reading, filled, properties);
+                violations.extend(outside.await?);
+            }
+        }
+        match self.check_subject(actor, action, entity).await? {
+            Some(violation) => violations.push(violation),
+            None => violations.extend(self.check_condition(filled).await?),
+        }
         violations.truncate(MAX_VIOLATIONS);
         if violations.is_empty() {
-            return Ok(properties);
+            return Ok(done.properties);
         }
         Err(Error::Invalid {
-            subject: format!("a run of action `{}`", action.identifier),
+            subject,
             violations,
         })
     }
 
     /// The entity that the run works on is there, or none is named where none is worked on.
-    async fn check_subject(
+    pub(super) async fn check_subject(
         &self,
         actor: &Actor,
         action: &Action,
@@ -122,27 +146,24 @@ impl Actions {
     }
 }
 
-fn fill_defaults(form: &UserInputs, properties: &mut Map<String, Value>) {
-    for (name, input) in &form.properties {
-        if let Some(default) = input.get("default")
-            && !properties.contains_key(name)
-        {
-            properties.insert(name.clone(), default.clone());
-        }
-    }
+/// Refuses inputs that are too large, before anything looks at them.
+pub(super) fn check_size(properties: &Map<String, Value>) -> Option<Violation> {
+    let size = Value::Object(properties.clone()).to_string().len();
+    let message = format!(
+        "the inputs of one run may have {MAX_INPUT_BYTES} bytes of JSON; these have {size}"
+    );
+    (size > MAX_INPUT_BYTES).then(|| Violation::new(BASE, "size", message))
 }
 
-fn check_form(form: &UserInputs, properties: &Map<String, Value>) -> Vec<Violation> {
-    let value = Value::Object(properties.clone());
-    let size = value.to_string().len();
-    if size > MAX_INPUT_BYTES {
-        let message = format!(
-            "the inputs of one run may have {MAX_INPUT_BYTES} bytes of JSON; these have {size}"
-        );
-        return vec![Violation::new(BASE, "size", message)];
+fn check_form(form: &UserInputs, done: &EvaluatedForm) -> Vec<Violation> {
+    let properties = &done.properties;
+    // Defaults count as well.
+    if let Some(violation) = check_size(properties) {
+        return vec![violation];
     }
+    let value = Value::Object(properties.clone());
     let mut violations = Vec::new();
-    for name in &form.required {
+    for (name, _) in done.inputs.iter().filter(|(_, input)| input.required) {
         if !properties.contains_key(name) {
             violations.push(Violation::new(
                 child(BASE, name),
@@ -164,7 +185,11 @@ fn check_form(form: &UserInputs, properties: &Map<String, Value>) -> Vec<Violati
         };
         violations.push(Violation::new(child(BASE, name), "unknown", message));
     }
-    match schema::compile(&form.properties, form.extra.get("$defs")) {
+    let schemas = done
+        .inputs
+        .iter()
+        .map(|(name, input)| (name, &input.schema));
+    match schema::compile(schemas, form.extra.get("$defs")) {
         Ok(schema) => violations.extend(schema.check(&value, BASE)),
         // A form is compiled when it is saved; a plugin's own one may still be beyond what is checked here.
         Err(refused) => violations.extend(refused.into_iter().map(|violation| {

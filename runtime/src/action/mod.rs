@@ -5,6 +5,7 @@ mod control;
 mod definition;
 mod error;
 mod event;
+mod form;
 mod input;
 mod moves;
 mod outcome;
@@ -28,6 +29,7 @@ use tokio::task::JoinHandle;
 
 pub use control::Resolution;
 pub use error::Error;
+pub use form::{EvaluatedForm, EvaluatedInput};
 pub use permission::{Ruling, parse_action_permissions};
 pub use rename::{ActionsRenamed, Forms, longest_template};
 pub use rule::parse_action;

@@ -4,6 +4,7 @@
 //! `security` of its description, and is enforced from there.
 
 mod action;
+mod action_form;
 mod action_permission;
 mod apply;
 mod audit;
@@ -99,6 +100,7 @@ fn table() -> OpenApiRouter<ApiState> {
         .routes(routes!(action::list_actions, action::create_action))
         .routes(routes!(action::find_action, action::replace_action, action::delete_action))
         .routes(routes!(action_permission::find_permissions, action_permission::patch_permissions))
+        .routes(routes!(action_form::fill_in_form))
         .routes(routes!(run::start::start_run))
         .routes(routes!(run::list_runs))
         .routes(routes!(run::find_run))

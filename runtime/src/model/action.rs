@@ -81,13 +81,43 @@ pub struct UserInputs {
     #[serde(default)]
     #[schema(value_type = Object)]
     pub properties: IndexMap<String, Value>,
-    /// Names of the inputs that must be given.
+    /// Names of the inputs that must be given, or the filter that gives them.
     #[serde(default)]
-    pub required: Vec<String>,
+    pub required: Required,
     /// Everything else, as it came: order, steps, titles.
     #[serde(flatten)]
     #[schema(value_type = Object)]
     pub extra: Map<String, Value>,
+}
+
+/// Which inputs of a form must be given.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(untagged)]
+pub enum Required {
+    /// Those of these names.
+    Names(Vec<String>),
+    /// Those whose names a jq filter gives.
+    Computed {
+        /// The filter.
+        #[serde(rename = "jqQuery")]
+        jq_query: String,
+    },
+}
+
+impl Required {
+    /// The names, as far as they are known without asking.
+    pub fn names(&self) -> &[String] {
+        match self {
+            Self::Names(names) => names,
+            Self::Computed { .. } => &[],
+        }
+    }
+}
+
+impl Default for Required {
+    fn default() -> Self {
+        Self::Names(Vec::new())
+    }
 }
 
 /// What carries an action out.
@@ -127,6 +157,14 @@ impl Action {
     pub fn operation(&self) -> Operation {
         let Trigger::SelfService { operation, .. } = &self.trigger;
         *operation
+    }
+
+    /// What has to hold for the entity that it works on: a query.
+    pub fn condition(&self) -> Option<&Value> {
+        let Trigger::SelfService { extra, .. } = &self.trigger;
+        extra
+            .get("condition")
+            .filter(|condition| !condition.is_null())
     }
 
     /// With whose rights its plugin works in the catalog.

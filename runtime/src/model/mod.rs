@@ -29,7 +29,7 @@ mod time;
 mod usage;
 mod violation;
 
-pub use action::{Action, InvocationMethod, Operation, Trigger, UserInputs};
+pub use action::{Action, InvocationMethod, Operation, Required, Trigger, UserInputs};
 pub use action_permission::{
     ActionGrant, ActionPermissionPatch, ActionPermissions, ActionRight, Policy,
 };

@@ -207,7 +207,7 @@ impl Actions {
         Err(refuse(person, &action.identifier, grant))
     }
 
-    /// Somebody as policies see them.
+    /// Somebody as policies and forms see them.
     pub(super) async fn describe_person(&self, person: &Actor) -> Result<Value, Error> {
         let mut described = json!({
             "email": person.name,

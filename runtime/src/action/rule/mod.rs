@@ -6,6 +6,7 @@ mod form;
 use serde_json::{Map, Value};
 
 use super::{Error, template};
+use crate::catalog::parse_query;
 use crate::model::{Action, ActionId, BlueprintId, PluginName, Violation};
 
 /// Violations that one answer lists; a hostile document could break a rule in every byte.
@@ -246,11 +247,45 @@ fn check_trigger(found: &mut Found, trigger: &Value) {
             error.to_string(),
         );
     }
-    refuse_unsupported(found, path, trigger, &UNSUPPORTED);
+    refuse_unsupported(
+        found,
+        path,
+        trigger,
+        &["policy", "permissions", "conditions"],
+    );
     refuse_unsupported(found, path, trigger, &["engine"]);
+    match trigger.get("condition") {
+        None | Some(Value::Null) => {}
+        Some(_) if !entity => found.add(
+            "/trigger/condition",
+            "unsupported",
+            "`condition` is about the entity that an action works on: use it with `DAY-2` or `DELETE`",
+        ),
+        Some(condition) => check_condition(found, condition),
+    }
     match trigger.get("userInputs") {
         None | Some(Value::Null) => {}
         Some(inputs) => form::check_inputs(found, inputs),
+    }
+}
+
+/// Which entities the action is for.
+fn check_condition(found: &mut Found, condition: &Value) {
+    let path = "/trigger/condition";
+    let Some(object) = found.object(path, condition) else {
+        return;
+    };
+    if let Some(kind) = found.text(path, object, "type", true)
+        && kind != "SEARCH"
+    {
+        found.add(
+            "/trigger/condition/type",
+            "enum",
+            "the condition of a self-service action is of type `SEARCH`",
+        );
+    }
+    for violation in parse_query(condition, path).err().unwrap_or_default() {
+        found.add(&violation.path, &violation.rule, violation.message);
     }
 }
 

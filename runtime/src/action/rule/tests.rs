@@ -140,11 +140,8 @@ fn what_cannot_be_honoured_is_refused_instead_of_ignored() {
         [format!("{name}/encryption")]
     );
     assert_eq!(
-        broken(
-            &format!("{name}/default"),
-            json!({ "jqQuery": ".user.email" })
-        ),
-        [format!("{name}/default/jqQuery")]
+        broken(&format!("{name}/title"), json!({ "jqQuery": "1" })),
+        [format!("{name}/title/jqQuery")]
     );
     assert_eq!(
         broken("/invocationMethod/inputs/name", json!("{{ .secrets.X }}")),
@@ -193,4 +190,90 @@ fn hostile_documents_end_in_a_bounded_answer() {
         parse_action(json!(null)),
         Err(Error::Invalid { .. })
     ));
+}
+
+#[test]
+fn what_is_worked_out_is_written_in_one_way_and_in_its_place() {
+    let name = "/trigger/userInputs/properties/name";
+    for key in [
+        "default",
+        "visible",
+        "disabled",
+        "enum",
+        "pattern",
+        "minLength",
+    ] {
+        let place = format!("{name}/{key}");
+        assert_eq!(broken(&place, json!({ "jqQuery": ".user.email" })), [""; 0]);
+        assert!(!broken(&place, json!({ "jqQuery": 1 })).is_empty(), "{key}");
+        assert!(
+            !broken(&place, json!({ "jqQuery": "" })).is_empty(),
+            "{key}"
+        );
+    }
+    assert_eq!(
+        broken(&format!("{name}/visible"), json!("yes")),
+        [format!("{name}/visible")]
+    );
+    let required = "/trigger/userInputs/required";
+    assert_eq!(broken(required, json!({ "jqQuery": "[]" })), [""; 0]);
+    assert_eq!(
+        broken(required, json!({ "jqQuery": "[]", "else": 1 })),
+        [required]
+    );
+    let long = json!({ "jqQuery": "1".repeat(10_000) });
+    assert_eq!(broken(required, long), [required]);
+}
+
+#[test]
+fn inputs_that_need_each_other_are_refused() {
+    let name = "/trigger/userInputs/properties/name";
+    let on = format!("{name}/dependsOn");
+    assert_eq!(broken(&on, json!(["name"])), std::slice::from_ref(&on));
+    assert_eq!(broken(&on, json!(["nobody"])), [format!("{on}/0")]);
+    assert_eq!(broken(&on, json!([])), [""; 0]);
+}
+
+#[test]
+fn data_sets_sorts_titles_and_conditions_are_read_when_the_action_is_saved() {
+    let name = "/trigger/userInputs/properties/name";
+    let rules = json!({ "combinator": "and", "rules": [] });
+    let dataset = format!("{name}/dataset");
+    // It is no entity.
+    assert_eq!(
+        broken(&dataset, rules.clone()),
+        std::slice::from_ref(&dataset)
+    );
+    let entity = |dataset: Value| json!({ "type": "string", "format": "entity", "blueprint": "System", "dataset": dataset });
+    assert_eq!(broken(name, entity(rules)), [""; 0]);
+    assert_eq!(broken(name, entity(json!({ "rules": [{}] }))).len(), 1);
+    let sort = format!("{name}/sort");
+    assert_eq!(
+        broken(&sort, json!({ "property": "$title", "order": "ASC" })),
+        [""; 0]
+    );
+    assert_eq!(
+        broken(&sort, json!({ "property": "$title", "order": "up" })),
+        [format!("{sort}/order")]
+    );
+    let titles = "/trigger/userInputs/titles";
+    assert_eq!(
+        broken(titles, json!({ "t": { "title": "T", "visible": true } })),
+        [""; 0]
+    );
+    assert_eq!(
+        broken(
+            titles,
+            json!({ "t": { "title": "T".repeat(141), "visible": 1 } })
+        ),
+        [format!("{titles}/t/title"), format!("{titles}/t/visible")]
+    );
+    let mut document = hello();
+    document["trigger"]["operation"] = json!("DAY-2");
+    document["trigger"]["blueprintIdentifier"] = json!("System");
+    document["trigger"]["condition"] =
+        json!({ "type": "SEARCH", "combinator": "and", "rules": [] });
+    parse_action(document.clone()).unwrap();
+    document["trigger"]["condition"] = json!({ "type": "JQ", "rules": 1 });
+    assert!(parse_action(document).is_err());
 }

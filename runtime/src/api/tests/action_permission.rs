@@ -109,6 +109,9 @@ async fn whom_the_lists_do_not_name_neither_starts_nor_sees_the_action() {
         json!([])
     );
     app.get("/v1/actions/deploy", &bob).await.refusal(403);
+    app.post("/v1/actions/deploy/form", &bob, json!({}))
+        .await
+        .refusal(403);
     // Whoever changes actions sees all of them, and still may not start this one.
     let engineer = app.token(Role::PlatformEngineer).await;
     assert_eq!(app.get("/v1/actions/deploy", &engineer).await.status, 200);

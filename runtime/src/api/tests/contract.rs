@@ -205,6 +205,7 @@ const TABLE: &[(&str, &str, Option<Permission>)] = {
             "/v1/actions/{action}/permissions",
             Some(P::ManageUsers),
         ),
+        ("POST", "/v1/actions/{action}/form", Some(P::RunActions)),
         ("POST", "/v1/actions/{action}/runs", Some(P::RunActions)),
         ("GET", "/v1/actions/runs", Some(P::RunActions)),
         ("GET", "/v1/actions/runs/{run}", Some(P::RunActions)),

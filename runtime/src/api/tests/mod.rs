@@ -1,4 +1,5 @@
 mod access;
+mod action_form;
 mod action_permission;
 mod catalog;
 mod contract;
