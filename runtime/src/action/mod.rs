@@ -5,6 +5,7 @@ mod control;
 mod definition;
 mod error;
 mod event;
+mod explain;
 mod form;
 mod input;
 mod moves;
@@ -29,8 +30,9 @@ use tokio::task::JoinHandle;
 
 pub use control::Resolution;
 pub use error::Error;
+pub use explain::Explanation;
 pub use form::{EvaluatedForm, EvaluatedInput};
-pub use permission::{Ruling, parse_action_permissions};
+pub use permission::{Approvers, Ruling, parse_action_permissions};
 pub use rename::{ActionsRenamed, Forms, longest_template};
 pub use rule::parse_action;
 

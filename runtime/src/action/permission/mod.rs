@@ -3,12 +3,14 @@
 //! What is stated here narrows what a role allows, and never adds to it: the door has asked for the role already. A
 //! policy decides for everybody, administrators too; whoever may change it can change it.
 
+mod approver;
 mod parse;
 mod policy;
 pub(super) mod query;
 
+pub use approver::Approvers;
 pub use parse::parse_action_permissions;
-use policy::Asked;
+pub(super) use policy::Asked;
 pub use policy::Ruling;
 use policy::refusals;
 

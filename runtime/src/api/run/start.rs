@@ -5,16 +5,17 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout_at};
 
 use super::RunReply;
 use super::control::location;
 use super::view::Views;
+use crate::action::Explanation;
 use crate::api::auth::Caller;
 use crate::api::error::ApiError;
-use crate::api::extract::{InPath, JsonBody};
+use crate::api::extract::{InPath, JsonBody, Params};
 use crate::api::reply::Json;
 use crate::app::App;
 use crate::model::{ActionId, Actor, EntityId, Run};
@@ -38,7 +39,25 @@ pub(in crate::api) struct NewRun {
     entity: Option<EntityId>,
 }
 
+/// What a start came to, or would come to.
+#[derive(Serialize, utoipa::ToSchema)]
+#[serde(untagged)]
+pub(in crate::api) enum StartReply {
+    /// The run, which has ended.
+    Run(Box<RunReply>),
+    /// With `explain`: nothing was started.
+    Explained {
+        /// Always `true`.
+        ok: bool,
+        /// What would come of it.
+        explanation: Explanation,
+    },
+}
+
 /// Start an action: the run is on disk when the answer is sent.
+///
+/// With `explain=true` nothing is started, and the answer is 200 with every rule that a start is held against: whether
+/// it lets it pass, and why.
 ///
 /// With `Prefer: wait=SECONDS` (at most 60) the answer waits for the run's end and is 200 then, whether it ended well or
 /// badly; 202 where it has not ended by then.
@@ -46,18 +65,28 @@ pub(in crate::api) struct NewRun {
     post, path = "/v1/actions/{action}/runs", tag = "actions", security(("bearer" = ["actions:run"])),
     params(
         ("action" = String, Path, description = "Identifier of the action"),
+        ("explain" = Option<bool>, Query, description = "Start nothing, and tell what would come of it"),
         ("Prefer" = Option<String>, Header, description = "`wait=SECONDS`"),
     ),
     request_body = NewRun,
-    responses((status = 202, body = RunReply), (status = 200, body = RunReply)),
+    responses((status = 202, body = RunReply), (status = 200, body = StartReply)),
 )]
 pub(in crate::api) async fn start_run(
     State(app): State<App>,
     caller: Caller,
     InPath(action): InPath<ActionId>,
     headers: HeaderMap,
+    params: Params,
     JsonBody(new): JsonBody<NewRun>,
 ) -> Result<Response, ApiError> {
+    if params.switch("explain") {
+        let explanation = app
+            .actions
+            .explain(&caller, &action, new.properties, new.entity)
+            .await?;
+        let ok = true;
+        return Ok(Json(StartReply::Explained { ok, explanation }).into_response());
+    }
     let wait = preferred_wait(&headers);
     let mut run = app
         .actions
@@ -74,7 +103,11 @@ pub(in crate::api) async fn start_run(
         StatusCode::ACCEPTED
     };
     let run = Views::new(&app, &caller).show(run).await?;
-    let mut response = (status, Json(RunReply { ok: true, run })).into_response();
+    let mut response = (
+        status,
+        Json(StartReply::Run(Box::new(RunReply { ok: true, run }))),
+    )
+        .into_response();
     if let Some(location) = location {
         response.headers_mut().insert(header::LOCATION, location);
     }

@@ -214,3 +214,59 @@ async fn queries_see_what_the_person_may_not() {
         "{message}"
     );
 }
+
+#[tokio::test]
+async fn explain_starts_nothing_and_tells_every_rule() {
+    let (app, admin) = with_action().await;
+    let bob = app.token_of("bob", Role::Developer).await;
+    let explain = async |token: &str, body: Value| {
+        let path = "/v1/actions/deploy/runs?explain=true";
+        let told = app.post(path, token, body).await;
+        assert_eq!(told.status, 200, "{}", told.text);
+        told.json()["explanation"].clone()
+    };
+    let told = explain(&bob, json!({ "entity": "cart", "properties": {} })).await;
+    assert_eq!(told["starts"], true, "{told}");
+    assert_eq!(told["needsApproval"], false);
+    assert_eq!(told["properties"], json!({}));
+    let told = explain(
+        &bob,
+        json!({ "entity": "none", "properties": { "note": 1, "size": 2 } }),
+    )
+    .await;
+    assert_eq!(told["starts"], false);
+    let broken: Vec<&Value> = told["rules"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|rule| rule["holds"] == false)
+        .map(|rule| &rule["path"])
+        .collect();
+    assert_eq!(broken, ["/properties/size", "/properties/note", "/entity"]);
+    let policy = json!({ "conditions": [".entity.properties.open", ".inputs.note"] });
+    patch(
+        &app,
+        &admin,
+        json!({ "execute": { "users": ["ann"], "policy": policy } }),
+    )
+    .await;
+    let told = explain(&bob, json!({ "entity": "cart", "properties": {} })).await;
+    assert_eq!(told["starts"], false);
+    let verdicts: Vec<(&Value, &Value)> = told["rules"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|rule| (&rule["path"], &rule["holds"]))
+        .collect();
+    assert_eq!(
+        json!(verdicts),
+        json!([
+            ["/execute", false],
+            ["/properties", true],
+            ["/execute/policy/conditions/0", true],
+            ["/execute/policy/conditions/1", false],
+        ])
+    );
+    let runs = app.get("/v1/actions/runs", &admin).await;
+    assert_eq!(runs.json()["runs"], json!([]));
+}
