@@ -58,15 +58,17 @@ impl App {
             let renaming = renaming.clone();
             move |tx| {
                 let draft = RenameDraft::read(tx, renaming)?;
-                Ok::<_, action::Error>((draft, actions.list_in(tx)?))
+                Ok::<_, action::Error>((draft, actions.list_in(tx)?, tx.list_action_permissions()?))
             }
         });
-        let (draft, actions) = snapshot.await?;
-        let longest = draft.longest_filter().max(longest_template(&actions));
+        let (draft, actions, permissions) = snapshot.await?;
+        let longest = draft
+            .longest_filter()
+            .max(longest_template(&actions, &permissions));
         let planned = name::apart(longest, move |renamer| {
             Ok(Plan {
                 catalog: draft.follow(renamer)?,
-                actions: ActionsRenamed::follow(&renaming, actions, &forms, renamer)?,
+                actions: ActionsRenamed::follow(&renaming, actions, permissions, &forms, renamer)?,
             })
         });
         planned.await.ok_or(store::Error::Panicked)?

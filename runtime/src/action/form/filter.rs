@@ -66,6 +66,12 @@ pub(in crate::action) fn filters(form: &UserInputs) -> Vec<(String, String)> {
     found
 }
 
+/// Bytes of the longest filter of a form.
+pub(in crate::action) fn longest_filter(form: &UserInputs) -> usize {
+    let lengths = filters(form).into_iter().map(|(_, filter)| filter.len());
+    lengths.max().unwrap_or(0)
+}
+
 /// Key and filter of everything that is worked out of one input. `items/enum` is one of the keys.
 pub(super) fn of_input(input: &Value) -> Vec<(&'static str, &str)> {
     let own = COMPUTED

@@ -12,7 +12,9 @@ use serde_json::{Map, Value};
 
 pub use evaluate::{EvaluatedForm, EvaluatedInput};
 pub(super) use evaluate::{Filled, Reading};
-pub(super) use filter::{COMPUTED, MAX_FILTER_BYTES, filters, is_computed, without_computed};
+pub(super) use filter::{
+    COMPUTED, MAX_FILTER_BYTES, filters, is_computed, longest_filter, without_computed,
+};
 pub(super) use order::levels;
 
 use super::input::check_size;

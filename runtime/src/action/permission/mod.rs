@@ -278,7 +278,7 @@ impl Actions {
 }
 
 /// Place and text of every filter of a policy.
-fn filters_of(right: ActionRight, policy: &Policy) -> Vec<(String, String)> {
+pub(super) fn filters_of(right: ActionRight, policy: &Policy) -> Vec<(String, String)> {
     let path = policy::path_of(right);
     let mut found = Vec::new();
     for (name, query) in &policy.queries {

@@ -256,3 +256,58 @@ async fn an_action_is_only_for_entities_that_meet_its_condition() {
     assert_eq!(form["form"]["violations"][0]["rule"], "condition");
     assert_eq!(form["form"]["properties"]["tier"], "tin");
 }
+
+#[tokio::test]
+async fn what_forms_and_policies_read_is_not_renamed_under_them() {
+    let rule = json!({ "property": "tier", "operator": "=", "value": "gold" });
+    let dataset = json!({ "combinator": "and", "rules": [rule] });
+    let inputs = json!({ "properties": {
+        "system": { "type": "string", "format": "entity", "blueprint": "System" },
+        "copy": { "type": "string", "default": { "jqQuery": ".form.system.properties.tier" }, "dependsOn": ["system"] },
+    } });
+    let (app, admin) = with_form(inputs, None).await;
+    let rename = async |to: &str| {
+        let path = "/v1/blueprints/System/properties/tier/rename";
+        let body = json!({ "newPropertyName": to });
+        app.send(request(Method::PATCH, path, &admin, Some(body)))
+            .await
+    };
+    let renamed = rename("level").await;
+    assert_eq!(renamed.status, 200, "{}", renamed.text);
+    let mut action = app.get("/v1/actions/order", &admin).await.json()["action"].clone();
+    let copy = &action["trigger"]["userInputs"]["properties"]["copy"];
+    assert_eq!(copy["default"]["jqQuery"], ".form.system.properties.level");
+    let path = "/v1/blueprints/System/properties/level/rename";
+    let back = json!({ "newPropertyName": "tier" });
+    app.send(request(Method::PATCH, path, &admin, Some(back)))
+        .await;
+    action["trigger"]["userInputs"]["properties"]["copy"]["default"] = json!("x");
+    action["trigger"]["userInputs"]["properties"]["system"]["dataset"] = dataset;
+    app.send(request(
+        Method::PUT,
+        "/v1/actions/order",
+        &admin,
+        Some(action.clone()),
+    ))
+    .await;
+    rename("level").await.refusal(409);
+    action["trigger"]["userInputs"]["properties"]["system"]["dataset"] = Value::Null;
+    app.send(request(
+        Method::PUT,
+        "/v1/actions/order",
+        &admin,
+        Some(action),
+    ))
+    .await;
+    let policy =
+        json!({ "execute": { "policy": { "conditions": [".inputs.system.properties.tier"] } } });
+    app.send(request(
+        Method::PATCH,
+        "/v1/actions/order/permissions",
+        &admin,
+        Some(policy),
+    ))
+    .await;
+    let (_, message) = rename("level").await.refusal(409);
+    assert!(message.contains("policy"), "{message}");
+}
