@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, watch};
 
+use super::metrics::RunMetrics;
 use super::{Actions, Error};
 use crate::model::{CallUsage, EventBody, LogLevel, Run, RunEvent, RunId, RunState, Timestamp};
 use crate::plugin::EventSink;
@@ -68,6 +69,7 @@ impl Actions {
 pub(super) struct Events {
     store: Store,
     changes: Arc<Mutex<Changes>>,
+    pub(super) metrics: RunMetrics,
 }
 
 #[derive(Debug, Default)]
@@ -83,14 +85,16 @@ impl Events {
         Self {
             store,
             changes: Arc::default(),
+            metrics: RunMetrics::default(),
         }
     }
 
     /// Notes that a run was accepted. Does not wait for the disk: the next append would note it just the same.
     pub(super) fn begin(&self, run: &Run) {
-        let (events, run, accepted) = (self.clone(), run.id.clone(), run.created_at);
-        self.publish(&run);
-        tokio::spawn(async move { events.append(&run, accepted, Vec::new()).await });
+        let (events, id, accepted) = (self.clone(), run.id.clone(), run.created_at);
+        self.metrics.accepted(run);
+        self.publish(&id);
+        tokio::spawn(async move { events.append(&id, accepted, Vec::new()).await });
     }
 
     /// Appends to the log. What cannot be written is told to the operator and lost: a run does not fail for its log.
@@ -116,6 +120,7 @@ impl Events {
     /// Appends the event of the terminal state and lets the run's followers go.
     pub(super) async fn end(&self, run: &Run) {
         let at = run.ended_at.unwrap_or(run.updated_at);
+        self.metrics.ended(run);
         self.publish(&run.id);
         self.append(
             &run.id,

@@ -8,6 +8,7 @@ mod event;
 mod explain;
 mod form;
 mod input;
+mod metrics;
 mod moves;
 mod outcome;
 mod permission;

@@ -113,6 +113,7 @@ impl Actions {
         // Whoever moved it last has told so by then.
         drop(self.inner.turns.take(&run.id).await);
         let work = self.inner.under_way.begin(&run.id);
+        self.inner.events.metrics.begun(&run);
         let sink = Arc::new(Sink::starting(run.updated_at));
         let pump = tokio::spawn(self.inner.events.clone().pump(
             run.id.clone(),

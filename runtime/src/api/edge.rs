@@ -4,6 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -15,6 +16,7 @@ use tracing::Instrument as _;
 use super::error::ApiError;
 use super::linger::linger;
 use super::state::Door;
+use crate::app::App;
 
 static X_TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
 
@@ -47,7 +49,14 @@ pub(super) fn trace_id() -> String {
 }
 
 /// The outermost layer.
-pub(super) async fn guard(State(door): State<Arc<Door>>, request: Request, next: Next) -> Response {
+pub(super) async fn guard(
+    State(app): State<App>,
+    State(door): State<Arc<Door>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let began = Instant::now();
+    let method = request.method().clone();
     let id = new_trace_id();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let span = tracing::info_span!(
@@ -79,6 +88,12 @@ pub(super) async fn guard(State(door): State<Arc<Door>>, request: Request, next:
     };
     let mut response = TRACE_ID.scope(id.clone(), answer).instrument(span).await;
     response.headers_mut().insert(X_TRACE_ID.clone(), id);
+    app.metrics.http.answered(
+        method.as_str(),
+        route.as_ref().map(MatchedPath::as_str),
+        response.status().as_u16(),
+        began.elapsed(),
+    );
     response
 }
 

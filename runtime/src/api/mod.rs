@@ -21,6 +21,7 @@ mod extract;
 mod health;
 mod host;
 mod linger;
+mod metrics;
 mod openapi;
 mod page;
 mod plugin;
@@ -46,6 +47,7 @@ use axum::middleware;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub use metrics::metrics_router;
 pub use state::ApiSettings;
 
 use crate::app::App;
@@ -128,6 +130,7 @@ fn table() -> OpenApiRouter<ApiState> {
         .routes(routes!(event::stream_events))
         .routes(routes!(backup::take_backup))
         .routes(routes!(health::find_health))
+        .routes(routes!(metrics::find_metrics))
         .routes(routes!(page::find_contract))
         .routes(routes!(page::find_page))
 }

@@ -13,6 +13,7 @@ use super::openapi::Rights;
 use super::quota::Requests;
 use crate::app::App;
 use crate::catalog::MAX_BYTES;
+use crate::model::Digest;
 
 /// How the door is set up.
 #[derive(Clone, Debug)]
@@ -39,6 +40,8 @@ pub struct ApiSettings {
     pub streams_per_principal: usize,
     /// Requests that one principal may send within five minutes; absent: any number.
     pub request_limit: Option<u64>,
+    /// Hash of the token that shows the metrics; absent: they are not shown.
+    pub metrics_token: Option<Digest>,
 }
 
 impl Default for ApiSettings {
@@ -56,6 +59,7 @@ impl Default for ApiSettings {
             request_time: Duration::from_secs(180),
             streams_per_principal: 16,
             request_limit: None,
+            metrics_token: None,
         }
     }
 }

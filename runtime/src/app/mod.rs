@@ -4,6 +4,7 @@ mod access;
 mod apply;
 mod backup;
 mod export;
+mod metrics;
 mod prune;
 mod rename;
 mod trial;
@@ -15,6 +16,7 @@ pub use access::{
 pub use apply::{ApplyMode, ApproveError, Documents};
 pub use backup::{Backup, BackupError, Backups, Manifest, RestoreError, restore, verify_archive};
 pub use export::{Export, ExportError};
+pub use metrics::{HttpMetrics, Metrics, MetricsError};
 pub use prune::Prune;
 pub use trial::{Part, Performed, Stage, Trial, TrialError, Trials};
 
@@ -66,6 +68,8 @@ pub struct App {
     pub plugins: PluginHost,
     /// Actions and their runs.
     pub actions: Actions,
+    /// What is measured.
+    pub metrics: Metrics,
     exports: Arc<Semaphore>,
     store: Store,
 }
@@ -185,6 +189,7 @@ impl App {
         Ok(Self {
             access,
             history: catalog.history(),
+            metrics: Metrics::new(&store, &plugins, &actions),
             backups,
             secrets,
             catalog,

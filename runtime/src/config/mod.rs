@@ -4,26 +4,23 @@
 //! environment variable and a key of the file, so that none of the three can be forgotten.
 
 mod connection;
+mod source;
 mod value;
 
-use std::ffi::OsString;
-use std::io::{self, Read as _};
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use cap_std::ambient_authority;
 use clap::builder::BoolishValueParser;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
 pub use connection::{Connection, ConnectionError, Credentials, Endpoint};
 pub(crate) use connection::{create_private, is_loopback, read_private, write_private};
+pub(crate) use source::{environment, read_file, user_folder};
 pub use value::{ByteSize, PublicUrl, Secret, ValueError};
 
-use crate::model::{SecretKey, UpgradePolicy};
-
-/// A config file is a page of text; more is a mistake in the path.
-const MAX_CONFIG_BYTES: u64 = 1024 * 1024;
+use crate::model::{Digest, SecretKey, UpgradePolicy};
+use source::{parse_toml, read_settings};
 
 /// A line has a hundred bytes, and nobody forbids more than some ten thousand plugins.
 const MAX_REVOKED_BYTES: u64 = 16 << 20;
@@ -165,6 +162,19 @@ pub struct Settings {
           default_missing_value = "true", value_parser = BoolishValueParser::new())]
     pub plugin_four_eyes: Option<bool>,
 
+    /// Token that shows the metrics under `/metrics`, at least 16 characters; prefer the variable [default: not shown]
+    #[arg(
+        long,
+        env = "GOLDENPATH_METRICS_TOKEN",
+        value_name = "TOKEN",
+        hide_env_values = true
+    )]
+    pub metrics_token: Option<Secret>,
+
+    /// Loopback address and port that shows the metrics to this machine, without a token [default: none]
+    #[arg(long, env = "GOLDENPATH_METRICS_LISTEN", value_name = "ADDR", value_parser = parse_address)]
+    pub metrics_listen: Option<SocketAddr>,
+
     /// Key of the stored secrets, 64 hexadecimal digits; prefer the variable, since others on the machine can read flags
     /// [default: the file `secret.key` in the data folder, made with the first secret]
     #[arg(
@@ -265,6 +275,10 @@ pub struct Config {
     pub plugin_revoked_file: Option<PathBuf>,
     /// Whether who installed a package cannot approve it.
     pub plugin_four_eyes: bool,
+    /// Hash of the token that shows the metrics.
+    pub metrics_token: Option<Digest>,
+    /// Where this machine reads the metrics without a token.
+    pub metrics_listen: Option<SocketAddr>,
     /// The key of the stored secrets; absent: that of the data folder.
     pub secret_key: Option<SecretKey>,
     /// The administrator that the operator brings along.
@@ -390,6 +404,23 @@ impl Config {
                 "--request-limit must be at least 1; leave it out to set no limit",
             );
         }
+        // Whoever guesses it reads what everybody does here, though not what it is about.
+        if let Some(token) = &settings.metrics_token
+            && token.expose().chars().count() < 16
+        {
+            return contradiction(
+                "GOLDENPATH_METRICS_TOKEN has to be at least 16 characters; `openssl rand -hex 16` makes 32",
+            );
+        }
+        if settings
+            .metrics_listen
+            .is_some_and(|listen| !listen.ip().is_loopback())
+        {
+            return contradiction(
+                "--metrics-listen shows the metrics to whoever reaches it, so it has to be a loopback address; \
+                 use --metrics-token to read them from elsewhere",
+            );
+        }
         Ok(Self {
             data: settings
                 .data
@@ -419,6 +450,10 @@ impl Config {
             plugin_revoked: settings.plugin_revoked,
             plugin_revoked_file: settings.plugin_revoked_file,
             plugin_four_eyes: settings.plugin_four_eyes.unwrap_or(false),
+            metrics_token: settings
+                .metrics_token
+                .map(|token| Digest::of(token.expose().as_bytes())),
+            metrics_listen: settings.metrics_listen,
             secret_key,
             bootstrap,
             program: own_program(),
@@ -493,6 +528,8 @@ impl Settings {
             plugin_revoked: first(self.plugin_revoked, other.plugin_revoked),
             plugin_revoked_file: self.plugin_revoked_file.or(other.plugin_revoked_file),
             plugin_four_eyes: self.plugin_four_eyes.or(other.plugin_four_eyes),
+            metrics_token: self.metrics_token.or(other.metrics_token),
+            metrics_listen: self.metrics_listen.or(other.metrics_listen),
             secret_key: self.secret_key.or(other.secret_key),
             client_id,
             client_secret,
@@ -503,61 +540,6 @@ impl Settings {
 /// A list comes from one source.
 fn first(list: Vec<String>, other: Vec<String>) -> Vec<String> {
     if list.is_empty() { other } else { list }
-}
-
-/// A variable of the environment, for the few things that are not settings: home folder, colour, cargo's own folders.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one place that reads the environment"
-)]
-pub(crate) fn environment(name: &str) -> Option<OsString> {
-    std::env::var_os(name).filter(|value| !value.is_empty())
-}
-
-/// Folder of this user's own settings, where the environment names one.
-pub(crate) fn user_folder() -> Option<PathBuf> {
-    let base = environment("XDG_CONFIG_HOME")
-        .map(PathBuf::from)
-        .filter(|path| path.is_absolute())
-        .or_else(|| environment("HOME").map(|home| PathBuf::from(home).join(".config")))?;
-    Some(base.join("goldenpath"))
-}
-
-/// Reads a file that the operator named, wherever it is; at most `limit` bytes.
-pub(crate) fn read_file(file: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let opened = cap_std::fs::File::open_ambient(file, ambient_authority())?;
-    opened.take(limit + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > limit {
-        return Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            format!("it has more than {limit} bytes"),
-        ));
-    }
-    Ok(bytes)
-}
-
-fn read_settings(file: &Path) -> Result<Settings, ConfigError> {
-    let failed = |source| ConfigError::Read {
-        file: file.to_owned(),
-        source,
-    };
-    let bytes = read_file(file, MAX_CONFIG_BYTES).map_err(failed)?;
-    let text = String::from_utf8(bytes)
-        .map_err(|error| failed(io::Error::new(io::ErrorKind::InvalidData, error)))?;
-    parse_toml(&text).map_err(|(line, message)| ConfigError::File {
-        file: file.to_owned(),
-        line,
-        message,
-    })
-}
-
-fn parse_toml<T: DeserializeOwned>(text: &str) -> Result<T, (usize, String)> {
-    toml::from_str(text).map_err(|error| {
-        let start = error.span().map_or(0, |span| span.start);
-        let before = text.get(..start).unwrap_or_default();
-        (before.matches('\n').count() + 1, error.message().to_owned())
-    })
 }
 
 #[cfg(test)]

@@ -109,3 +109,15 @@ fn a_secret_is_not_shown_by_debug() {
     let settings = flags(&["--client-secret", "hunter2"]);
     assert!(!format!("{settings:?}").contains("hunter2"));
 }
+
+#[test]
+fn metrics_are_not_shown_to_others_by_a_short_token_or_an_open_listener() {
+    let refused = |arguments: &[&str]| Config::resolve(flags(arguments)).unwrap_err().to_string();
+    assert!(refused(&["--metrics-token", "short"]).contains("16 characters"));
+    assert!(refused(&["--metrics-listen", "0.0.0.0:9100"]).contains("loopback"));
+    let config = Config::resolve(flags(&["--metrics-listen", "127.0.0.1:9100"])).unwrap();
+    assert!(config.metrics_listen.is_some() && config.metrics_token.is_none());
+    let token = "0123456789abcdef";
+    let config = Config::resolve(flags(&["--metrics-token", token])).unwrap();
+    assert!(!format!("{config:?}").contains(token));
+}

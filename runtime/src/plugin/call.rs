@@ -91,11 +91,13 @@ impl PluginHost {
     /// # Errors
     /// See [`CallError`]: each has a code of its own.
     pub async fn call_action(&self, call: ActionCall) -> Result<Value, CallError> {
+        let began = std::time::Instant::now();
         let refused = RefusedCall::of(&call);
         let ended = match self.prepare(&call.plugin, call.version.as_ref()).await {
             Ok(ready) => self.call_prepared(&ready, call).await,
             Err(error) => Err(error),
         };
+        self.metrics.called(&ended, began.elapsed());
         if let Err(error) = &ended {
             self.audit_refusal(refused, error).await;
         }
@@ -238,6 +240,7 @@ impl PluginHost {
         if let Ok(Ok(output)) = &ended {
             tally.spent(Budget::Output, output.len() as u64);
         }
+        self.metrics.denied(denials.total());
         sink.count(ready.usage(&tally, &denials));
         let accepted = ended.and_then(|answer| {
             let output = answer.map_err(|failed| failure(failed, &denials.missing(), &redactor))?;

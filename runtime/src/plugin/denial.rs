@@ -92,6 +92,12 @@ impl Denials {
         missing.chain(others).collect()
     }
 
+    /// How often anything was denied.
+    pub(super) fn total(&self) -> u64 {
+        let counts = self.lock();
+        counts.audited.values().sum::<u64>() + counts.others
+    }
+
     fn lock(&self) -> MutexGuard<'_, Counts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -24,6 +24,7 @@ mod linker;
 mod loaded;
 mod manifest;
 pub mod measure;
+mod metrics;
 mod package;
 mod refused;
 mod review;
@@ -66,6 +67,7 @@ use self::ceiling::HostCeiling;
 use self::engine::Compiler;
 use self::instance::Backend;
 use self::loaded::{Loaded, Shelf};
+use self::metrics::PluginMetrics;
 use self::package::Package;
 use self::running::Calls;
 use self::trust::Trust;
@@ -90,6 +92,7 @@ pub struct PluginHost {
     calls: Calls,
     policy: Arc<HostPolicy>,
     trust: Trust,
+    metrics: PluginMetrics,
 }
 
 /// What the operator says about grants.
@@ -189,8 +192,10 @@ impl PluginHost {
         let mut token = [0_u8; 8];
         getrandom::fill(&mut token).map_err(|e| StartError::Engine(e.to_string()))?;
         let ceiling = HostCeiling::parse(&settings.ceiling).map_err(StartError::Ceiling)?;
+        let metrics = PluginMetrics::default();
         let http = HttpClient::new(&settings.egress, settings.own_listener)
-            .map_err(StartError::Authorities)?;
+            .map_err(StartError::Authorities)?
+            .counted_by(metrics.clone());
         let folders = Folders::new(&settings.data_dir, data_encoding::HEXLOWER.encode(&token));
         Ok(Self {
             backend: Backend {
@@ -211,6 +216,7 @@ impl PluginHost {
                 four_eyes: settings.four_eyes,
             }),
             trust: Trust::default(),
+            metrics,
         })
     }
 

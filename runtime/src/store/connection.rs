@@ -14,6 +14,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::audit::chain::Tail;
 use super::lock::FolderLock;
+use super::metrics::CommitMetrics;
 use super::value::{PropertyCache, ValueBatch};
 use super::writer::{self, Job, TypedJob};
 use super::{Error, OpenError, migrate, query};
@@ -109,6 +110,7 @@ impl Database {
         formats: &[&str],
         durability: Durability,
         lock: &FolderLock,
+        metrics: CommitMetrics,
     ) -> Result<Self, OpenError> {
         let failed = |source| OpenError::Database {
             file: file.to_owned(),
@@ -150,7 +152,7 @@ impl Database {
         let writer = std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || {
-                writer::write_until_closed(&connection, queue, &tell);
+                writer::write_until_closed(&connection, queue, &tell, &metrics);
                 drop(connection);
                 drop(held);
             })

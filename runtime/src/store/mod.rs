@@ -18,6 +18,7 @@ mod error;
 mod event;
 mod history;
 mod lock;
+mod metrics;
 mod migrate;
 mod migration;
 mod permission;
@@ -30,6 +31,7 @@ mod run;
 mod scorecard;
 mod secret;
 mod source;
+mod statistics;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -72,6 +74,7 @@ pub use value::{IndexValue, PropertyKey, Span, scorecard_name};
 pub use whole::{Edges, WholeRow};
 
 use connection::{Database, Durability};
+use metrics::StoreMetrics;
 
 /// The database files of a data folder: what must survive, and what runs print.
 pub const FILES: [&str; 2] = ["goldenpath.db", "logs.db"];
@@ -84,6 +87,7 @@ pub const KEY_FILE: &str = "secret.key";
 pub struct Store {
     main: Database,
     logs: Database,
+    metrics: StoreMetrics,
 }
 
 impl Store {
@@ -94,9 +98,27 @@ impl Store {
     pub fn open(folder: &Path) -> Result<Self, OpenError> {
         let lock = FolderLock::take(folder)?;
         let [main, logs] = FILES.map(|name| folder.join(name));
-        let main = Database::open(&main, migrate::MAIN, Durability::Full, &lock)?;
-        let logs = Database::open(&logs, migrate::LOGS, Durability::Normal, &lock)?;
-        Ok(Self { main, logs })
+        let metrics = StoreMetrics::default();
+        let watch = |name| metrics.of(name);
+        let main = Database::open(
+            &main,
+            migrate::MAIN,
+            Durability::Full,
+            &lock,
+            watch(metrics::MAIN),
+        )?;
+        let logs = Database::open(
+            &logs,
+            migrate::LOGS,
+            Durability::Normal,
+            &lock,
+            watch(metrics::LOGS),
+        )?;
+        Ok(Self {
+            main,
+            logs,
+            metrics,
+        })
     }
 
     /// Runs a closure on one consistent snapshot. It may block: it is never on an async thread.

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::Error;
 use super::audit::chain::Tail;
 use super::connection::{ReadTx, WriteTx};
+use super::metrics::CommitMetrics;
 use super::value::{PropertyCache, ValueBatch};
 use crate::model::Timestamp;
 
@@ -77,11 +78,12 @@ pub(super) fn write_until_closed(
     connection: &Connection,
     mut queue: mpsc::Receiver<Box<dyn Job>>,
     appended: &watch::Sender<u64>,
+    metrics: &CommitMetrics,
 ) {
     let tail = Cell::new(None);
     while let Some(first) = queue.blocking_recv() {
         let mut group = vec![first];
-        let committed = write_group(connection, &tail, &mut group, &mut queue);
+        let committed = write_group(connection, &tail, &mut group, &mut queue, metrics);
         if committed.is_err() {
             // What was appended is gone; the next write reads what there is.
             tail.set(None);
@@ -116,6 +118,7 @@ fn write_group(
     tail: &Cell<Option<Tail>>,
     group: &mut Vec<Box<dyn Job>>,
     queue: &mut mpsc::Receiver<Box<dyn Job>>,
+    metrics: &CommitMetrics,
 ) -> Result<(), String> {
     let told = |error: rusqlite::Error| error.to_string();
     connection.execute_batch("BEGIN IMMEDIATE").map_err(told)?;
@@ -163,5 +166,8 @@ fn write_group(
     if let Some(after) = tail.get().filter(|_| tail.get() != before) {
         tx.keep_tail(&after).map_err(told)?;
     }
-    connection.execute_batch("COMMIT").map_err(told)
+    let committing = Instant::now();
+    connection.execute_batch("COMMIT").map_err(told)?;
+    metrics.committed(group.len(), committing.elapsed());
+    Ok(())
 }

@@ -7,6 +7,7 @@ mod derived;
 mod document;
 mod edge;
 mod history;
+mod metrics;
 mod roles;
 mod run;
 mod search;

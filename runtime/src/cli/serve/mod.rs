@@ -60,6 +60,8 @@ pub(super) struct Portal {
     pub(super) url: String,
     config: Config,
     listener: TcpListener,
+    /// Where this machine reads the metrics.
+    metrics: Option<(TcpListener, SocketAddr)>,
     tls: Option<RustlsConfig>,
 }
 
@@ -121,6 +123,7 @@ impl Portal {
             None => None,
         };
         let (listener, address) = listen(config.listen)?;
+        let metrics = config.metrics_listen.map(listen).transpose()?;
         let app = App::open(&config, Some(address))
             .await
             .map_err(|error| Failure::failed(super::exit::chain(&error)))?;
@@ -131,6 +134,7 @@ impl Portal {
             url,
             config,
             listener,
+            metrics,
             tls,
         })
     }
@@ -157,6 +161,19 @@ impl Portal {
     /// Answers requests until a signal says to stop.
     pub(super) async fn serve(self, output: &Output) -> Result<Exit, Failure> {
         let failed = |error: io::Error| Failure::of("serve", &error);
+        let metrics_url = self
+            .metrics
+            .as_ref()
+            .map(|(_, address)| format!("http://{address}/metrics"));
+        let watched = match self.metrics {
+            Some((listener, address)) => {
+                let router = api::metrics_router(self.app.clone(), address);
+                let server = axum_server::from_tcp(listener).map_err(failed)?;
+                tracing::info!(%address, "metrics are shown to this machine");
+                Some(tokio::spawn(server.serve(router.into_make_service())))
+            }
+            None => None,
+        };
         let router = api::router(self.app.clone(), api_settings(&self.config));
         let handle = Handle::new();
         let stopper = tokio::spawn(stop_on_signal(
@@ -169,7 +186,11 @@ impl Portal {
             signal(SignalKind::hangup()).map_err(failed)?,
         ));
         if output.is_json() {
-            output.json(&json!({"event": "listening", "url": self.url}));
+            let mut told = json!({"event": "listening", "url": self.url});
+            if let (Some(url), Some(told)) = (metrics_url, told.as_object_mut()) {
+                told.insert("metricsUrl".to_owned(), url.into());
+            }
+            output.json(&told);
         } else {
             output.line(&format!("listening on {}", self.url));
         }
@@ -204,6 +225,9 @@ impl Portal {
         };
         stopper.abort();
         reloader.abort();
+        if let Some(watched) = watched {
+            watched.abort();
+        }
         self.app.shutdown().await;
         served.map_err(failed)?;
         tracing::info!("stopped");
@@ -233,6 +257,7 @@ fn api_settings(config: &Config) -> ApiSettings {
         body_limit: config.body_limit,
         package_limit: config.plugin_limit,
         request_limit: config.request_limit,
+        metrics_token: config.metrics_token,
         ..ApiSettings::default()
     }
 }

@@ -24,6 +24,7 @@ use super::{dns, proxy};
 use crate::plugin::EgressSettings;
 use crate::plugin::knob::{Knob, is_kept};
 use crate::plugin::limits::Meter;
+use crate::plugin::metrics::{PluginMetrics, Sent};
 
 /// The longest wait for a connection and for each piece of an answer, whatever the guest wants.
 const LONGEST_CONNECT: Duration = Duration::from_secs(30);
@@ -45,6 +46,7 @@ pub(crate) struct HttpClient {
     /// Where this portal itself listens: it would be asked with the trust that it has in this machine.
     own: Option<SocketAddr>,
     tls: Tls,
+    metrics: PluginMetrics,
 }
 
 /// A request that the grant allows, in the form in which it is sent.
@@ -103,10 +105,39 @@ impl HttpClient {
             proxy: settings.proxy,
             own,
             tls: Tls::trusting(settings.authorities.as_deref())?,
+            metrics: PluginMetrics::default(),
         })
     }
 
+    /// The same, counting what is sent.
+    #[must_use]
+    pub(crate) fn counted_by(self, metrics: PluginMetrics) -> Self {
+        Self { metrics, ..self }
+    }
+
     pub(super) async fn send(
+        &self,
+        allowed: Allowed,
+        request: Request<WasiBody>,
+        attached: Option<(HeaderName, HeaderValue)>,
+        options: Option<RequestOptions>,
+        meter: Arc<Meter>,
+        permit: OwnedSemaphorePermit,
+    ) -> Result<Answer, Unsent> {
+        let began = Instant::now();
+        let answer = self
+            .exchange(allowed, request, attached, options, meter, permit)
+            .await;
+        let sent = match &answer {
+            Ok(_) => Sent::Answered,
+            Err(Unsent::Prohibited(_)) => Sent::Prohibited,
+            Err(Unsent::Failed(_)) => Sent::Failed,
+        };
+        self.metrics.sent(sent, began.elapsed());
+        answer
+    }
+
+    async fn exchange(
         &self,
         allowed: Allowed,
         mut request: Request<WasiBody>,
