@@ -10,3 +10,4 @@ pub mod jq;
 pub mod model;
 pub mod plugin;
 pub mod store;
+pub mod trace;

@@ -20,6 +20,7 @@ mod schema;
 mod starter;
 mod template;
 mod timer;
+mod trace;
 mod under_way;
 mod worker;
 

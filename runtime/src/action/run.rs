@@ -1,6 +1,7 @@
 //! Accepting runs and finding them again.
 
 use serde_json::{Map, Value, json};
+use tracing::Instrument as _;
 
 use super::moves::audit_claim;
 use super::{Actions, Error, starter};
@@ -9,6 +10,7 @@ use crate::model::{
     RunOrigin, Verb, Violation,
 };
 use crate::store::{self, WriteTx};
+use crate::trace::TraceParent;
 
 pub(super) const RESOURCE: &str = "run";
 
@@ -85,7 +87,8 @@ impl Actions {
         };
         let (actions, actor) = (self.clone(), actor.clone());
         // On a task of its own: a client that hangs up must not leave a run behind that no worker hears of.
-        let accepted = tokio::spawn(async move { actions.accept(actor, new).await });
+        let accepted = async move { actions.accept(actor, new).await };
+        let accepted = tokio::spawn(accepted.in_current_span());
         accepted
             .await
             .unwrap_or(Err(Error::Store(store::Error::Panicked)))
@@ -95,11 +98,15 @@ impl Actions {
     async fn accept(self, actor: Actor, new: NewRun) -> Result<Run, Error> {
         let free = self.free_worker();
         let worker = free.as_ref().map(|_| self.inner.worker.clone());
+        let trace = TraceParent::current().map(|parent| parent.to_string());
         let (run, claim) = self
             .inner
             .store
             .write(move |tx| {
                 let run = accept(tx, &actor, &new)?;
+                if let Some(parent) = &trace {
+                    tx.insert_run_trace(&run.id, parent)?;
+                }
                 let claim = worker
                     .map(|worker| tx.claim_run(&run.id, &worker))
                     .transpose()?;

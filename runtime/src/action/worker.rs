@@ -121,7 +121,8 @@ impl Actions {
             Arc::clone(&sink),
         ));
         let attempt = self.carry_out(&run, &definition, &sink, work.interrupts());
-        let outcome = guarded(&run, in_time(&run, &work, attempt)).await;
+        let attempt = in_time(&run, &work, attempt);
+        let outcome = guarded(&run, Box::pin(self.traced(&run, attempt))).await;
         sink.close();
         // All that was logged is written before the run ends, so that its end is the last that is told.
         if pump.await.is_err() {

@@ -7,18 +7,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::FutureExt as _;
-use tracing::Instrument as _;
+use tracing::{Instrument as _, Span, field};
 
 use super::error::ApiError;
 use super::linger::linger;
 use super::state::Door;
 use crate::app::App;
+use crate::trace::{self, TraceParent};
 
 static X_TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
+static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Sent with every answer. The pages of `/docs` replace the policy by one that allows their own style sheet.
 static SAFE_HEADERS: [(HeaderName, HeaderValue); 5] = [
@@ -57,18 +59,23 @@ pub(super) async fn guard(
 ) -> Response {
     let began = Instant::now();
     let method = request.method().clone();
-    let id = new_trace_id();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let span = tracing::info_span!(
         "request",
-        trace.id = ?id,
+        trace.id = field::Empty,
+        otel.kind = "server",
         http.method = %request.method(),
         // The template, not the path: identifiers of entities do not belong into the log's index.
         http.route = route.as_ref().map_or("", MatchedPath::as_str),
+        http.status = field::Empty,
     );
+    let id = begin_trace(&span, request.headers());
+    span.record("trace.id", field::debug(&id));
+    let answered = span.clone();
     let answer = async {
         let mut response = answer(&door, request, next).await;
-        tracing::debug!(http.status = response.status().as_u16(), "answered");
+        answered.record("http.status", response.status().as_u16());
+        tracing::debug!("answered");
         let headers = response.headers_mut();
         for (name, value) in &SAFE_HEADERS {
             if !headers.contains_key(name) {
@@ -123,6 +130,23 @@ async fn answer(door: &Door, request: Request, next: Next) -> Response {
             ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "timed_out", message).into_response()
         }
     }
+}
+
+/// Where traces are collected, the request goes on with its client's, and its id is that of the trace. Of several headers
+/// none counts.
+fn begin_trace(span: &Span, headers: &HeaderMap) -> HeaderValue {
+    if !trace::is_collected() {
+        return new_trace_id();
+    }
+    let mut given = headers.get_all(&TRACEPARENT).iter();
+    if let (Some(parent), None) = (given.next(), given.next())
+        && let Some(parent) = parent.to_str().ok().and_then(TraceParent::parse)
+    {
+        parent.continue_in(span);
+    }
+    TraceParent::of(span)
+        .and_then(|own| HeaderValue::try_from(own.trace_id()).ok())
+        .unwrap_or_else(new_trace_id)
 }
 
 /// Unique among all requests of all processes: a random half and a counted one.

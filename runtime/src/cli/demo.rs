@@ -9,7 +9,7 @@ use super::exit::{Exit, Failure, chain};
 use super::output::Output;
 use super::plugin::{Built, DEMO, build};
 use super::serve::memory::keep_little;
-use super::serve::{Portal, block_on, listen, print_credential, start_logging};
+use super::serve::{Portal, Telemetry, block_on, listen, print_credential};
 use crate::app::{App, ApplyMode, Documents};
 use crate::catalog::{DocumentKind, parse_blueprint, parse_documents, parse_draft};
 use crate::config::{self, Config, Settings};
@@ -55,7 +55,7 @@ pub(super) struct DemoArguments {
 }
 
 pub(super) fn run(arguments: DemoArguments, output: &Output) -> Result<Exit, Failure> {
-    start_logging(&arguments.log, output)?;
+    let telemetry = Telemetry::start(&arguments.log, None, output)?;
     let settings = Settings {
         data: arguments.data,
         listen: arguments.listen,
@@ -71,7 +71,7 @@ pub(super) fn run(arguments: DemoArguments, output: &Output) -> Result<Exit, Fai
         .iter()
         .map(|folder| build(folder, None, output))
         .collect::<Result<Vec<_>, _>>()?;
-    block_on(async {
+    let served = block_on(async {
         let portal = Portal::open(config).await?;
         let credentials = data.join(CREDENTIALS);
         match portal.bootstrap().await? {
@@ -87,7 +87,9 @@ pub(super) fn run(arguments: DemoArguments, output: &Output) -> Result<Exit, Fai
         }
         print_guide(&portal.url, &data, &credentials, output);
         portal.serve(output).await
-    })
+    });
+    telemetry.end();
+    served
 }
 
 /// The folders of the plugins to build, in the order of their names.

@@ -17,7 +17,7 @@ use serde::Deserialize;
 pub use connection::{Connection, ConnectionError, Credentials, Endpoint};
 pub(crate) use connection::{create_private, is_loopback, read_private, write_private};
 pub(crate) use source::{environment, read_file, user_folder};
-pub use value::{ByteSize, PublicUrl, Secret, ValueError};
+pub use value::{ByteSize, CollectorUrl, PublicUrl, Secret, ValueError};
 
 use crate::model::{Digest, SecretKey, UpgradePolicy};
 use source::{parse_toml, read_settings};
@@ -175,6 +175,11 @@ pub struct Settings {
     #[arg(long, env = "GOLDENPATH_METRICS_LISTEN", value_name = "ADDR", value_parser = parse_address)]
     pub metrics_listen: Option<SocketAddr>,
 
+    /// Collector that traces are sent to, by OTLP over HTTP; `/v1/traces` is added. `OTEL_EXPORTER_OTLP_HEADERS` adds headers
+    /// [default: none]
+    #[arg(long, env = "GOLDENPATH_OTLP_ENDPOINT", value_name = "URL")]
+    pub otlp_endpoint: Option<CollectorUrl>,
+
     /// Key of the stored secrets, 64 hexadecimal digits; prefer the variable, since others on the machine can read flags
     /// [default: the file `secret.key` in the data folder, made with the first secret]
     #[arg(
@@ -279,6 +284,8 @@ pub struct Config {
     pub metrics_token: Option<Digest>,
     /// Where this machine reads the metrics without a token.
     pub metrics_listen: Option<SocketAddr>,
+    /// Where traces are sent.
+    pub otlp_endpoint: Option<CollectorUrl>,
     /// The key of the stored secrets; absent: that of the data folder.
     pub secret_key: Option<SecretKey>,
     /// The administrator that the operator brings along.
@@ -454,6 +461,7 @@ impl Config {
                 .metrics_token
                 .map(|token| Digest::of(token.expose().as_bytes())),
             metrics_listen: settings.metrics_listen,
+            otlp_endpoint: settings.otlp_endpoint,
             secret_key,
             bootstrap,
             program: own_program(),
@@ -530,6 +538,7 @@ impl Settings {
             plugin_four_eyes: self.plugin_four_eyes.or(other.plugin_four_eyes),
             metrics_token: self.metrics_token.or(other.metrics_token),
             metrics_listen: self.metrics_listen.or(other.metrics_listen),
+            otlp_endpoint: self.otlp_endpoint.or(other.otlp_endpoint),
             secret_key: self.secret_key.or(other.secret_key),
             client_id,
             client_secret,

@@ -90,6 +90,43 @@ impl FromStr for PublicUrl {
     }
 }
 
+/// Where traces go: scheme, host, perhaps port and path.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct CollectorUrl(String);
+
+impl CollectorUrl {
+    /// The URL without a slash at its end.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for CollectorUrl {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let refused = || {
+            ValueError::new(
+                text,
+                "a URL such as http://127.0.0.1:4318, without credentials or query",
+            )
+        };
+        let (scheme, rest) = text.split_once("://").ok_or_else(refused)?;
+        let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let origin: PublicUrl = format!("{scheme}://{host}")
+            .parse()
+            .map_err(|_| refused())?;
+        let path = path.trim_end_matches('/');
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-._~/".contains(c);
+        if !path.chars().all(plain) {
+            return Err(refused());
+        }
+        let slash = if path.is_empty() { "" } else { "/" };
+        Ok(Self(format!("{}{slash}{path}", origin.as_str())))
+    }
+}
+
 macro_rules! from_string {
     ($($name:ident),*) => {$(
         impl TryFrom<String> for $name {
@@ -101,7 +138,7 @@ macro_rules! from_string {
     )*};
 }
 
-from_string!(ByteSize, PublicUrl);
+from_string!(ByteSize, CollectorUrl, PublicUrl);
 
 /// A text that is never shown by accident.
 #[derive(Clone, PartialEq, Eq, Deserialize)]

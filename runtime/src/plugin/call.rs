@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde_json::Value;
+use tracing::{Instrument as _, field};
 
 use super::bindings::{ActionPluginPre, Call, Failure};
 use super::budget::Budget;
@@ -17,7 +18,7 @@ use super::refused::RefusedCall;
 use super::running::{Halt, Interrupt, halt, interrupted};
 use super::secret::Redactor;
 use super::usage::Tally;
-use super::{ActionCall, PluginHost, apart, json, schema};
+use super::{ActionCall, PluginHost, apart, json, metrics, schema};
 use crate::model::{
     Acts, CallUsage, Counted, Effects, PluginName, PluginState, Timestamp, UsageKind, Violation,
 };
@@ -93,10 +94,18 @@ impl PluginHost {
     pub async fn call_action(&self, call: ActionCall) -> Result<Value, CallError> {
         let began = std::time::Instant::now();
         let refused = RefusedCall::of(&call);
-        let ended = match self.prepare(&call.plugin, call.version.as_ref()).await {
-            Ok(ready) => self.call_prepared(&ready, call).await,
-            Err(error) => Err(error),
+        let span = tracing::info_span!(
+            "plugin call",
+            plugin.name = %call.plugin,
+            plugin.action = %call.action,
+            plugin.outcome = field::Empty,
+        );
+        let work = async {
+            let ready = self.prepare(&call.plugin, call.version.as_ref()).await?;
+            self.call_prepared(&ready, call).await
         };
+        let ended = work.instrument(span.clone()).await;
+        span.record("plugin.outcome", metrics::outcome(&ended));
         self.metrics.called(&ended, began.elapsed());
         if let Err(error) = &ended {
             self.audit_refusal(refused, error).await;

@@ -35,6 +35,7 @@ mod statistics;
 #[cfg(test)]
 mod tests;
 mod text;
+mod trace;
 mod usage;
 mod value;
 mod whole;

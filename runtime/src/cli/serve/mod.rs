@@ -2,6 +2,7 @@
 
 mod connection;
 pub(in crate::cli) mod memory;
+mod telemetry;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
@@ -12,7 +13,6 @@ use axum_server::Handle;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
 use super::exit::{Exit, Failure};
 use super::output::Output;
@@ -21,6 +21,7 @@ use crate::app::{AccessError, App, ReloadError};
 use crate::config::{self, Config, Settings, TlsFiles};
 use crate::plugin::RevokedChange;
 use connection::{Limited, Shares};
+pub(super) use telemetry::Telemetry;
 
 /// Long enough for a slow line, short enough that idle openers do not hold connections.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
@@ -68,15 +69,17 @@ pub(super) struct Portal {
 pub(super) fn run(arguments: ServeArguments, output: &Output) -> Result<Exit, Failure> {
     let config = Config::load(arguments.config.as_deref(), arguments.settings)
         .map_err(|error| Failure::usage(super::exit::chain(&error)))?;
-    start_logging(&config.log, output)?;
+    let telemetry = Telemetry::start(&config.log, config.otlp_endpoint.as_ref(), output)?;
     memory::keep_little();
-    block_on(async {
+    let served = block_on(async {
         let portal = Portal::open(config).await?;
         if let Some((client_id, client_secret)) = portal.bootstrap().await? {
             print_credential(output, &client_id, &client_secret);
         }
         portal.serve(output).await
-    })
+    });
+    telemetry.end();
+    served
 }
 
 /// Runs a future on a runtime of its own: only `serve` and its like need one.
@@ -86,19 +89,6 @@ pub(super) fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> R
         .build()
         .map_err(|error| Failure::of("start the threads of the server", &error))?;
     runtime.block_on(future)
-}
-
-pub(super) fn start_logging(filter: &str, output: &Output) -> Result<(), Failure> {
-    let filter = EnvFilter::try_new(filter)
-        .map_err(|error| Failure::usage(format!("`{filter}` is not a log filter: {error}")))?;
-    let started = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(output.colours_logs())
-        .try_init();
-    // Only a program that embeds this library can have set one before; then its own stays in force.
-    drop(started);
-    Ok(())
 }
 
 pub(super) fn print_credential(output: &Output, client_id: &str, client_secret: &str) {

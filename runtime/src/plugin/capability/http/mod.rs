@@ -20,6 +20,7 @@ use std::time::Duration;
 use hyper::header::HeaderName;
 use hyper::{Method, Request, Uri};
 use tokio::sync::Semaphore;
+use tracing::Instrument as _;
 use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
 use wasmtime_wasi_http::{
     DEFAULT_FORBIDDEN_HEADERS, Error, ForbiddenHeaderFilter, RequestOptions, WasiBody,
@@ -307,7 +308,7 @@ impl WasiHttpHooks for Egress {
             Arc::clone(&self.denials),
             Arc::clone(&self.places),
         );
-        Box::new(async move {
+        let work = async move {
             if !paid {
                 // The SDK's word for it is `over_budget`; nothing else is refused by this code.
                 return Err(Error::ConnectionLimitReached);
@@ -362,6 +363,8 @@ impl WasiHttpHooks for Egress {
                     Err(Error::DestinationIpProhibited)
                 }
             }
-        })
+        };
+        // It may be carried out by a task of its own.
+        Box::new(work.in_current_span())
     }
 }
