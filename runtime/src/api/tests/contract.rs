@@ -16,6 +16,7 @@ const TABLE: &[(&str, &str, Option<Permission>)] = {
     &[
         ("POST", "/v1/auth/access_token", None),
         ("GET", "/health", None),
+        ("GET", "/metrics", None),
         ("GET", "/docs", None),
         ("GET", "/openapi.json", None),
         ("GET", "/v1/users", Some(P::ManageUsers)),
