@@ -137,6 +137,8 @@ fn egress(config: &Config) -> Result<EgressSettings, OpenError> {
         resolver: config.egress.resolver,
         proxy: config.egress.proxy,
         authorities: config.egress.ca_file.as_ref().map(read).transpose()?,
+        requests: config.egress.requests,
+        plugin_requests: config.egress.plugin_requests,
     })
 }
 

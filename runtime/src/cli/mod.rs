@@ -58,7 +58,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve the portal
-    Serve(serve::ServeArguments),
+    Serve(Box<serve::ServeArguments>),
     /// Serve a portal with example data and plugins, ready to try
     Demo(demo::DemoArguments),
     /// Make, build, install and review plugins
@@ -139,7 +139,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn run(command: Command, output: &Output) -> Result<Exit, Failure> {
     match command {
-        Command::Serve(arguments) => serve::run(arguments, output),
+        Command::Serve(arguments) => serve::run(*arguments, output),
         Command::Demo(arguments) => demo::run(arguments, output),
         Command::Plugin(command) => plugin::run(command, output),
         Command::Login(arguments) => login::run(arguments, output),

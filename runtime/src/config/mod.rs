@@ -114,6 +114,14 @@ pub struct Settings {
     #[arg(long, env = "GOLDENPATH_EGRESS_CA_FILE", value_name = "FILE")]
     pub egress_ca_file: Option<PathBuf>,
 
+    /// Requests of all plugins together that may be on their way at a time; more wait, 30 seconds at most [default: 256]
+    #[arg(long, env = "GOLDENPATH_EGRESS_REQUESTS", value_name = "N")]
+    pub egress_requests: Option<usize>,
+
+    /// Those of one plugin, all its runs together, so that none takes the places of the others [default: 64]
+    #[arg(long, env = "GOLDENPATH_EGRESS_PLUGIN_REQUESTS", value_name = "N")]
+    pub egress_plugin_requests: Option<usize>,
+
     /// What no grant goes beyond, as a canonical line such as `http GET https://api.github.com/**` or `limit memory
     /// 128MiB`, or `no state`; may be repeated. Kinds and budgets without a line are not limited
     #[arg(
@@ -233,6 +241,10 @@ pub struct Egress {
     pub proxy: Option<SocketAddr>,
     /// PEM file with further authorities to trust.
     pub ca_file: Option<PathBuf>,
+    /// Requests at a time.
+    pub requests: Option<usize>,
+    /// Those of one plugin.
+    pub plugin_requests: Option<usize>,
 }
 
 /// How this portal is to run: complete and consistent.
@@ -406,6 +418,12 @@ impl Config {
         if workers == 0 || max_connections == 0 {
             return contradiction("--workers and --max-connections must be at least 1");
         }
+        if settings.egress_requests == Some(0) || settings.egress_plugin_requests == Some(0) {
+            return contradiction(
+                "--egress-requests and --egress-plugin-requests must be at least 1; `no http` in --plugin-ceiling \
+                 is how no plugin sends any",
+            );
+        }
         if settings.request_limit == Some(0) {
             return contradiction(
                 "--request-limit must be at least 1; leave it out to set no limit",
@@ -449,6 +467,8 @@ impl Config {
                 resolver: settings.egress_resolver,
                 proxy: settings.egress_proxy,
                 ca_file: settings.egress_ca_file,
+                requests: settings.egress_requests,
+                plugin_requests: settings.egress_plugin_requests,
             },
             plugin_ceiling: settings.plugin_ceiling,
             plugin_upgrades: settings.plugin_upgrades.unwrap_or_default(),
@@ -523,6 +543,8 @@ impl Settings {
             egress_resolver: self.egress_resolver.or(other.egress_resolver),
             egress_proxy: self.egress_proxy.or(other.egress_proxy),
             egress_ca_file: self.egress_ca_file.or(other.egress_ca_file),
+            egress_requests: self.egress_requests.or(other.egress_requests),
+            egress_plugin_requests: self.egress_plugin_requests.or(other.egress_plugin_requests),
             plugin_ceiling: if self.plugin_ceiling.is_empty() {
                 other.plugin_ceiling
             } else {

@@ -185,7 +185,9 @@ impl Guest {
         }
         let egress = Egress::new(
             power.http.clone(),
-            backend.as_ref().map(|backend| Arc::clone(&backend.http)),
+            backend
+                .as_ref()
+                .map(|backend| backend.http.for_guest(&caller.plugin)),
             Arc::clone(&meter),
             Arc::clone(&book),
             Arc::clone(&denials),

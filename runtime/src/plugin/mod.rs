@@ -134,6 +134,10 @@ pub struct EgressSettings {
     pub proxy: Option<SocketAddr>,
     /// PEM text of certificate authorities to trust beside those of this machine.
     pub authorities: Option<Vec<u8>>,
+    /// How many requests of all plugins may be on their way at a time; absent: 256.
+    pub requests: Option<usize>,
+    /// How many of one plugin, all its runs together; absent: 64.
+    pub plugin_requests: Option<usize>,
 }
 
 /// One call of a plugin's function.

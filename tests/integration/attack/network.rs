@@ -23,6 +23,7 @@ pub(super) const ROWS: &[Attack] = attacks! {
     34 "a certificate of another name, of another time, of a stranger" => "no connection", test(resolve::a_configured_authority_is_trusted_for_the_names_and_the_time_that_it_vouches_for);
     35 "opens sockets itself" => "not installed", test(install::a_component_that_imports_sockets_is_refused);
     36 "requests without end, all at once" => "as many as granted", test(http::many_requests_at_once_are_all_answered_up_to_the_budget);
+    36 "connections that one plugin keeps to itself" => "others get theirs; its own wait, and fail in time", unit("plugin/capability/http/places.rs", a_plugin_that_hoards_places_takes_none_from_the_others);
     37 "the portal's own address, under four names" => "denied", test(egress::the_portal_itself_and_metadata_services_are_out_of_reach_whatever_was_granted);
     38 "a proxy that the environment names" => "not used", test(resolve::a_proxy_that_only_the_environment_names_is_not_used);
     39 "says a secret that a server sent back" => "hidden in log and output", test(secret::a_secret_reaches_its_server_and_nothing_that_the_run_leaves_behind);

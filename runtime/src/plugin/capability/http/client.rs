@@ -12,16 +12,17 @@ use hyper::header::{HOST, HeaderName, HeaderValue};
 use hyper::{Request, Response, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, timeout};
 use tracing::{Instrument as _, field};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
 use super::address::{Reach, reach};
+use super::places::{Place, Places, PortalPlaces};
 use super::secret::BoundSecret;
 use super::tls::{Stream, Tls};
 use super::url::{Host, Origin};
 use super::{dns, proxy};
+use crate::model::PluginName;
 use crate::plugin::EgressSettings;
 use crate::plugin::knob::{Knob, is_kept};
 use crate::plugin::limits::Meter;
@@ -36,7 +37,7 @@ const HEADER_BYTES: usize = 64 << 10;
 const HEADER_LINES: usize = 128;
 
 /// What every request of every guest is sent with.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct HttpClient {
     /// Whether a grant may allow inside addresses at all.
     allow_private: bool,
@@ -48,6 +49,14 @@ pub(crate) struct HttpClient {
     own: Option<SocketAddr>,
     tls: Tls,
     metrics: PluginMetrics,
+    places: PortalPlaces,
+}
+
+/// The client as one guest has it.
+#[derive(Clone, Debug)]
+pub(crate) struct Sender {
+    pub(super) client: Arc<HttpClient>,
+    pub(super) places: Places,
 }
 
 /// A request that the grant allows, in the form in which it is sent.
@@ -107,6 +116,7 @@ impl HttpClient {
             own,
             tls: Tls::trusting(settings.authorities.as_deref())?,
             metrics: PluginMetrics::default(),
+            places: PortalPlaces::new(settings),
         })
     }
 
@@ -116,6 +126,14 @@ impl HttpClient {
         Self { metrics, ..self }
     }
 
+    /// For one guest of a plugin.
+    pub(crate) fn for_guest(self: &Arc<Self>, plugin: &PluginName) -> Sender {
+        Sender {
+            client: Arc::clone(self),
+            places: self.places.of_guest(plugin),
+        }
+    }
+
     pub(super) async fn send(
         &self,
         allowed: Allowed,
@@ -123,7 +141,7 @@ impl HttpClient {
         attached: Option<(HeaderName, HeaderValue)>,
         options: Option<RequestOptions>,
         meter: Arc<Meter>,
-        permit: OwnedSemaphorePermit,
+        place: Place,
     ) -> Result<Answer, Unsent> {
         let began = Instant::now();
         // Neither path nor query: a plugin may have put anything there. No header tells the other side of the trace
@@ -136,7 +154,7 @@ impl HttpClient {
             http.status = field::Empty,
         );
         let answer = self
-            .exchange(allowed, request, attached, options, meter, permit)
+            .exchange(allowed, request, attached, options, meter, place)
             .instrument(span.clone())
             .await;
         if let Ok((response, _)) = &answer {
@@ -158,7 +176,7 @@ impl HttpClient {
         attached: Option<(HeaderName, HeaderValue)>,
         options: Option<RequestOptions>,
         meter: Arc<Meter>,
-        permit: OwnedSemaphorePermit,
+        place: Place,
     ) -> Result<Answer, Unsent> {
         let wanted =
             |time: Option<Duration>, most: Duration| time.map_or(most, |time| time.min(most));
@@ -196,7 +214,7 @@ impl HttpClient {
             .map_err(|_| Error::ConnectionReadTimeout)?
             .map_err(Error::from)?;
         let response = response.map(|body| {
-            Counted::new(body, meter, between, Direction::Response, Some(permit)).boxed_unsync()
+            Counted::new(body, meter, between, Direction::Response, Some(place)).boxed_unsync()
         });
         let driven: Box<dyn Future<Output = Result<(), Error>> + Send> = Box::new(async move {
             drop(sender);
@@ -299,7 +317,7 @@ struct Counted<B> {
     silence: Pin<Box<Sleep>>,
     direction: Direction,
     /// Held until the response was taken in.
-    _permit: Option<OwnedSemaphorePermit>,
+    _place: Option<Place>,
 }
 
 impl<B> Counted<B> {
@@ -308,7 +326,7 @@ impl<B> Counted<B> {
         meter: Arc<Meter>,
         between: Duration,
         direction: Direction,
-        permit: Option<OwnedSemaphorePermit>,
+        place: Option<Place>,
     ) -> Self {
         let silence = Box::pin(tokio::time::sleep(between));
         Self {
@@ -317,7 +335,7 @@ impl<B> Counted<B> {
             between,
             silence,
             direction,
-            _permit: permit,
+            _place: place,
         }
     }
 }

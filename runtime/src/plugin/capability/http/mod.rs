@@ -4,6 +4,7 @@ mod address;
 mod client;
 mod dns;
 mod endpoint;
+mod places;
 mod proxy;
 mod query;
 mod rules;
@@ -19,7 +20,6 @@ use std::time::Duration;
 
 use hyper::header::HeaderName;
 use hyper::{Method, Request, Uri};
-use tokio::sync::Semaphore;
 use tracing::Instrument as _;
 use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
 use wasmtime_wasi_http::{
@@ -28,8 +28,7 @@ use wasmtime_wasi_http::{
 };
 
 pub(crate) use self::client::HttpClient;
-use self::client::{Allowed, Answer, Prohibited, Unsent};
-
+use self::client::{Allowed, Answer, Prohibited, Sender, Unsent};
 use self::query::keyed;
 pub(crate) use self::query::{QUERY_KEYS, is_query_key};
 pub(crate) use self::rules::Rules;
@@ -51,12 +50,6 @@ use crate::plugin::usage::Tally;
 
 /// Methods that a line can name. Others make a server open a tunnel or answer with what it was sent.
 pub(crate) const METHODS: [&str; 7] = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"];
-
-/// Requests of one guest at a time: `send_all` overlaps a handful, not a flood.
-const AT_A_TIME: usize = 16;
-
-/// How long a request waits for its place among those. A guest that never takes in its answers waits for itself.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// Headers by which some servers take a request for one of another method, or to another path, than was checked.
 const OVERRIDES: [&str; 5] = [
@@ -116,12 +109,11 @@ impl HttpRule {
 pub(crate) struct Egress {
     rules: Rules,
     tally: Option<Arc<Tally>>,
-    client: Option<Arc<HttpClient>>,
+    sender: Option<Sender>,
     secrets: Option<Secrets>,
     meter: Arc<Meter>,
     book: Arc<LogBook>,
     denials: Arc<Denials>,
-    places: Arc<Semaphore>,
 }
 
 /// Why a request is not sent.
@@ -136,7 +128,7 @@ pub(crate) enum Refusal {
 impl Egress {
     pub(crate) fn new(
         rules: impl Into<Rules>,
-        client: Option<Arc<HttpClient>>,
+        sender: Option<Sender>,
         meter: Arc<Meter>,
         book: Arc<LogBook>,
         denials: Arc<Denials>,
@@ -144,12 +136,11 @@ impl Egress {
         Self {
             rules: rules.into(),
             tally: None,
-            client,
+            sender,
             secrets: None,
             meter,
             book,
             denials,
-            places: Arc::new(Semaphore::new(AT_A_TIME)),
         }
     }
 
@@ -300,14 +291,10 @@ impl WasiHttpHooks for Egress {
         let verdict = self.rules.judge(request.method(), request.uri());
         // Denied requests count as well: a probe is work for the host too.
         let paid = self.meter.take_call() && self.meter.take_request();
-        let (client, meter) = (self.client.clone(), Arc::clone(&self.meter));
+        let (sender, meter) = (self.sender.clone(), Arc::clone(&self.meter));
         let secrets = self.secrets.clone();
         let (rules, tally) = (self.rules.clone(), self.tally.clone());
-        let (book, denials, places) = (
-            Arc::clone(&self.book),
-            Arc::clone(&self.denials),
-            Arc::clone(&self.places),
-        );
+        let (book, denials) = (Arc::clone(&self.book), Arc::clone(&self.denials));
         let work = async move {
             if !paid {
                 // The SDK's word for it is `over_budget`; nothing else is refused by this code.
@@ -326,12 +313,16 @@ impl WasiHttpHooks for Egress {
                     return Err(Error::HttpRequestDenied);
                 }
             };
-            let client = client.ok_or(Error::HttpRequestDenied)?;
-            let place = tokio::time::timeout(LONGEST_WAIT, places.acquire_owned())
-                .await
-                .ok()
-                .and_then(Result::ok)
-                .ok_or(Error::ConnectionTimeout)?;
+            let Sender { client, places } = sender.ok_or(Error::HttpRequestDenied)?;
+            // Whoever sets a time for connecting sets it for all that comes before.
+            let patience = options.and_then(|options| options.connect_timeout);
+            let place = match places.take(patience.unwrap_or(Duration::MAX)).await {
+                Ok(place) => place,
+                Err(full) => {
+                    book.write(LogLevel::Warn, full.message());
+                    return Err(Error::ConnectionTimeout);
+                }
+            };
             let origin = allowed.origin.to_string();
             let attached = match &allowed.secret {
                 None => None,

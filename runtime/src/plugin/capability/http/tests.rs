@@ -245,7 +245,7 @@ impl Place {
             actor: Actor::system(),
             at: Timestamp(0),
         };
-        let sender = Arc::new(client(host_allows, own(server)));
+        let sender = Arc::new(client(host_allows, own(server))).for_guest(&caller.plugin);
         let egress = Egress::new(
             vec![rule(
                 "GET",
