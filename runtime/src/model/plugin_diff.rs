@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Binding, Digest};
+use super::{Binding, Digest, Finding};
 
 /// How much harm a line could do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, utoipa::ToSchema)]
@@ -89,6 +89,10 @@ pub struct VersionDiff {
     pub tools: Vec<Change>,
     /// Libraries that they say they were built from, by their versions.
     pub dependencies: Vec<Change>,
+    /// Keys that signed only one of them, by whose they are, as far as that is known here.
+    pub signers: Vec<Change>,
+    /// What a reviewer should look at that is no line: a signer that signed `from` and not `to`.
+    pub findings: Vec<Finding>,
     /// One sentence for each thing that `to` asks for and `from` does not, with something that it would allow; where
     /// there is none, all that `to` asks for was asked for before.
     pub asks_more: Vec<String>,
@@ -115,7 +119,7 @@ pub struct Carried {
 }
 
 impl VersionDiff {
-    /// Whether both may do the same, and name the same tools and dependencies. Their own code may differ all the same.
+    /// Whether both may do the same, have the same signers, and name the same tools and dependencies. Their own code may differ all the same.
     pub fn is_empty(&self) -> bool {
         self.added.is_empty()
             && self.removed.is_empty()
@@ -128,6 +132,7 @@ impl VersionDiff {
                 &self.documents,
                 &self.tools,
                 &self.dependencies,
+                &self.signers,
             ]
             .into_iter()
             .all(Vec::is_empty)

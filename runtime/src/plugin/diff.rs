@@ -11,8 +11,9 @@ use super::error::InstallError;
 use super::manifest::Manifest;
 use super::package::Package;
 use super::risk;
+use super::signature::PublicKey;
 use crate::model::{
-    Change, Digest, Effects, LineRisk, SbomComponent, SbomOrigin, SbomScope, VersionDiff,
+    Change, Digest, Effects, Finding, LineRisk, SbomComponent, SbomOrigin, SbomScope, VersionDiff,
     VersionMark,
 };
 
@@ -21,11 +22,18 @@ use crate::model::{
 /// # Errors
 /// One of them is no package that could be installed.
 pub fn diff(from: &[u8], to: &[u8]) -> Result<VersionDiff, InstallError> {
-    Ok(compare(&Package::read(from)?, &Package::read(to)?))
+    // Whose a key is, only a host knows: here it goes by its own name.
+    let (from, to) = (Package::read(from)?, Package::read(to)?);
+    Ok(compare(&from, &to, &|_| None))
 }
 
-/// Compares what two packages ask for.
-pub(super) fn compare(from: &Package, to: &Package) -> VersionDiff {
+/// Compares what two packages ask for, and who signed them; `signer` says whose a key is.
+pub(super) fn compare(
+    from: &Package,
+    to: &Package,
+    signer: &dyn Fn(&PublicKey) -> Option<String>,
+) -> VersionDiff {
+    let (signed, signs) = (signers(from, signer), signers(to, signer));
     let (old, new) = (lines(&from.manifest), lines(&to.manifest));
     let budgets = changes(&budgets(&from.manifest), &budgets(&to.manifest));
     let endpoints = changes(&endpoints(&from.manifest), &endpoints(&to.manifest));
@@ -108,8 +116,49 @@ pub(super) fn compare(from: &Package, to: &Package) -> VersionDiff {
         documents,
         tools,
         dependencies,
+        signers: changes(&signed, &signs),
+        findings: lost(from, to, signer),
         asks_more,
     }
+}
+
+/// Whose signatures of a package are good, by key.
+fn signers(
+    package: &Package,
+    signer: &dyn Fn(&PublicKey) -> Option<String>,
+) -> BTreeMap<String, String> {
+    let named = |key: &PublicKey| signer(key).unwrap_or_else(|| "not known here".to_owned());
+    let valid = package.signed.signatures.iter().filter(|of| of.is_valid);
+    valid
+        .map(|of| (of.key.id().to_string(), named(&of.key)))
+        .collect()
+}
+
+/// A finding for each signer of the one that is none of the other. Who signs with another key than before is still there.
+fn lost(
+    from: &Package,
+    to: &Package,
+    signer: &dyn Fn(&PublicKey) -> Option<String>,
+) -> Vec<Finding> {
+    let all = |package: &Package| -> BTreeSet<String> {
+        let valid = package.signed.signatures.iter().filter(|of| of.is_valid);
+        valid
+            .map(|of| match signer(&of.key) {
+                Some(name) => format!("`{name}`"),
+                None => format!("the holder of key {}", of.key.id()),
+            })
+            .collect()
+    };
+    let (before, after) = (&from.manifest.version, &to.manifest.version);
+    all(from)
+        .difference(&all(to))
+        .map(|who| Finding {
+            code: "signer_lost".to_owned(),
+            message: format!(
+                "{who} signed {before} and did not sign {after}; ask why before you approve it"
+            ),
+        })
+        .collect()
 }
 
 /// The marks of the lines that were not asked for before.
@@ -313,6 +362,56 @@ mod tests {
         let less = diff(&other, &one).unwrap();
         assert_eq!(less.removed, ["clock"]);
         assert!(less.asks_more.is_empty() && !less.is_empty());
+    }
+
+    #[test]
+    fn a_signer_that_is_lost_is_a_finding_and_one_with_another_key_is_not() {
+        use crate::plugin::signature::{SigningKey, sign};
+
+        let key = || SigningKey::generate().unwrap().0;
+        let (alice, new_key, bob) = (key(), key(), key());
+        let package = |version: &str, keys: &[&SigningKey]| {
+            let unsigned = package(&format!("{}{STATE}", TOML.replace("1.0.0", version)));
+            keys.iter()
+                .fold(unsigned, |signed, key| sign(&signed, key).unwrap())
+        };
+        let one = package("1.0.0", &[&alice, &bob]);
+        let less = diff(&one, &package("1.0.1", &[&bob])).unwrap();
+        assert!(!less.is_empty() && less.asks_more.is_empty());
+        let [change] = &less.signers[..] else {
+            panic!("{less:?}");
+        };
+        let id = alice.public().id().to_string();
+        assert_eq!((&change.name, &change.to), (&id, &None));
+        let [finding] = &less.findings[..] else {
+            panic!("{less:?}");
+        };
+        assert_eq!(finding.code, "signer_lost");
+        assert!(finding.message.contains(&id), "{}", finding.message);
+        assert!(
+            diff(&one, &package("1.0.1", &[&bob, &alice]))
+                .unwrap()
+                .is_empty()
+        );
+
+        let renewed = package("1.0.1", &[&new_key, &bob]);
+        let named = |of: &PublicKey| {
+            let alices = [alice.public(), new_key.public()];
+            alices.contains(of).then(|| "alice".to_owned())
+        };
+        let (one, renewed) = (
+            Package::read(&one).unwrap(),
+            Package::read(&renewed).unwrap(),
+        );
+        let told = compare(&one, &renewed, &named);
+        assert!(told.findings.is_empty(), "{told:?}");
+        assert_eq!(told.signers.len(), 2, "another key is told");
+        let without = Package::read(&package("1.0.1", &[&bob])).unwrap();
+        let gone = compare(&one, &without, &named).findings;
+        assert!(
+            gone[0].message.starts_with("`alice` signed 1.0.0"),
+            "{gone:?}"
+        );
     }
 
     #[test]

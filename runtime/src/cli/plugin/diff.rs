@@ -49,7 +49,7 @@ fn show(diff: &VersionDiff, output: &Output) {
     if diff.is_empty() {
         output.line(match diff.from.digest == diff.to.digest {
             true => "both are the same file",
-            false => "both may do the same, and name the same dependencies; their code differs",
+            false => "both may do the same, have the same signers, and name the same dependencies; their code differs",
         });
     }
     for line in &diff.added {
@@ -70,10 +70,17 @@ fn show(diff: &VersionDiff, output: &Output) {
         ("document", &diff.documents),
         ("tool", &diff.tools),
         ("dependency", &diff.dependencies),
+        ("signer", &diff.signers),
     ] {
         for change in changes {
             output.line(&changed(kind, change));
         }
+    }
+    for finding in &diff.findings {
+        output.tinted(
+            Tint::Bad,
+            &format!("! {}: {}", finding.code, finding.message),
+        );
     }
     if !diff.asks_more.is_empty() {
         output.line("");

@@ -49,7 +49,7 @@ impl Before {
         let version = self.stored.version.version.clone();
         let (predecessor, more) = match self.package {
             Ok(predecessor) => {
-                let more = compare(&predecessor, package).asks_more;
+                let more = compare(&predecessor, package, &|_| None).asks_more;
                 (Some(predecessor), more)
             }
             Err(error) => {
@@ -160,7 +160,12 @@ impl PluginHost {
         let to = self.find_stored(name, to).await?;
         let from = self.find_package(&from.version).await?;
         let to = self.find_package(&to.version).await?;
-        Ok(apart(move || compare(&from, &to)).await?)
+        let trust = self.trust.clone();
+        Ok(apart(move || {
+            let policy = trust.policy();
+            compare(&from, &to, &|key| policy.signer(key).map(str::to_owned))
+        })
+        .await?)
     }
 }
 
@@ -245,7 +250,7 @@ fn take_over(
     package: &Package,
     policy: &HostPolicy,
 ) -> Result<Upgrade, Vec<String>> {
-    let diff = compare(predecessor, package);
+    let diff = compare(predecessor, package, &|_| None);
     if !diff.asks_more.is_empty() {
         return Err(diff.asks_more);
     }

@@ -198,6 +198,11 @@ impl TrustPolicy {
         })
     }
 
+    /// Whose a key is.
+    pub(super) fn signer(&self, key: &PublicKey) -> Option<&str> {
+        self.keys.get(key).map(|signer| signer.name.as_str())
+    }
+
     fn names(&self) -> BTreeSet<&str> {
         self.keys
             .values()
