@@ -14,6 +14,7 @@ mod outcome;
 mod permission;
 mod rename;
 mod render;
+mod request;
 mod rule;
 mod run;
 mod schema;

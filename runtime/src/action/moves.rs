@@ -6,7 +6,7 @@ use serde_json::json;
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::worker::on_behalf;
-use super::{Actions, run};
+use super::{Actions, request, run};
 use crate::model::{
     Actor, AuditEntry, CallUsage, EventBody, Run, RunCause, RunFailure, RunId, RunMove, RunState,
     Verb,
@@ -96,10 +96,11 @@ pub(super) fn move_run(
         return Ok(None);
     };
     // With the end of the attempt itself: what was used is known of every attempt that has ended, and of none twice.
+    let run = moved.run;
     if let Some(usage) = usage {
         tx.add_plugin_usage(usage)?;
+        request::audit(tx, &run, usage)?;
     }
-    let run = moved.run;
     let asker = on_behalf(&run);
     let mut after = json!({ "state": run.state, "failure": run.failure });
     if let (Some(due), Some(after)) = (run.due_at, after.as_object_mut()) {

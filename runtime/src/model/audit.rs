@@ -23,11 +23,13 @@ pub enum Verb {
     Restore,
     /// A plugin read the text of a secret.
     Read,
+    /// A plugin sent requests: all of one run, told when it ends.
+    Request,
 }
 
 impl Verb {
     /// Every verb.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Create,
         Self::Update,
         Self::Delete,
@@ -35,6 +37,7 @@ impl Verb {
         Self::Deny,
         Self::Restore,
         Self::Read,
+        Self::Request,
     ];
 
     /// The verb as the store and the API write it.
@@ -47,6 +50,7 @@ impl Verb {
             Self::Deny => "DENY",
             Self::Restore => "RESTORE",
             Self::Read => "READ",
+            Self::Request => "REQUEST",
         }
     }
 
@@ -59,7 +63,8 @@ impl Verb {
             | Self::Delete
             | Self::Approve
             | Self::Restore
-            | Self::Read => AuditStatus::Success,
+            | Self::Read
+            | Self::Request => AuditStatus::Success,
         }
     }
 }

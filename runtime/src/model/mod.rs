@@ -72,7 +72,7 @@ pub use scorecard::{Level, RuleResult, RuleStatus, Scorecard, ScorecardResult, S
 pub use secret::{SecretKey, SecretMark, SecretUsage, SecretUse, SecretValue};
 pub use time::Timestamp;
 pub use usage::{
-    Acts, BudgetUsage, CallUsage, Counted, DeniedUsage, LineUsage, Narrowed, Suggestion, UsageKind,
-    UsageReport,
+    Acts, BudgetUsage, CallUsage, Counted, DeniedUsage, LineRequests, LineUsage, Narrowed,
+    RequestTrail, Requests, Suggestion, UsageKind, UsageReport,
 };
 pub use violation::Violation;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Finding, PluginName, PluginState, Timestamp};
+use super::{Digest, Finding, PluginName, PluginState, Timestamp};
 
 /// What one call used, for the version that it was a call of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,10 +13,76 @@ pub struct CallUsage {
     pub plugin: PluginName,
     /// Its version.
     pub version: semver::Version,
+    /// Its package.
+    pub digest: Digest,
     /// What it did, asked for and was denied.
     pub counts: Vec<Counted>,
     /// What it took of each budget, by the budget's key and in its own unit.
     pub budgets: Vec<(&'static str, u64)>,
+    /// The requests that it sent.
+    pub requests: RequestTrail,
+}
+
+/// The requests of one call, by the lines that allowed them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RequestTrail {
+    /// In the order of the grant, as many as are kept apart.
+    pub lines: Vec<LineRequests>,
+    /// All that further lines allowed, taken together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub others: Option<Requests>,
+}
+
+/// The requests of one call that one line allowed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LineRequests {
+    /// The canonical line of the grant.
+    pub line: String,
+    /// What is known of them.
+    #[serde(flatten)]
+    pub requests: Requests,
+}
+
+/// What is known of some requests. Those that have no other end were under way when the call ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Requests {
+    /// How many a line allowed.
+    pub count: u64,
+    /// To how many a server answered.
+    pub answered: u64,
+    /// How many were refused after all, by their address or for want of a secret: each is a denial of its own.
+    pub refused: u64,
+    /// How many failed without an answer.
+    pub failed: u64,
+    /// The first answer's status.
+    pub first_status: Option<u16>,
+    /// The last one's.
+    pub last_status: Option<u16>,
+    /// Bytes of the bodies that were sent.
+    pub sent_bytes: u64,
+    /// Bytes of the bodies that came back.
+    pub received_bytes: u64,
+}
+
+impl Requests {
+    /// A server answered one.
+    pub fn answer(&mut self, status: u16) {
+        self.answered += 1;
+        self.first_status.get_or_insert(status);
+        self.last_status = Some(status);
+    }
+
+    /// Adds up. The statuses of many lines together would say nothing.
+    pub fn add(&mut self, other: &Self) {
+        self.count += other.count;
+        self.answered += other.answered;
+        self.refused += other.refused;
+        self.failed += other.failed;
+        self.sent_bytes = self.sent_bytes.saturating_add(other.sent_bytes);
+        self.received_bytes = self.received_bytes.saturating_add(other.received_bytes);
+    }
 }
 
 /// One thing that was counted.

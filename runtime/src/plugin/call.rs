@@ -321,8 +321,10 @@ impl Prepared {
         CallUsage {
             plugin: self.plugin.clone(),
             version: self.version.clone(),
+            digest: self.loaded.package.digest,
             counts: tally.counts().into_iter().chain(denied).collect(),
             budgets: tally.budgets(),
+            requests: tally.requests(),
         }
     }
 

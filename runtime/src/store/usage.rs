@@ -252,8 +252,10 @@ mod tests {
         let usage = CallUsage {
             plugin: PluginName::parse("demo").unwrap(),
             version: Version::new(1, 0, 0),
+            digest: Digest::of(b"demo"),
             counts,
             budgets: vec![("memory", memory)],
+            requests: crate::model::RequestTrail::default(),
         };
         let added: Result<(), Error> = store.write(move |tx| tx.add_plugin_usage(&usage)).await;
         added.unwrap();

@@ -166,6 +166,42 @@ fn what_ended_runs_used_outlives_the_process_and_a_run_that_fails_counts_too() {
 }
 
 #[test]
+fn the_requests_of_a_run_are_in_the_audit_log_once_it_has_ended() {
+    let place = Place::new();
+    place.send("GET", "/items/1");
+    place.send("POST", "/items/2");
+    // Nothing of a denied request leaves: it has a row of another kind.
+    assert_eq!(place.send("POST", "/old")["error"], "denied");
+
+    let log = place
+        .portal
+        .admin()
+        .get("/v1/audit-log?limit=1000")
+        .with_status(200)
+        .json();
+    let rows = log["audits"].as_array().expect("rows").iter();
+    let rows: Vec<&Value> = rows.filter(|row| row["action"] == "REQUEST").collect();
+    assert_eq!(rows.len(), 2, "{rows:?}");
+    for method in ["GET", "POST"] {
+        let line = place.line(method, "/items/**");
+        let told = |row: &&&Value| row["after"]["requests"]["lines"][0]["line"] == line;
+        let row = rows.iter().find(told).expect("a row of the run");
+        assert_eq!(row["identifier"], "talker", "{row}");
+        assert_eq!(row["after"]["version"], "1.0.0", "{row}");
+        assert!(row["runId"].is_string() && row["after"]["digest"].is_string());
+        let expected = json!({
+            "line": line, "count": 1, "answered": 1, "refused": 0, "failed": 0, "firstStatus": 200, "lastStatus": 200,
+            "sentBytes": 0, "receivedBytes": 4,
+        });
+        assert_eq!(
+            row["after"]["requests"],
+            json!({"lines": [expected]}),
+            "{row}"
+        );
+    }
+}
+
+#[test]
 fn usage_is_asked_for_of_a_version_that_is_there_and_in_days_that_can_be() {
     let place = Place::new();
     let admin = place.portal.admin();

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use self::suggest::{Asked, Seen};
-pub(crate) use self::tally::Tally;
+pub(crate) use self::tally::{Tally, Trail};
 use super::budget::Budget;
 use super::error::ReviewError;
 use super::grant::{Effective, Grant};

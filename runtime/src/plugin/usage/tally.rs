@@ -4,13 +4,17 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::model::{Acts, Counted, UsageKind};
+use crate::model::{Acts, Counted, LineRequests, RequestTrail, Requests, UsageKind};
 use crate::plugin::budget::Budget;
 use crate::plugin::capability::{Capability, Power};
 use crate::plugin::grant::Effective;
 
 /// Endpoints of one call that are counted by name; a manifest has fewer.
 const ENDPOINTS: usize = 500;
+
+/// Lines whose requests are told apart in the audit log, and the bytes of their texts: one row has to stay readable.
+const TOLD: usize = 100;
+const TOLD_BYTES: usize = 32 << 10;
 
 /// What one call has used so far.
 pub(crate) struct Tally {
@@ -24,6 +28,8 @@ struct Counts {
     lines: BTreeMap<usize, Used>,
     /// By the place of the line among the bound ones.
     requests: BTreeMap<usize, Used>,
+    /// What became of them, by the same place.
+    trails: BTreeMap<usize, Requests>,
     endpoints: BTreeMap<String, u64>,
     budgets: BTreeMap<Budget, u64>,
 }
@@ -82,6 +88,35 @@ impl Tally {
         used.acts.take(would_do);
     }
 
+    /// Begins to tell of a request that a bound line allowed.
+    pub(crate) fn trail(self: &Arc<Self>, place: usize) -> Trail {
+        self.lock().trails.entry(place).or_default().count += 1;
+        Trail {
+            tally: Arc::clone(self),
+            place,
+        }
+    }
+
+    /// The requests of the call, as the audit log keeps them.
+    pub(crate) fn requests(&self) -> RequestTrail {
+        let counts = self.lock();
+        let (mut told, mut bytes) = (RequestTrail::default(), 0);
+        for (place, requests) in &counts.trails {
+            let Some(rule) = self.power.http.get(*place) else {
+                continue;
+            };
+            let line = rule.line().to_string();
+            bytes += line.len();
+            if told.lines.len() < TOLD && bytes <= TOLD_BYTES {
+                let requests = *requests;
+                told.lines.push(LineRequests { line, requests });
+            } else {
+                told.others.get_or_insert_default().add(requests);
+            }
+        }
+        told
+    }
+
     /// Somebody asked where an endpoint is.
     pub(crate) fn endpoint(&self, name: &str) {
         let mut counts = self.lock();
@@ -127,5 +162,19 @@ impl Tally {
 
     fn lock(&self) -> MutexGuard<'_, Counts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tells of one request that a line allowed.
+#[derive(Clone)]
+pub(crate) struct Trail {
+    tally: Arc<Tally>,
+    place: usize,
+}
+
+impl Trail {
+    /// Something became known about it.
+    pub(crate) fn note(&self, what: impl FnOnce(&mut Requests)) {
+        what(self.tally.lock().trails.entry(self.place).or_default());
     }
 }

@@ -84,6 +84,7 @@ impl Place {
         let usage = CallUsage {
             plugin: self.version.name.clone(),
             version: self.version.version.clone(),
+            digest: self.version.digest,
             counts: lines
                 .iter()
                 .map(|line| Counted {
@@ -94,6 +95,7 @@ impl Place {
                 })
                 .collect(),
             budgets: vec![("memory", 3 << 20)],
+            requests: crate::model::RequestTrail::default(),
         };
         let added: Result<(), store::Error> = self
             .store

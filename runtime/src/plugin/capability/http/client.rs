@@ -27,6 +27,7 @@ use crate::plugin::EgressSettings;
 use crate::plugin::knob::{Knob, is_kept};
 use crate::plugin::limits::Meter;
 use crate::plugin::metrics::{PluginMetrics, Sent};
+use crate::plugin::usage::Trail;
 
 /// The longest wait for a connection and for each piece of an answer, whatever the guest wants.
 const LONGEST_CONNECT: Duration = Duration::from_secs(30);
@@ -140,7 +141,7 @@ impl HttpClient {
         request: Request<WasiBody>,
         attached: Option<(HeaderName, HeaderValue)>,
         options: Option<RequestOptions>,
-        meter: Arc<Meter>,
+        account: Account,
         place: Place,
     ) -> Result<Answer, Unsent> {
         let began = Instant::now();
@@ -154,7 +155,7 @@ impl HttpClient {
             http.status = field::Empty,
         );
         let answer = self
-            .exchange(allowed, request, attached, options, meter, place)
+            .exchange(allowed, request, attached, options, account, place)
             .instrument(span.clone())
             .await;
         if let Ok((response, _)) = &answer {
@@ -175,7 +176,7 @@ impl HttpClient {
         mut request: Request<WasiBody>,
         attached: Option<(HeaderName, HeaderValue)>,
         options: Option<RequestOptions>,
-        meter: Arc<Meter>,
+        account: Account,
         place: Place,
     ) -> Result<Answer, Unsent> {
         let wanted =
@@ -199,7 +200,7 @@ impl HttpClient {
         *request.uri_mut() =
             Uri::try_from(allowed.target).map_err(|_| Error::HttpRequestUriInvalid)?;
         let request = request
-            .map(|body| Counted::new(body, Arc::clone(&meter), between, Direction::Request, None));
+            .map(|body| Counted::new(body, account.clone(), between, Direction::Request, None));
 
         let mut builder = hyper::client::conn::http1::Builder::new();
         builder.max_buf_size(HEADER_BYTES).max_headers(HEADER_LINES);
@@ -214,7 +215,7 @@ impl HttpClient {
             .map_err(|_| Error::ConnectionReadTimeout)?
             .map_err(Error::from)?;
         let response = response.map(|body| {
-            Counted::new(body, meter, between, Direction::Response, Some(place)).boxed_unsync()
+            Counted::new(body, account, between, Direction::Response, Some(place)).boxed_unsync()
         });
         let driven: Box<dyn Future<Output = Result<(), Error>> + Send> = Box::new(async move {
             drop(sender);
@@ -309,10 +310,30 @@ enum Direction {
     Response,
 }
 
+/// Where the bytes of one request are charged, and told of.
+#[derive(Clone)]
+pub(super) struct Account {
+    pub(super) meter: Arc<Meter>,
+    pub(super) trail: Option<Trail>,
+}
+
+impl Account {
+    /// `false` once the call has none left.
+    fn take(&self, direction: Direction, bytes: u64) -> bool {
+        if let Some(trail) = &self.trail {
+            trail.note(|requests| match direction {
+                Direction::Request => requests.sent_bytes += bytes,
+                Direction::Response => requests.received_bytes += bytes,
+            });
+        }
+        self.meter.take_http_bytes(bytes)
+    }
+}
+
 /// A body whose bytes are charged to the call, and that breaks off when nothing comes for too long.
 struct Counted<B> {
     inner: B,
-    meter: Arc<Meter>,
+    account: Account,
     between: Duration,
     silence: Pin<Box<Sleep>>,
     direction: Direction,
@@ -323,7 +344,7 @@ struct Counted<B> {
 impl<B> Counted<B> {
     fn new(
         inner: B,
-        meter: Arc<Meter>,
+        account: Account,
         between: Duration,
         direction: Direction,
         place: Option<Place>,
@@ -331,7 +352,7 @@ impl<B> Counted<B> {
         let silence = Box::pin(tokio::time::sleep(between));
         Self {
             inner,
-            meter,
+            account,
             between,
             silence,
             direction,
@@ -353,7 +374,7 @@ impl<B: Body<Data = Bytes, Error: Into<Error>> + Unpin> Body for Counted<B> {
             Poll::Ready(Some(Ok(frame))) => {
                 this.silence.as_mut().reset(Instant::now() + this.between);
                 let size = frame.data_ref().map_or(0, Bytes::len) as u64;
-                if this.meter.take_http_bytes(size) {
+                if this.account.take(this.direction, size) {
                     return Poll::Ready(Some(Ok(frame)));
                 }
                 Poll::Ready(Some(Err(match this.direction {

@@ -28,7 +28,7 @@ use wasmtime_wasi_http::{
 };
 
 pub(crate) use self::client::HttpClient;
-use self::client::{Allowed, Answer, Prohibited, Sender, Unsent};
+use self::client::{Account, Allowed, Answer, Prohibited, Sender, Unsent};
 use self::query::keyed;
 pub(crate) use self::query::{QUERY_KEYS, is_query_key};
 pub(crate) use self::rules::Rules;
@@ -41,7 +41,7 @@ use self::url::segments;
 pub(crate) use self::url::{BaseUrl, Origin, PathPattern};
 use super::log::LogBook;
 use super::{Capability, Place};
-use crate::model::LogLevel;
+use crate::model::{LogLevel, Requests};
 use crate::plugin::denial::Denials;
 use crate::plugin::knob::{Knob, is_kept};
 use crate::plugin::limits::Meter;
@@ -314,11 +314,18 @@ impl WasiHttpHooks for Egress {
                 }
             };
             let Sender { client, places } = sender.ok_or(Error::HttpRequestDenied)?;
+            let trail = tally.as_ref().map(|tally| tally.trail(allowed.rule));
+            let note = |what: fn(&mut Requests)| {
+                if let Some(trail) = &trail {
+                    trail.note(what);
+                }
+            };
             // Whoever sets a time for connecting sets it for all that comes before.
             let patience = options.and_then(|options| options.connect_timeout);
             let place = match places.take(patience.unwrap_or(Duration::MAX)).await {
                 Ok(place) => place,
                 Err(full) => {
+                    note(|requests| requests.failed += 1);
                     book.write(LogLevel::Warn, full.message());
                     return Err(Error::ConnectionTimeout);
                 }
@@ -333,6 +340,7 @@ impl WasiHttpHooks for Egress {
                         Some(opened.header)
                     }
                     Err(Unattached { missing, message }) => {
+                        note(|requests| requests.refused += 1);
                         denials.audit(&missing).await;
                         book.write(LogLevel::Warn, &message);
                         return Err(Error::HttpRequestDenied);
@@ -343,11 +351,25 @@ impl WasiHttpHooks for Egress {
                 let act = rules.act(&allowed, book.redactor());
                 tally.request(allowed.rule, act);
             }
-            let sent = client.send(allowed, request, attached, options, meter, place);
+            let account = Account {
+                meter,
+                trail: trail.clone(),
+            };
+            let sent = client.send(allowed, request, attached, options, account, place);
             match sent.await {
-                Ok(answer) => Ok(answer),
-                Err(Unsent::Failed(error)) => Err(error),
+                Ok(answer) => {
+                    if let Some(trail) = &trail {
+                        let status = answer.0.status().as_u16();
+                        trail.note(|requests| requests.answer(status));
+                    }
+                    Ok(answer)
+                }
+                Err(Unsent::Failed(error)) => {
+                    note(|requests| requests.failed += 1);
+                    Err(error)
+                }
                 Err(Unsent::Prohibited(why)) => {
+                    note(|requests| requests.refused += 1);
                     let (missing, message) = prohibited(why, &origin);
                     denials.audit(&missing).await;
                     book.write(LogLevel::Warn, &message);
