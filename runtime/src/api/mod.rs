@@ -33,6 +33,7 @@ mod scorecard;
 mod search;
 mod secret;
 mod state;
+mod statistics;
 mod stream;
 mod team;
 
@@ -103,6 +104,8 @@ fn table() -> OpenApiRouter<ApiState> {
         .routes(routes!(action::find_action, action::replace_action, action::delete_action))
         .routes(routes!(action_permission::find_permissions, action_permission::patch_permissions))
         .routes(routes!(action_form::fill_in_form))
+        .routes(routes!(statistics::list_statistics))
+        .routes(routes!(statistics::find_statistics))
         .routes(routes!(run::start::start_run))
         .routes(routes!(run::list_runs))
         .routes(routes!(run::find_run))
@@ -111,6 +114,7 @@ fn table() -> OpenApiRouter<ApiState> {
         .routes(routes!(run::control::resolve_run))
         .routes(routes!(run::log::list_run_logs))
         .routes(routes!(run::event::stream_run_events))
+        .routes(routes!(run::feedback::give_feedback))
         // Plugins.
         .routes(routes!(plugin::list_plugins, plugin::install_plugin))
         .routes(routes!(plugin::find_plugin))

@@ -25,6 +25,7 @@ mod sbom;
 mod scalar;
 mod scorecard;
 mod secret;
+mod statistics;
 mod time;
 mod usage;
 mod violation;
@@ -70,6 +71,7 @@ pub use sbom::{Sbom, SbomComponent, SbomOrigin, SbomScope, SbomTool};
 pub use scalar::Scalar;
 pub use scorecard::{Level, RuleResult, RuleStatus, Scorecard, ScorecardResult, ScorecardRule};
 pub use secret::{SecretKey, SecretMark, SecretUsage, SecretUse, SecretValue};
+pub use statistics::{ActionStatistics, Feedback, FeedbackSummary, Percentiles};
 pub use time::Timestamp;
 pub use usage::{
     Acts, BudgetUsage, CallUsage, Counted, DeniedUsage, LineRequests, LineUsage, Narrowed,

@@ -151,11 +151,11 @@ fn check_action(found: &mut Found, document: &Value) {
     }
     if let Some(text) = found.text("", action, "identifier", true) {
         match ActionId::parse(text) {
-            Ok(_) if text == "runs" => {
+            Ok(_) if ["runs", "statistics"].contains(&text) => {
                 found.add(
                     "/identifier",
                     "identifier",
-                    "`runs` is the name of a route; choose another identifier",
+                    format!("`{text}` is the name of a route; choose another identifier"),
                 );
             }
             Ok(_) => {}

@@ -2,6 +2,7 @@
 
 pub(super) mod control;
 pub(super) mod event;
+pub(super) mod feedback;
 pub(super) mod log;
 pub(super) mod start;
 mod view;
@@ -14,7 +15,7 @@ use super::error::ApiError;
 use super::extract::{InPath, Params};
 use super::reply::Json;
 use crate::app::App;
-use crate::model::{RunFilter, RunId};
+use crate::model::{Feedback, RunFilter, RunId};
 
 use view::{RunView, Views};
 
@@ -25,6 +26,17 @@ pub(super) struct RunReply {
     ok: bool,
     /// As it now is.
     run: RunView,
+}
+
+/// One run, and what was said of it.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct FoundRunReply {
+    /// Always `true`, also for a run that failed.
+    ok: bool,
+    /// As it now is.
+    run: RunView,
+    /// What whoever asked for it said of it.
+    feedback: Vec<Feedback>,
 }
 
 /// Runs.
@@ -88,16 +100,17 @@ pub(super) async fn list_runs(
 #[utoipa::path(
     get, path = "/v1/actions/runs/{run}", tag = "actions", security(("bearer" = ["actions:run"])),
     params(("run" = String, Path, description = "Identifier of the run")),
-    responses((status = 200, body = RunReply)),
+    responses((status = 200, body = FoundRunReply)),
 )]
 pub(super) async fn find_run(
     State(app): State<App>,
     caller: Caller,
     InPath(id): InPath<RunId>,
-) -> Result<Json<RunReply>, ApiError> {
+) -> Result<Json<FoundRunReply>, ApiError> {
     let run = app.actions.find_run(&caller, &id).await?;
-    Ok(Json(RunReply {
+    Ok(Json(FoundRunReply {
         ok: true,
+        feedback: app.actions.list_feedback(&id).await?,
         run: Views::new(&app, &caller).show(run).await?,
     }))
 }

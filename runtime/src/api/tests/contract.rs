@@ -212,6 +212,17 @@ const TABLE: &[(&str, &str, Option<Permission>)] = {
         ("GET", "/v1/actions/runs/{run}", Some(P::RunActions)),
         ("GET", "/v1/actions/runs/{run}/logs", Some(P::RunActions)),
         ("GET", "/v1/actions/runs/{run}/events", Some(P::RunActions)),
+        (
+            "POST",
+            "/v1/actions/runs/{run}/feedback",
+            Some(P::RunActions),
+        ),
+        ("GET", "/v1/actions/statistics", Some(P::ReadAllRuns)),
+        (
+            "GET",
+            "/v1/actions/{action}/statistics",
+            Some(P::ReadAllRuns),
+        ),
         ("GET", "/v1/plugins", Some(P::ReadPlugins)),
         ("POST", "/v1/plugins", Some(P::InstallPlugins)),
         ("GET", "/v1/plugins/{name}", Some(P::ReadPlugins)),

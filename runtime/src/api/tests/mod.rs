@@ -12,6 +12,7 @@ mod roles;
 mod run;
 mod search;
 mod secret;
+mod statistics;
 mod team;
 mod write;
 
