@@ -13,9 +13,9 @@ mod generated {
         inline: "
             package goldenpath:bench;
             world bare {
-                import goldenpath:plugin/log@0.1.2;
-                export goldenpath:plugin/descriptor@0.1.2;
-                export goldenpath:plugin/action@0.1.2;
+                import goldenpath:plugin/log@0.1.3;
+                export goldenpath:plugin/descriptor@0.1.3;
+                export goldenpath:plugin/action@0.1.3;
             }
         ",
         world: "goldenpath:bench/bare",

@@ -123,6 +123,7 @@ fn call(plugin: &PluginName) -> ActionCall {
         at: Timestamp::now(),
         sink: Arc::new(Unheard),
         runs: None,
+        journal: None,
         interrupts: None,
     }
 }

@@ -12,15 +12,15 @@ CREATE INDEX run_running ON run (sequence) WHERE state = 'running';
 -- them. Whatever is here is not done again.
 CREATE TABLE step (
   run_id     TEXT    NOT NULL REFERENCES run (id) ON DELETE CASCADE,
-  branch     TEXT    NOT NULL DEFAULT '',  -- which of the calls that work in parallel; the run's own has none
-  parent     INTEGER NOT NULL DEFAULT 0,   -- number of the named step within which it is; 0: none
-  number     INTEGER NOT NULL,             -- 1, 2, 3 … within those
-  kind       TEXT    NOT NULL,             -- step, sleep, parallel, compensation; write, effect, clock: without a name
+  branch     TEXT    NOT NULL DEFAULT '',  -- room for calls that work in parallel; the run's own has none
+  parent     INTEGER NOT NULL DEFAULT 0,   -- 0: a step or a sleep; -1: what was done outside of them
+  number     INTEGER NOT NULL,             -- 1, 2, 3 … of steps and sleeps; of what was done outside, the attempt
+  kind       TEXT    NOT NULL,             -- step, sleep, effect
   name       TEXT    NOT NULL,
   input      BLOB    NOT NULL,             -- SHA-256 of what it was begun with
   state      TEXT    NOT NULL,             -- started, finished, failed
   idempotent INTEGER NOT NULL,             -- whether it may be done again where it was cut off
-  result     TEXT,                         -- JSON
+  result     TEXT,                         -- JSON; of a sleep, when it ends
   attempt    INTEGER NOT NULL,             -- in which it was begun last
   started_at INTEGER NOT NULL,
   ended_at   INTEGER,

@@ -32,6 +32,8 @@ pub(super) enum Hope {
     Retry,
     /// It was cut off because the portal stops.
     CutOff,
+    /// The plugin asked to go on then: nothing has ended.
+    Sleep(Timestamp),
 }
 
 /// What is known about a run when one of its attempts has ended.
@@ -80,6 +82,7 @@ impl Outcome {
             CallError::Overdue => (RunCause::TimeOut, Hope::None),
             CallError::TimedOut(_) => (RunCause::TimeOut, Hope::Retry),
             CallError::Stopped => (RunCause::Fail, Hope::CutOff),
+            CallError::Sleeping(until) => (RunCause::Fail, Hope::Sleep(*until)),
             CallError::Failed { .. }
             | CallError::Trapped(_)
             | CallError::OverBudget { .. }
@@ -92,6 +95,7 @@ impl Outcome {
             | CallError::InvalidInput(_)
             | CallError::Denied(_)
             | CallError::Unlinked { .. }
+            | CallError::StepMismatch(_)
             | CallError::InvalidOutput(_) => (RunCause::Fail, Hope::None),
         };
         Self {
@@ -114,6 +118,10 @@ pub(super) fn decide(
         RunEnd::Unsuccessful(_, failure) => failure.clone(),
     };
     match (hope, policy) {
+        (Hope::Sleep(until), _) => RunMove {
+            due_at: Some(until),
+            ..RunMove::of_attempt(standing.token, RunCause::Sleep)
+        },
         (Hope::CutOff, _) => cut_off(standing.token, standing.is_uncertain),
         (Hope::Retry, Some(policy))
             if !standing.is_uncertain && retries(policy, &failure, standing.failed) =>
@@ -252,6 +260,16 @@ mod tests {
         assert_eq!(
             decide(&run(), None, crashed(), standing(1)).cause,
             RunCause::Fail
+        );
+    }
+
+    #[test]
+    fn a_run_whose_plugin_sleeps_goes_on_then() {
+        let sleeping = || Outcome::of(&CallError::Sleeping(Timestamp(5_000)));
+        let moved = decide(&run(), None, sleeping(), standing(1));
+        assert_eq!(
+            (moved.cause, moved.due_at, moved.failure),
+            (RunCause::Sleep, Some(Timestamp(5_000)), None)
         );
     }
 

@@ -10,6 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::timeout;
 
 use super::event::Sink;
+use super::journal::RunJournal;
 use super::moves::audit_claim;
 use super::outcome::{self, Hope, Outcome, Standing, failed};
 use super::starter::Starter;
@@ -120,7 +121,8 @@ impl Actions {
             run.created_at,
             Arc::clone(&sink),
         ));
-        let attempt = self.carry_out(&run, &definition, &sink, work.interrupts());
+        let journal = RunJournal::new(self.inner.store.clone(), &run, token);
+        let attempt = self.carry_out(&run, &definition, (&sink, &journal), work.interrupts());
         let attempt = in_time(&run, &work, attempt);
         let outcome = guarded(&run, Box::pin(self.traced(&run, attempt))).await;
         sink.close();
@@ -128,7 +130,8 @@ impl Actions {
         if pump.await.is_err() {
             tracing::error!(run.id = %run.id, "a run's log could not be written to its end");
         }
-        self.finish(&run, &definition, token, outcome, &sink).await;
+        self.finish((&run, token), &definition, outcome, (&sink, &journal))
+            .await;
         drop(work);
     }
 
@@ -200,9 +203,12 @@ impl Actions {
         &self,
         run: &Run,
         definition: &Action,
-        sink: &Arc<Sink>,
+        (sink, journal): (&Arc<Sink>, &RunJournal),
         interrupts: Interrupts,
     ) -> Outcome {
+        if let Err(error) = journal.open().await {
+            return host_error(run, &error.into());
+        }
         let InvocationMethod::Plugin { plugin, action, .. } = &definition.invocation_method;
         let entity = match self.find_subject(run).await {
             Ok(None) if run.entity.is_some() => {
@@ -250,6 +256,7 @@ impl Actions {
             at: run.updated_at,
             sink: Arc::clone(sink) as Arc<dyn EventSink>,
             runs: Some(Arc::new(Starter::new(self.clone(), run.clone()))),
+            journal: Some(Arc::new(journal.clone())),
             interrupts: Some(interrupts),
         };
         match self.inner.plugins.call_action(call).await {
@@ -275,20 +282,26 @@ impl Actions {
     /// Moves a run on after an attempt, however long the disk refuses.
     async fn finish(
         &self,
-        run: &Run,
+        (run, token): (&Run, u64),
         definition: &Action,
-        token: u64,
         outcome: Outcome,
-        sink: &Sink,
+        (sink, journal): (&Sink, &RunJournal),
     ) {
+        let did_all = matches!(outcome.end, RunEnd::Succeeded(_));
         let mut phase = self.inner.phase.subscribe();
         let (links, usage) = (sink.links(), sink.usage());
         let mut pause = RETRY.0;
         loop {
-            let moved = match self
-                .next_move(run, definition, token, outcome.clone())
-                .await
-            {
+            // What was done is on disk before it is decided by it, and before the run ends.
+            let settled = journal.settle(did_all).await;
+            let next = match settled {
+                Ok(()) => {
+                    self.next_move(run, definition, token, outcome.clone())
+                        .await
+                }
+                Err(error) => Err(error),
+            };
+            let moved = match next {
                 Ok(next) => {
                     let waits = next.due_at.is_some();
                     let next = RunMove {
@@ -337,8 +350,8 @@ impl Actions {
         if outcome.hope == Hope::CutOff && *self.inner.phase.borrow() != Phase::Stopping {
             outcome.hope = Hope::None;
         }
-        let matters = outcome.hope != Hope::None;
-        let is_uncertain = matters && self.is_uncertain(run, definition).await;
+        let matters = matches!(outcome.hope, Hope::Retry | Hope::CutOff);
+        let is_uncertain = matters && self.is_uncertain(run, definition).await?;
         let failed = if matters && policy.is_some() {
             let id = run.id.clone();
             let earlier = self.inner.store.read(move |tx| tx.count_failed(&id));
@@ -356,16 +369,17 @@ impl Actions {
         Ok(outcome::decide(run, policy, outcome, standing))
     }
 
-    /// Whether a run that was cut off may have been doing something that must not be done twice.
-    async fn is_uncertain(&self, run: &Run, definition: &Action) -> bool {
-        let InvocationMethod::Plugin { plugin, action, .. } = &definition.invocation_method;
-        let effects = self
-            .inner
-            .plugins
-            .find_effects(plugin, run.version.as_ref(), action)
-            .await;
-        // What cannot be told is taken for the worst.
-        effects.map_or(true, |effects| effects == Effects::Once)
+    /// Whether a run has done something, or may have, that must not be done twice and would be.
+    async fn is_uncertain(&self, run: &Run, definition: &Action) -> Result<bool, store::Error> {
+        // Of a run that an earlier version of the portal began there is no journal.
+        if run.version.is_none() {
+            let InvocationMethod::Plugin { plugin, action, .. } = &definition.invocation_method;
+            let effects = self.inner.plugins.find_effects(plugin, None, action).await;
+            // What cannot be told is taken for the worst.
+            return Ok(effects.map_or(true, |effects| effects == Effects::Once));
+        }
+        let id = run.id.clone();
+        self.inner.store.read(move |tx| tx.is_in_flight(&id)).await
     }
 
     /// Decides about the runs that were being carried out when the last process ended: they are carried out again, unless
@@ -401,7 +415,7 @@ impl Actions {
             })
             .await?;
         let is_uncertain = match &definition {
-            Some(definition) => self.is_uncertain(run, definition).await,
+            Some(definition) => self.is_uncertain(run, definition).await?,
             None => true,
         };
         if cut_off >= CUT_OFF && !is_uncertain {

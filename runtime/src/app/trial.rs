@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use zeroize::Zeroizing;
 
 use super::{App, ApplyMode, ApproveError, AuditOrder, Documents, OpenError};
-use crate::action;
+use crate::action::{self, RunJournal};
 use crate::catalog::{self, parse_blueprint};
 use crate::config::{Config, ConfigError, Secret, Settings};
 use crate::model::{
@@ -272,6 +272,7 @@ impl Trial {
             sink: Arc::clone(&heard) as Arc<dyn EventSink>,
             // There are no other actions here.
             runs: None,
+            journal: Some(Arc::new(RunJournal::in_memory(run.clone()))),
             interrupts: None,
         };
         let result = self.app.plugins.call_action(call).await;

@@ -26,6 +26,7 @@ mod scalar;
 mod scorecard;
 mod secret;
 mod statistics;
+mod step;
 mod time;
 mod usage;
 mod violation;
@@ -72,6 +73,7 @@ pub use scalar::Scalar;
 pub use scorecard::{Level, RuleResult, RuleStatus, Scorecard, ScorecardResult, ScorecardRule};
 pub use secret::{SecretKey, SecretMark, SecretUsage, SecretUse, SecretValue};
 pub use statistics::{ActionStatistics, Feedback, FeedbackSummary, Percentiles};
+pub use step::{RunStep, StepKind, StepState};
 pub use time::Timestamp;
 pub use usage::{
     Acts, BudgetUsage, CallUsage, Counted, DeniedUsage, LineRequests, LineUsage, Narrowed,

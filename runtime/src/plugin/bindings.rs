@@ -20,6 +20,6 @@ mod generated {
 pub(super) use generated::exports::goldenpath::plugin::action::{Call, Failure};
 pub(super) use generated::exports::goldenpath::plugin::descriptor::Description;
 pub(super) use generated::goldenpath::plugin::{
-    actions, catalog, endpoints, files, log, secrets, state, types,
+    actions, catalog, endpoints, files, log, secrets, state, steps, types,
 };
 pub(super) use generated::{ActionPlugin, ActionPluginPre};

@@ -13,6 +13,7 @@ use super::denial::Denials;
 use super::error::CallError;
 use super::grant::{Effective, Grant};
 use super::instance::{self, Caller, Ends, Guest, Provision};
+use super::journal::Pages;
 use super::loaded::{Loaded, LoadedAction};
 use super::refused::RefusedCall;
 use super::running::{Halt, Interrupt, halt, interrupted};
@@ -209,6 +210,9 @@ impl PluginHost {
         };
         let ready = newer.as_ref().unwrap_or(prepared);
         let action = ready.action(&call.action)?;
+        let declared = ready.loaded.package.manifest.action(&call.action);
+        // What cannot be told is taken for the worst.
+        let once = declared.is_none_or(|declared| declared.effects == Effects::Once);
         let (loaded, power) = (&ready.loaded, &ready.power);
         let request = Call {
             action: call.action,
@@ -240,6 +244,7 @@ impl PluginHost {
             power: Arc::clone(power),
             backend: Some(self.backend.clone()),
             runs: call.runs,
+            pages: Pages::new(call.journal, once),
         };
         let ends = Ends {
             halted: begun.halted.clone(),
@@ -460,6 +465,7 @@ fn redacted(error: CallError, redactor: &Redactor) -> CallError {
         CallError::Refused(text) => CallError::Refused(clean(text)),
         CallError::Trapped(text) => CallError::Trapped(clean(text)),
         CallError::Denied(text) => CallError::Denied(clean(text)),
+        CallError::StepMismatch(text) => CallError::StepMismatch(clean(text)),
         CallError::Host(text) => CallError::Host(clean(text)),
         CallError::InvalidInput(broken) => {
             CallError::InvalidInput(redactor.clean_violations(broken))
@@ -485,6 +491,7 @@ fn redacted(error: CallError, redactor: &Redactor) -> CallError {
         | CallError::Cancelled
         | CallError::Overdue
         | CallError::Unlinked { .. }
+        | CallError::Sleeping(_)
         | CallError::TimedOut(_)
         | CallError::OverBudget { .. } => error,
     }

@@ -1,7 +1,7 @@
 //! How an install or a call ends badly, by type.
 
 use super::trust::Distrust;
-use crate::model::{Digest, Violation};
+use crate::model::{Digest, Timestamp, Violation};
 use crate::store;
 
 /// Why a package was not installed.
@@ -126,6 +126,12 @@ pub enum CallError {
         /// Which import it is.
         message: String,
     },
+    /// The plugin took its steps in another way than an earlier attempt of the run did.
+    #[error("{0}")]
+    StepMismatch(String),
+    /// The plugin asked to go on later. Nothing is wrong.
+    #[error("the run sleeps")]
+    Sleeping(Timestamp),
     /// The wall-time budget was used up.
     #[error("the plugin did not finish within its wall-time budget of {0:?}")]
     TimedOut(std::time::Duration),
@@ -160,6 +166,8 @@ impl CallError {
             Self::Failed { code, .. } => code,
             Self::Trapped(_) => "plugin_crashed",
             Self::Denied(_) | Self::Unlinked { .. } => "denied",
+            Self::StepMismatch(_) => "step_mismatch",
+            Self::Sleeping(_) => "sleeping",
             Self::TimedOut(_) => "timed_out",
             Self::OverBudget {
                 budget: "cpu-time", ..

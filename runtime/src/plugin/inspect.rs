@@ -13,6 +13,7 @@ use super::engine::Compiler;
 use super::error::{CallError, InstallError};
 use super::grant::Effective;
 use super::instance::{self, Caller, Provision};
+use super::journal::Pages;
 use super::manifest::Manifest;
 use super::package::{self, Package};
 use super::risk::mark;
@@ -196,6 +197,7 @@ pub async fn describe(component: Vec<u8>) -> Result<Value, CallError> {
         power,
         backend: None,
         runs: None,
+        pages: Pages::default(),
     };
     // Kept until the end: without a sender the guest would count as stopped.
     let stop = watch::Sender::new(None);

@@ -25,6 +25,7 @@ use super::capability::log::{Channel, LogBook};
 use super::denial::{Beyond, Denials, not_granted};
 use super::error::CallError;
 use super::grant::Effective;
+use super::journal::Pages;
 use super::knob::{Knob, is_kept};
 use super::limits::{
     Ceiling, HANDLES, HEADER_BYTES, HOST_OBJECTS, LIFTED_BYTES, Meter, RANDOM_BYTES, Stop,
@@ -92,6 +93,8 @@ pub(super) struct Guest {
     pub(super) open_files: usize,
     /// Starts runs for it; absent: none can be started.
     pub(super) runs: Option<Arc<dyn RunStarter>>,
+    /// The journal of its run.
+    pub(super) pages: Pages,
     /// Runs that it has started.
     pub(super) started: BTreeSet<RunId>,
     /// Secrets that it has read, by their name in the manifest.
@@ -122,6 +125,8 @@ pub(super) struct Provision {
     pub(super) backend: Option<Backend>,
     /// Starts runs for it.
     pub(super) runs: Option<Arc<dyn RunStarter>>,
+    /// The journal of its run.
+    pub(super) pages: Pages,
 }
 
 impl WasiView for Guest {
@@ -155,6 +160,7 @@ impl Guest {
             tally,
             backend,
             runs,
+            pages,
         } = provision;
         let powers = power.powers();
         let mut wasi = WasiCtxBuilder::new();
@@ -193,7 +199,8 @@ impl Guest {
             Arc::clone(&denials),
         )
         .with_secrets(backend.as_ref().and_then(|backend| backend.secrets.clone()))
-        .with_tally(Arc::clone(&tally));
+        .with_tally(Arc::clone(&tally))
+        .with_pages(pages.clone());
         Self {
             wasi: wasi.build(),
             table,
@@ -210,6 +217,7 @@ impl Guest {
             folders: HashMap::new(),
             open_files: 0,
             runs,
+            pages,
             started: BTreeSet::new(),
             read_secrets: BTreeMap::new(),
         }
@@ -401,6 +409,8 @@ fn classify(error: &wasmtime::Error, guest: &Guest) -> CallError {
             Stop::CpuTime => over(Budget::CpuTime),
             Stop::WallTime => CallError::TimedOut(limits.time(Budget::WallTime)),
             Stop::HostCalls => over(Budget::HostCalls),
+            Stop::StepMismatch(text) => CallError::StepMismatch(text.clone()),
+            Stop::Sleeping(until) => CallError::Sleeping(*until),
             Stop::Denied { missing } => CallError::Denied(not_granted(
                 &guest.caller.plugin,
                 missing,

@@ -7,6 +7,7 @@ use rustix::time::{ClockId, clock_gettime};
 use wasmtime::ResourceLimiterAsync;
 
 use super::budget::{Budget, Limits};
+use crate::model::Timestamp;
 
 /// Core instances of a component: the toolchain makes four (program, shims, fix-ups).
 pub(super) const INSTANCES: u32 = 16;
@@ -48,6 +49,12 @@ pub(super) enum Stop {
         /// The line that would allow it.
         missing: &'static str,
     },
+    /// It took its steps in another way than an earlier attempt did.
+    #[error("{0}")]
+    StepMismatch(String),
+    /// It asked to go on later.
+    #[error("the run sleeps")]
+    Sleeping(Timestamp),
 }
 
 /// Counts linear memory and tables over the whole store: the built-in limits are per memory.

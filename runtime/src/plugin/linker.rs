@@ -12,7 +12,7 @@ use wasmtime_wasi::random::{WasiRandom, WasiRandomView as _};
 use wasmtime_wasi_http::p2::bindings::http;
 use wasmtime_wasi_http::{WasiHttp, WasiHttpView as _};
 
-use super::bindings::{actions, catalog, endpoints, files, log, secrets, state, types};
+use super::bindings::{actions, catalog, endpoints, files, log, secrets, state, steps, types};
 use super::capability::Power;
 use super::capability::http::error_code;
 use super::instance::Guest;
@@ -82,7 +82,8 @@ fn baseline(l: &mut Linker<Guest>) -> wasmtime::Result<()> {
     filesystem::types::add_to_linker::<Guest, WasiFilesystem>(l, Guest::filesystem)?;
     filesystem::preopens::add_to_linker::<Guest, WasiFilesystem>(l, Guest::filesystem)?;
     types::add_to_linker::<Guest, HasSelf<Guest>>(l, |guest| guest)?;
-    log::add_to_linker::<Guest, HasSelf<Guest>>(l, |guest| guest)
+    log::add_to_linker::<Guest, HasSelf<Guest>>(l, |guest| guest)?;
+    steps::add_to_linker::<Guest, HasSelf<Guest>>(l, |guest| guest)
 }
 
 /// Replaces the one function of `wasi:http/types` that this version of the crate gets wrong: it looks for an error of

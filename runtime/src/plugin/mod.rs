@@ -17,6 +17,7 @@ mod grant;
 mod inspect;
 mod install;
 mod instance;
+mod journal;
 mod json;
 mod knob;
 mod limits;
@@ -52,6 +53,7 @@ pub use inspect::{
     Inspection, assemble, check_manifest, describe, embed_sbom, inspect, sign, verify,
 };
 pub use install::Installed;
+pub use journal::{BeginStep, Begun, Journal, Slept, StepRefusal};
 #[cfg(feature = "remove-knobs")]
 pub use knob::{KNOBS, Knob, remove_knob};
 pub use manifest::MANIFEST_KEYS;
@@ -162,6 +164,8 @@ pub struct ActionCall {
     pub sink: Arc<dyn EventSink>,
     /// What starts runs for it; absent: it can start none.
     pub runs: Option<Arc<dyn RunStarter>>,
+    /// What the run has done so far is written and read here; absent: no step can be taken.
+    pub journal: Option<Arc<dyn Journal>>,
     /// Tells it to end early; absent: nobody does.
     pub interrupts: Option<Interrupts>,
 }

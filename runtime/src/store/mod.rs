@@ -33,6 +33,7 @@ mod scorecard;
 mod secret;
 mod source;
 mod statistics;
+mod step;
 #[cfg(test)]
 mod tests;
 mod text;

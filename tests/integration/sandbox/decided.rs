@@ -82,6 +82,7 @@ impl Place {
             at: Timestamp(0),
             sink: Arc::new(Nowhere),
             runs: None,
+            journal: None,
             interrupts: None,
         };
         let ended = self.host.call_prepared(&prepared, call).await;

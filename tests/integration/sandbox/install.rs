@@ -23,7 +23,7 @@ fn assert_refused(reply: &Reply, hint: &str) {
 /// The same component as if it were built for another version of the contract, such as `@0.9.0`.
 pub(super) fn built_for(other: &[u8; 6], bytes: &[u8]) -> Vec<u8> {
     let mut patched = bytes.to_vec();
-    let (name, version) = (b"goldenpath:plugin/", b"@0.1.2");
+    let (name, version) = (b"goldenpath:plugin/", b"@0.1.3");
     for at in 0..patched.len() {
         let rest = &mut patched[at..];
         if !rest.starts_with(name) {

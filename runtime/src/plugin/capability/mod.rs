@@ -9,6 +9,7 @@ pub(super) mod log;
 pub(super) mod run_action;
 pub(super) mod secret;
 pub(super) mod state;
+pub(super) mod step;
 pub(super) mod within;
 
 use std::fmt;

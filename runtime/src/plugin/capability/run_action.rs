@@ -47,6 +47,9 @@ impl actions::Host for Guest {
         let Some(starter) = self.runs.clone() else {
             return Ok(Err(unavailable()));
         };
+        if self.pages.effect().await.is_err() {
+            return Ok(Err(unavailable()));
+        }
         let line = format!("run-action {action}");
         let origin = RunOrigin {
             parent: self.caller.run.clone(),

@@ -44,6 +44,9 @@ impl state::Host for Guest {
         if let Some(denial) = self.refuse_secrets("the plugin's state", texts).await {
             return Ok(Err(state::Error::Denied(denial)));
         }
+        if self.pages.effect().await.is_err() {
+            return Ok(Err(unjournalled()));
+        }
         let plugin = self.caller.plugin.clone();
         let written = self
             .backend()?
@@ -64,6 +67,9 @@ impl state::Host for Guest {
         self.tally.power(Power::State);
         if let Err(refusal) = check_key(&key) {
             return Ok(Err(refusal));
+        }
+        if self.pages.effect().await.is_err() {
+            return Ok(Err(unjournalled()));
         }
         let plugin = self.caller.plugin.clone();
         let deleted = self
@@ -95,6 +101,10 @@ fn check_key(key: &str) -> Answer<()> {
         ))),
         _ => Ok(()),
     }
+}
+
+fn unjournalled() -> state::Error {
+    state::Error::Unavailable("the run's journal cannot be written now".to_owned())
 }
 
 fn unavailable(error: &store::Error) -> state::Error {

@@ -137,7 +137,7 @@ fn power_of(import: &str) -> Result<Option<Power>, InstallError> {
             )));
         }
         return match ours {
-            "types" | "log" => Ok(None),
+            "types" | "log" | "steps" => Ok(None),
             "actions" => Ok(Some(Power::RunAction)),
             "catalog" => Ok(Some(Power::Catalog)),
             "endpoints" => Ok(Some(Power::Http)),

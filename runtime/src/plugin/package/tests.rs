@@ -188,6 +188,7 @@ fn import_without_a_line_is_refused_and_named() {
         let message = refusal(build(&plugin(&[import]), TOML));
         assert!(message.contains(table), "{message}");
     }
+    assert!(build(&plugin(&["goldenpath:plugin/steps@0.1.3"]), TOML).is_ok());
     let declared = format!("{TOML}[capabilities.state]\nreason = \"count\"\n");
     assert!(build(&plugin(&["goldenpath:plugin/state@0.1.0"]), &declared).is_ok());
 }

@@ -89,6 +89,9 @@ impl catalog::Host for Guest {
         // Who may not read the blueprint gets back only what it wrote.
         let reads = self.power.touches(CatalogAccess::Read, &blueprint);
         let named = (!reads).then(|| draft.clone());
+        if self.pages.effect().await.is_err() {
+            return Ok(Err(unjournalled()));
+        }
         self.tally.line(line);
         let mode = match mode {
             catalog::WriteMode::Create => WriteMode::Create,
@@ -120,6 +123,9 @@ impl catalog::Host for Guest {
         let Ok(identifier) = EntityId::parse(identifier.as_str()) else {
             return Ok(Err(not_found(&blueprint, &identifier)));
         };
+        if self.pages.effect().await.is_err() {
+            return Ok(Err(unjournalled()));
+        }
         let actor = self.catalog_actor();
         let deleted = backend
             .catalog
@@ -312,6 +318,10 @@ impl Guest {
         }
         Ok(None)
     }
+}
+
+fn unjournalled() -> catalog::Error {
+    catalog::Error::Unavailable("the run's journal cannot be written now".to_owned())
 }
 
 fn refusal(error: Error) -> catalog::Error {

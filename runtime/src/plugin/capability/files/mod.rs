@@ -140,6 +140,9 @@ impl Guest {
         work: impl FnOnce(&Arc<Folder>) -> Result<T, Refusal> + Send + 'static,
     ) -> wasmtime::Result<Answer<T>> {
         Ok(match self.folder(name, access).await? {
+            Ok(_) if access == FilesAccess::ReadWrite && self.pages.effect().await.is_err() => {
+                Err(unjournalled())
+            }
             Ok(folder) => blocking(move || work(&folder)).await.map_err(Into::into),
             Err(refusal) => Err(refusal),
         })
@@ -153,6 +156,10 @@ impl Guest {
             "{OPEN_FILES} files are open; close one first"
         )))
     }
+}
+
+fn unjournalled() -> files::Error {
+    files::Error::Unavailable("the run's journal cannot be written now".to_owned())
 }
 
 async fn blocking<T: Send + 'static>(
@@ -309,6 +316,10 @@ impl files::HostWriter for Guest {
     async fn finish(&mut self, writer: Resource<Writer>) -> wasmtime::Result<Answer<()>> {
         self.spend_call()?;
         let writer = self.table.get(&writer)?.clone();
+        // It may have been opened in a step that has ended.
+        if self.pages.effect().await.is_err() {
+            return Ok(Err(unjournalled()));
+        }
         Ok(blocking(move || writer.finish()).await.map_err(Into::into))
     }
 

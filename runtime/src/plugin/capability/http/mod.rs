@@ -43,6 +43,7 @@ use super::log::LogBook;
 use super::{Capability, Place};
 use crate::model::{LogLevel, Requests};
 use crate::plugin::denial::Denials;
+use crate::plugin::journal::Pages;
 use crate::plugin::knob::{Knob, is_kept};
 use crate::plugin::limits::Meter;
 use crate::plugin::secret::Secrets;
@@ -114,6 +115,7 @@ pub(crate) struct Egress {
     meter: Arc<Meter>,
     book: Arc<LogBook>,
     denials: Arc<Denials>,
+    pages: Pages,
 }
 
 /// Why a request is not sent.
@@ -141,7 +143,13 @@ impl Egress {
             meter,
             book,
             denials,
+            pages: Pages::default(),
         }
+    }
+
+    /// The same, telling the run's journal before anything is sent.
+    pub(crate) fn with_pages(self, pages: Pages) -> Self {
+        Self { pages, ..self }
     }
 
     /// The same, with the secrets that rules may attach.
@@ -294,6 +302,7 @@ impl WasiHttpHooks for Egress {
         let (sender, meter) = (self.sender.clone(), Arc::clone(&self.meter));
         let secrets = self.secrets.clone();
         let (rules, tally) = (self.rules.clone(), self.tally.clone());
+        let pages = self.pages.clone();
         let (book, denials) = (Arc::clone(&self.book), Arc::clone(&self.denials));
         let work = async move {
             if !paid {
@@ -347,6 +356,12 @@ impl WasiHttpHooks for Egress {
                     }
                 },
             };
+            if pages.effect().await.is_err() {
+                note(|requests| requests.failed += 1);
+                let why = "a request was not sent: the run's journal cannot be written now";
+                book.write(LogLevel::Warn, why);
+                return Err(Error::DestinationUnavailable);
+            }
             if let Some(tally) = tally {
                 let act = rules.act(&allowed, book.redactor());
                 tally.request(allowed.rule, act);

@@ -147,6 +147,7 @@ impl Place {
             at: Timestamp(0),
             sink: std::sync::Arc::new(Nowhere),
             runs: None,
+            journal: None,
             interrupts: None,
         };
         self.host.call_action(call).await.unwrap_err()
