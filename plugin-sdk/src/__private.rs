@@ -70,6 +70,7 @@ mod guest {
             run_id: call.run_id,
             requested_by: call.requested_by,
             entity: call.entity,
+            open_step: std::cell::RefCell::default(),
         };
         // The host has checked the input against the schema; what is left are rules that only the Rust type knows.
         let input = decode::from_slice(call.input.as_bytes())

@@ -1,5 +1,7 @@
 //! What an action knows of the run that it carries out, and its way to everything outside.
 
+use std::cell::RefCell;
+
 use crate::actions::Actions;
 use crate::catalog::{Catalog, Entity};
 use crate::files::Folder;
@@ -7,11 +9,13 @@ use crate::http::Http;
 use crate::log::Log;
 use crate::secrets::Secrets;
 use crate::state::State;
+use crate::steps::OpenStep;
 use crate::{Failure, decode};
 
 /// The run that an action carries out, and the way to everything outside the plugin.
 ///
-/// Each method that reaches outside needs a capability line in `plugin.toml`, except [`log`](Self::log). What a
+/// Each method that reaches outside needs a capability line in `plugin.toml`, except [`log`](Self::log),
+/// [`step`](Self::step) and [`sleep`](Self::sleep). What a
 /// plugin never calls, its component does not import.
 ///
 /// In a native test, [`FakeContext`](crate::FakeContext) stands in.
@@ -20,6 +24,7 @@ pub struct Context {
     pub(crate) run_id: String,
     pub(crate) requested_by: String,
     pub(crate) entity: Option<String>,
+    pub(crate) open_step: RefCell<Option<OpenStep>>,
     #[cfg(not(target_arch = "wasm32"))]
     pub(crate) world: crate::fake::Shared,
 }

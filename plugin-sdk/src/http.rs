@@ -1,5 +1,6 @@
 //! Outgoing HTTP, to the endpoints, methods and paths that were granted.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -52,7 +53,7 @@ impl Http<'_> {
     /// # Errors
     /// Every case of [`Error`] but [`Error::Status`].
     pub fn send(&self, request: &Request) -> Result<Response, Error> {
-        host::http::send(self.ctx, request)
+        host::http::send(self.ctx, &self.ctx.keyed(request))
     }
 
     /// Sends the requests side by side, eight at a time, and waits for all responses, in the order of the requests.
@@ -67,7 +68,9 @@ impl Http<'_> {
     /// assert_eq!(statuses, [200, 404]);
     /// ```
     pub fn send_all(&self, requests: &[Request]) -> Vec<Result<Response, Error>> {
-        host::http::send_all(self.ctx, requests)
+        let keyed = requests.iter().map(|request| self.ctx.keyed(request));
+        let keyed: Vec<Request> = keyed.map(Cow::into_owned).collect();
+        host::http::send_all(self.ctx, &keyed)
     }
 }
 

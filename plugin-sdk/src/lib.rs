@@ -12,6 +12,7 @@ pub mod log;
 pub mod prelude;
 pub mod secrets;
 pub mod state;
+pub mod steps;
 
 mod action;
 mod context;

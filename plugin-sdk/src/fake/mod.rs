@@ -7,11 +7,13 @@ pub(crate) mod http;
 pub(crate) mod log;
 pub(crate) mod secrets;
 pub(crate) mod state;
+pub(crate) mod steps;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Deref;
 use std::rc::Rc;
+use std::time::Duration;
 
 use crate::catalog::Entity;
 use crate::http::{Request, Response};
@@ -23,6 +25,7 @@ use crate::{
 pub use self::actions::StartedAction;
 use self::files::FakeFolder;
 pub use self::log::LogEvent;
+use self::steps::FakeSteps;
 
 /// What the context and every open file share.
 pub(crate) type Shared = Rc<RefCell<World>>;
@@ -44,6 +47,7 @@ pub(crate) struct World {
     endpoints: BTreeMap<String, Vec<String>>,
     responses: VecDeque<Result<Response, http_api::Error>>,
     requests: Vec<Request>,
+    steps: FakeSteps,
 }
 
 /// A [`Context`] over a portal in memory, for tests with `cargo test`; there is none in a component.
@@ -93,6 +97,7 @@ impl FakeContext {
             run_id: "r_fake".to_owned(),
             requested_by: "dev@example.com".to_owned(),
             entity: None,
+            open_step: RefCell::default(),
             world: Shared::default(),
         };
         Self { context }
@@ -275,6 +280,16 @@ impl FakeContext {
     /// The runs that were started, in order.
     pub fn started(&self) -> Vec<StartedAction> {
         self.world_mut(|world| world.started.clone())
+    }
+
+    /// The names of the steps that have finished, in order.
+    pub fn step_names(&self) -> Vec<String> {
+        self.world_mut(|world| world.steps.names.clone())
+    }
+
+    /// The sleeps, in order, which are over at once here.
+    pub fn sleeps(&self) -> Vec<(String, Duration)> {
+        self.world_mut(|world| world.steps.sleeps.clone())
     }
 
     /// The requests that were sent, in order.

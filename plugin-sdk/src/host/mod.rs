@@ -6,7 +6,7 @@
 #[cfg(target_arch = "wasm32")]
 mod guest;
 #[cfg(target_arch = "wasm32")]
-pub(crate) use guest::{actions, catalog, files, http, log, secrets, state};
+pub(crate) use guest::{actions, catalog, files, http, log, secrets, state, steps};
 
 #[cfg(not(target_arch = "wasm32"))]
-pub(crate) use crate::fake::{actions, catalog, files, http, log, secrets, state};
+pub(crate) use crate::fake::{actions, catalog, files, http, log, secrets, state, steps};

@@ -7,6 +7,7 @@ pub(crate) mod http;
 pub(crate) mod log;
 pub(crate) mod secrets;
 pub(crate) mod state;
+pub(crate) mod steps;
 
 use crate::bindings::goldenpath::plugin::types;
 use crate::{Denial, Violation};
