@@ -7,7 +7,7 @@ use super::moves::audit_claim;
 use super::{Actions, Error, starter};
 use crate::model::{
     ActionId, Actor, AuditEntry, EntityId, NewRun, Origin, Permission, Run, RunFilter, RunId,
-    RunOrigin, Verb, Violation,
+    RunOrigin, RunStep, Verb, Violation,
 };
 use crate::store::{self, WriteTx};
 use crate::trace::TraceParent;
@@ -137,6 +137,12 @@ impl Actions {
             // Whether somebody else's run exists is nobody's business either.
             .filter(|run| actor.may(Permission::ReadAllRuns) || run.created_by == actor.name)
             .ok_or_else(|| Error::NotFound(format!("run `{id}`")))
+    }
+
+    /// What a run has done so far, as far as that is on disk.
+    pub async fn list_steps(&self, id: &RunId) -> Result<Vec<RunStep>, Error> {
+        let id = id.clone();
+        Ok(self.inner.store.read(move |tx| tx.list_steps(&id)).await?)
     }
 
     /// Runs that the actor may see, newest first.

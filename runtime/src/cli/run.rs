@@ -453,6 +453,22 @@ fn show(answer: &Value, output: &Output) {
             text(failure, "/message")
         ));
     }
+    for step in list(run, "steps") {
+        let ended = text(step, "/endedAt");
+        let until = if ended.is_empty() {
+            String::new()
+        } else {
+            format!(" to {ended}")
+        };
+        output.line(&format!(
+            "  {} {}: {} in attempt {}, {}{until}",
+            text(step, "/kind"),
+            text(step, "/name"),
+            text(step, "/state"),
+            text(step, "/attempt"),
+            text(step, "/startedAt"),
+        ));
+    }
     for link in list(run, "link") {
         output.line(&format!("  link: {}", text(link, "")));
     }

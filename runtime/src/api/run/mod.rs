@@ -17,7 +17,7 @@ use super::reply::Json;
 use crate::app::App;
 use crate::model::{Feedback, RunFilter, RunId};
 
-use view::{RunView, Views};
+use view::{RunView, Views, WholeRunView};
 
 /// One run.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -28,13 +28,13 @@ pub(super) struct RunReply {
     run: RunView,
 }
 
-/// One run, and what was said of it.
+/// One run, with what it has done so far.
 #[derive(Serialize, utoipa::ToSchema)]
-pub(super) struct FoundRunReply {
+pub(super) struct WholeRunReply {
     /// Always `true`, also for a run that failed.
     ok: bool,
     /// As it now is.
-    run: RunView,
+    run: WholeRunView,
     /// What whoever asked for it said of it.
     feedback: Vec<Feedback>,
 }
@@ -96,21 +96,26 @@ pub(super) async fn list_runs(
     }))
 }
 
-/// Read a run.
+/// Read a run, with its steps, and what was said of it.
 #[utoipa::path(
     get, path = "/v1/actions/runs/{run}", tag = "actions", security(("bearer" = ["actions:run"])),
     params(("run" = String, Path, description = "Identifier of the run")),
-    responses((status = 200, body = FoundRunReply)),
+    responses((status = 200, body = WholeRunReply)),
 )]
 pub(super) async fn find_run(
     State(app): State<App>,
     caller: Caller,
     InPath(id): InPath<RunId>,
-) -> Result<Json<FoundRunReply>, ApiError> {
+) -> Result<Json<WholeRunReply>, ApiError> {
     let run = app.actions.find_run(&caller, &id).await?;
-    Ok(Json(FoundRunReply {
-        ok: true,
-        feedback: app.actions.list_feedback(&id).await?,
+    let steps = app.actions.list_steps(&id).await?;
+    let run = WholeRunView {
         run: Views::new(&app, &caller).show(run).await?,
+        steps: steps.into_iter().map(Into::into).collect(),
+    };
+    Ok(Json(WholeRunReply {
+        ok: true,
+        run,
+        feedback: app.actions.list_feedback(&id).await?,
     }))
 }

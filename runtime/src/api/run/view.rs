@@ -10,7 +10,8 @@ use crate::api::error::ApiError;
 use crate::app::App;
 use crate::catalog::Values;
 use crate::model::{
-    ActionId, BlueprintId, EntityId, Run, RunFailure, RunState, RunStatus, Timestamp,
+    ActionId, BlueprintId, EntityId, Run, RunFailure, RunState, RunStatus, RunStep, StepKind,
+    StepState, Timestamp,
 };
 use crate::{action, catalog};
 
@@ -80,6 +81,53 @@ pub(in crate::api) struct RunView {
     /// When it reached its terminal state.
     #[schema(value_type = Option<String>, format = DateTime)]
     ended_at: Option<Timestamp>,
+}
+
+/// A run with all that is known of it.
+#[derive(Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::api) struct WholeRunView {
+    #[serde(flatten)]
+    pub(in crate::api) run: RunView,
+    /// What it has done so far, as far as that is on disk: its steps and sleeps in their order, then what an attempt did
+    /// outside of them where that must not be done twice.
+    pub(in crate::api) steps: Vec<StepView>,
+}
+
+/// A recorded piece of a run.
+#[derive(Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::api) struct StepView {
+    /// The plugin's own name for it.
+    name: String,
+    /// What it is.
+    kind: StepKind,
+    /// How far it is.
+    state: StepState,
+    /// The attempt of the run in which it was begun last.
+    attempt: u32,
+    /// Whether it may be done again where it was cut off.
+    idempotent: bool,
+    /// When it was begun last.
+    #[schema(value_type = String, format = DateTime)]
+    started_at: Timestamp,
+    /// When it ended.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    ended_at: Option<Timestamp>,
+}
+
+impl From<RunStep> for StepView {
+    fn from(step: RunStep) -> Self {
+        Self {
+            name: step.name,
+            kind: step.kind,
+            state: step.state,
+            attempt: step.attempt,
+            idempotent: step.idempotent,
+            started_at: step.started_at,
+            ended_at: step.ended_at,
+        }
+    }
 }
 
 /// Something that a run refers to, by name and title.
