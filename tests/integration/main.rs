@@ -17,6 +17,7 @@ mod readme;
 mod review;
 mod sandbox;
 mod sdk;
+mod steps;
 mod supply;
 mod tidy;
 
