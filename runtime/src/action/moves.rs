@@ -51,11 +51,19 @@ impl Actions {
     ) -> Result<Option<Run>, store::Error> {
         let turn = self.inner.turns.take(id).await;
         let id = id.clone();
-        let moved = self
+        let (moved, is_due) = self
             .inner
             .store
-            .write(move |tx| move_run(tx, actor.as_ref(), &id, wanted, usage.as_ref()))
+            .write(move |tx| {
+                let moved = move_run(tx, actor.as_ref(), &id, wanted, usage.as_ref())?;
+                // It may have left the place or the entity that others wait for, or wait itself now.
+                let is_due = moved.is_some() && tx.has_ready()?;
+                Ok::<_, store::Error>((moved, is_due))
+            })
             .await?;
+        if is_due {
+            self.inner.wake.notify_one();
+        }
         if let Some(run) = &moved {
             tracing::info!(run.id = %run.id, action = %run.action, state = run.state.as_str(), "a run was moved");
             self.tell(run).await;

@@ -7,7 +7,7 @@ use super::moves::audit_claim;
 use super::{Actions, Error, starter};
 use crate::model::{
     ActionId, Actor, AuditEntry, EntityId, NewRun, Origin, Permission, Run, RunFilter, RunId,
-    RunOrigin, RunStep, Verb, Violation,
+    RunOrigin, RunState, RunStep, Verb, Violation,
 };
 use crate::store::{self, WriteTx};
 use crate::trace::TraceParent;
@@ -94,7 +94,8 @@ impl Actions {
             .unwrap_or(Err(Error::Store(store::Error::Panicked)))
     }
 
-    /// Puts a run on disk. Where a worker is free it is claimed in the same write: one commit less to wait for.
+    /// Puts a run on disk. Where a worker is free it takes in the same write the run whose turn it is, which is this one
+    /// unless others wait: one commit less to wait for.
     async fn accept(self, actor: Actor, new: NewRun) -> Result<Run, Error> {
         let free = self.free_worker();
         let worker = free.as_ref().map(|_| self.inner.worker.clone());
@@ -107,20 +108,24 @@ impl Actions {
                 if let Some(parent) = &trace {
                     tx.insert_run_trace(&run.id, parent)?;
                 }
-                let claim = worker
-                    .map(|worker| tx.claim_run(&run.id, &worker))
-                    .transpose()?;
-                if let Some(claim) = &claim {
+                let claims = match worker {
+                    Some(worker) => tx.claim_next(&worker, 1)?,
+                    None => Vec::new(),
+                };
+                for claim in &claims {
                     audit_claim(tx, &claim.run)?;
                 }
-                Ok::<_, Error>((run, claim))
+                Ok::<_, Error>((run, claims.into_iter().next()))
             })
             .await?;
         self.inner.events.begin(&run);
-        let run = claim.as_ref().map_or(run, |claim| claim.run.clone());
-        match (claim, free) {
-            (Some(claim), Some(permit)) => drop(tokio::spawn(self.execute(claim, permit))),
-            _ => self.inner.wake.notify_one(),
+        let own = claim.as_ref().filter(|claim| claim.run.id == run.id);
+        let run = own.map_or(run, |claim| claim.run.clone());
+        if run.state == RunState::Queued {
+            self.inner.wake.notify_one();
+        }
+        if let (Some(claim), Some(permit)) = (claim, free) {
+            drop(tokio::spawn(self.execute(claim, permit)));
         }
         Ok(run)
     }

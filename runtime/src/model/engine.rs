@@ -25,7 +25,8 @@ pub struct Engine {
     /// Whether runs of the action may work on the same entity at the same time as others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per_entity: Option<PerEntity>,
-    /// Which runs go first when several wait: the higher, the sooner. 0 where absent.
+    /// Which runs go first when several wait: the higher, the sooner, from -100 to 100. 0 where absent. About every eighth
+    /// run is the one that has waited for the longest, whatever its priority.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority: Option<i32>,
     /// Minutes of work that the same takes by hand: what statistics count as saved.
@@ -48,7 +49,8 @@ pub enum RunAs {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum PerEntity {
-    /// One after the other, in the order in which they were asked for.
+    /// One after the other, in the order in which they were asked for. A run that waits for its next attempt keeps the
+    /// others waiting; one that sleeps does not.
     #[default]
     Serial,
     /// All at once.

@@ -29,6 +29,7 @@ pub(super) const MAIN: &[&str] = &[
     include_str!("../../migrations/main/0015_engine.sql"),
     include_str!("../../migrations/main/0016_action_permission.sql"),
     include_str!("../../migrations/main/0017_watch.sql"),
+    include_str!("../../migrations/main/0018_queue.sql"),
 ];
 
 /// The formats of `logs.db`, oldest first.

@@ -20,9 +20,6 @@ const PRIORITY: (i64, i64) = (-100, 100);
 /// Minutes that something may take by hand: ten years.
 const MINUTES: u64 = 5_256_000;
 
-/// Keys that would change which run is carried out when. To keep and ignore one would be worse than to refuse it.
-const UNSUPPORTED: [&str; 3] = ["concurrency", "perEntity", "priority"];
-
 /// Checks `engine`, where it is there.
 pub(super) fn check(found: &mut Found, engine: Option<&Value>) {
     let path = "/engine";
@@ -32,10 +29,6 @@ pub(super) fn check(found: &mut Found, engine: Option<&Value>) {
     };
     for (key, value) in engine {
         let at = child(path, key);
-        if UNSUPPORTED.contains(&key.as_str()) {
-            let message = "this key is not available in this version and is not ignored in silence; leave it out";
-            found.add(&at, "unsupported", message);
-        }
         match key.as_str() {
             "runAs" => one_of(found, &at, value, &["action", "user"]),
             "perEntity" => one_of(found, &at, value, &["serial", "parallel"]),
@@ -166,7 +159,7 @@ mod tests {
         let whole = json!({
             "runAs": "user",
             "retry": { "attempts": 3, "backoff": "2s", "maxBackoff": "1m", "on": ["timed_out"] },
-            "timeout": "10m", "manualMinutes": 85,
+            "timeout": "10m", "concurrency": 2, "perEntity": "parallel", "priority": -5, "manualMinutes": 85,
         });
         assert_eq!(broken(whole), [""; 0]);
         assert_eq!(broken(json!({})), [""; 0]);

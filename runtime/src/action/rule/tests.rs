@@ -110,7 +110,7 @@ fn what_cannot_be_honoured_is_refused_instead_of_ignored() {
     );
     assert_eq!(broken("/requiredApproval", json!(false)), [""; 0]);
     assert_eq!(
-        broken("/engine", json!({ "concurrency": 5, "runAs": "root" })),
+        broken("/engine", json!({ "concurrency": 0, "runAs": "root" })),
         ["/engine/concurrency", "/engine/runAs"]
     );
     assert_eq!(broken("/engine", json!({ "runAs": "user" })), [""; 0]);

@@ -2,9 +2,11 @@
 
 use rusqlite::{OptionalExtension as _, params};
 
+use super::queue::{Room, Subject};
 use super::{COLUMNS, json, read, text};
 use crate::model::{
-    Action, Claim, InvocationMethod, Run, RunCause, RunId, RunMove, RunState, Timestamp,
+    Action, BlueprintId, Claim, InvocationMethod, Run, RunCause, RunId, RunMove, RunState,
+    Timestamp,
 };
 use crate::store::Error;
 use crate::store::audit::from_word;
@@ -67,19 +69,20 @@ impl ReadTx<'_> {
 }
 
 impl WriteTx<'_> {
-    /// Gives the oldest queued runs to a worker: each is running from now on, and its attempt is on record.
-    pub fn claim_next(&self, worker: &str, limit: usize) -> Result<Vec<Claim>, Error> {
-        let ids: Vec<String> = self
-            .connection
-            .prepare_cached("SELECT id FROM run WHERE state = 'queued' ORDER BY sequence LIMIT ?1")?
-            .query_map([i64::try_from(limit).unwrap_or(i64::MAX)], |row| row.get(0))?
-            .collect::<Result<_, _>>()?;
-        ids.iter().map(|id| self.claim(id, worker)).collect()
-    }
-
-    /// Gives one queued run to a worker, as [`Self::claim_next`] does with the oldest.
-    pub fn claim_run(&self, id: &RunId, worker: &str) -> Result<Claim, Error> {
-        self.claim(id.as_str(), worker)
+    /// Gives those queued runs to a worker whose turn it is: each is running from now on, and its attempt is on record. Fewer
+    /// than there is room for where the others have to wait.
+    pub fn claim_next(&self, worker: &str, room: impl Into<Room>) -> Result<Vec<Claim>, Error> {
+        let room = room.into();
+        let mut claims = Vec::new();
+        while claims.len() < room.runs {
+            let Some(head) = self.find_next(room)? else {
+                break;
+            };
+            let claim = self.claim(&head.id, worker)?;
+            self.pass_turn(&head, &claim)?;
+            claims.push(claim);
+        }
+        Ok(claims)
     }
 
     fn claim(&self, id: &str, worker: &str) -> Result<Claim, Error> {
@@ -114,7 +117,7 @@ impl WriteTx<'_> {
             .prepare_cached(&format!(
                 "UPDATE run SET state = ?4, attempts = attempts + 1, token = ?2, updated_at = ?3, due_at = NULL,
                    failure_code = NULL, failure_message = NULL, version = coalesce(version, ?5),
-                   deadline_at = coalesce(deadline_at, ?6)
+                   deadline_at = coalesce(deadline_at, ?6), round = NULL
                  WHERE id = ?1 AND state = 'queued' RETURNING {COLUMNS}"
             ))?
             .query_row(
@@ -181,7 +184,8 @@ impl WriteTx<'_> {
                    links = coalesce(?7, links), due_at = ?8, updated_by = coalesce(?9, updated_by),
                    deadline_at = CASE WHEN ?10 THEN deadline_at + max(0, ?11 - updated_at) ELSE deadline_at END,
                    updated_at = ?11,
-                   ended_at = CASE WHEN ?12 THEN coalesce(ended_at, ?11) END
+                   ended_at = CASE WHEN ?12 THEN coalesce(ended_at, ?11) END,
+                   round = NULL, place = NULL, holds = CASE WHEN ?13 THEN holds END
                  WHERE id = ?1 AND state = ?2 RETURNING {COLUMNS}"
             ))?
             .query_row(
@@ -198,9 +202,17 @@ impl WriteTx<'_> {
                     slept,
                     self.now.0,
                     to.is_terminal(),
+                    keeps_entity(to),
                 ],
                 |row| Ok(read(row)),
             )??;
+        if to == RunState::Queued {
+            self.enter_queue(id)?;
+        }
+        if let Some(entity) = run.entity.as_ref().filter(|_| !keeps_entity(to)) {
+            let blueprint = run.blueprint.as_ref().map(BlueprintId::as_str);
+            self.promote(&Subject::of(blueprint, entity.as_str()))?;
+        }
         if from == RunState::Running {
             let outcome = failure.map_or(to.as_str(), |failure| failure.code.as_str());
             self.connection
@@ -222,4 +234,12 @@ impl WriteTx<'_> {
             .optional()?
             .transpose()
     }
+}
+
+/// Whether a run that has its entity keeps it in this state. One that sleeps may do so for days: others go on meanwhile.
+fn keeps_entity(state: RunState) -> bool {
+    matches!(
+        state,
+        RunState::Queued | RunState::Running | RunState::WaitingForRetry
+    )
 }

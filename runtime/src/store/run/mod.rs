@@ -1,6 +1,7 @@
 //! Runs and their attempts.
 
 mod change;
+mod queue;
 
 use rusqlite::types::Value as Sql;
 use rusqlite::{OptionalExtension as _, Row, params, params_from_iter};
@@ -8,6 +9,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use change::Moved;
+pub use queue::Room;
+use queue::{Standing, plugin_of};
 
 use super::Error;
 use super::audit::{from_word, word};
@@ -140,11 +143,14 @@ impl WriteTx<'_> {
         root: Option<&RunId>,
     ) -> Result<Run, Error> {
         let parent = new.origin.as_ref().map(|origin| origin.parent.clone());
+        let standing = Standing::of(actor, new);
         self.connection
             .prepare_cached(
                 "INSERT INTO run (id, action, definition, blueprint, entity, state, properties,
-                   created_by, created_by_teams, created_by_role, created_at, updated_at, parent, root, retry_of)
-                 VALUES (?1, ?2, ?3, ?4, ?5, 'queued', ?6, ?7, ?8, ?9, ?10, ?10, ?11, ?12, ?13)",
+                   created_by, created_by_teams, created_by_role, created_at, updated_at, parent, root, retry_of,
+                   plugin, places, serial, lane, priority, team)
+                 VALUES (?1, ?2, ?3, ?4, ?5, 'queued', ?6, ?7, ?8, ?9, ?10, ?10, ?11, ?12, ?13,
+                   ?14, ?15, ?16, ?17, ?18, ?19)",
             )?
             .execute(params![
                 new.id.as_str(),
@@ -160,7 +166,14 @@ impl WriteTx<'_> {
                 parent.as_ref().map(RunId::as_str),
                 root.map(RunId::as_str),
                 new.retry_of.as_ref().map(RunId::as_str),
+                plugin_of(&new.definition).as_str(),
+                standing.places,
+                standing.is_serial,
+                standing.lane,
+                standing.priority,
+                standing.team,
             ])?;
+        self.enter_queue(&new.id)?;
         Ok(Run {
             id: new.id.clone(),
             action: new.definition.identifier.clone(),

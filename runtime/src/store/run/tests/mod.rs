@@ -1,3 +1,5 @@
+mod queue;
+
 use serde_json::{Map, json};
 
 use super::*;
