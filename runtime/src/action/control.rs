@@ -113,18 +113,17 @@ impl Actions {
                 format!("`{name}` looked, and it is not to be done any more"),
             ),
         };
-        let moved = self.move_run(Some(actor.clone()), id, wanted, None).await?;
-        let Some(run) = moved else {
-            return Err(Error::Conflict {
-                code: "outcome_known",
-                message: format!("run `{id}` was resolved by somebody else first"),
-            });
-        };
-        let again = match resolution {
-            Resolution::Retry => Some(self.start_again(actor, &run).await?),
-            Resolution::Done(_) | Resolution::Abandon => None,
-        };
-        Ok((run, again))
+        if resolution != Resolution::Retry {
+            let moved = self.move_run(Some(actor.clone()), id, wanted, None).await?;
+            return Ok((moved.ok_or_else(|| resolved_already(id))?, None));
+        }
+        let turn = self.inner.turns.take(id).await;
+        // With the new run, in one transaction: there is none where that one cannot be started.
+        let again = self.start_again(actor, &run, Some(wanted)).await?;
+        let run = self.find_run(actor, id).await?;
+        self.tell(&run).await;
+        drop(turn);
+        Ok((run, Some(again)))
     }
 
     /// Starts a run that ended badly once more: a new run with the same inputs, of the action as it is now.
@@ -146,7 +145,7 @@ impl Actions {
                 "run_active",
                 format!("it is `{}`; cancel it first", state.as_str()),
             ),
-            _ => return self.start_again(actor, &run).await,
+            _ => return self.start_again(actor, &run, None).await,
         };
         Err(Error::Conflict {
             code,
@@ -170,6 +169,13 @@ impl Actions {
             ),
             reasons: Vec::new(),
         })
+    }
+}
+
+pub(super) fn resolved_already(id: &RunId) -> Error {
+    Error::Conflict {
+        code: "outcome_known",
+        message: format!("run `{id}` was resolved by somebody else first"),
     }
 }
 

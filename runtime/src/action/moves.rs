@@ -73,7 +73,7 @@ impl Actions {
     }
 
     /// Tells the followers of a run which state it has entered.
-    async fn tell(&self, run: &Run) {
+    pub(super) async fn tell(&self, run: &Run) {
         if run.state.is_terminal() {
             self.inner.events.end(run).await;
             return;

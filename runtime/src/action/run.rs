@@ -3,11 +3,12 @@
 use serde_json::{Map, Value, json};
 use tracing::Instrument as _;
 
-use super::moves::audit_claim;
+use super::control::resolved_already;
+use super::moves::{audit_claim, move_run};
 use super::{Actions, Error, starter};
 use crate::model::{
     ActionId, Actor, AuditEntry, EntityId, NewRun, Origin, Permission, Run, RunFilter, RunId,
-    RunOrigin, RunState, RunStep, Verb, Violation,
+    RunMove, RunOrigin, RunState, RunStep, Verb, Violation,
 };
 use crate::store::{self, WriteTx};
 use crate::trace::TraceParent;
@@ -24,6 +25,8 @@ pub(super) struct Whence {
     pub(super) origin: Option<RunOrigin>,
     /// That it does once more.
     pub(super) retry_of: Option<RunId>,
+    /// How that one is moved with it: both or neither.
+    pub(super) resolving: Option<RunMove>,
 }
 
 impl Actions {
@@ -39,10 +42,16 @@ impl Actions {
             .await
     }
 
-    /// Starts a run once more that has ended.
-    pub(super) async fn start_again(&self, actor: &Actor, run: &Run) -> Result<Run, Error> {
+    /// Starts a run once more that has ended, and moves it, where that is part of it.
+    pub(super) async fn start_again(
+        &self,
+        actor: &Actor,
+        run: &Run,
+        resolving: Option<RunMove>,
+    ) -> Result<Run, Error> {
         let whence = Whence {
             retry_of: Some(run.id.clone()),
+            resolving,
             ..Whence::default()
         };
         let (properties, entity) = (run.properties.clone(), run.entity.clone());
@@ -59,7 +68,11 @@ impl Actions {
         entity: Option<EntityId>,
         whence: Whence,
     ) -> Result<Run, Error> {
-        let Whence { origin, retry_of } = whence;
+        let Whence {
+            origin,
+            retry_of,
+            resolving,
+        } = whence;
         let definition = self.find_saved(action).await?.value;
         let form = self
             .find_form(&definition)
@@ -87,7 +100,7 @@ impl Actions {
         };
         let (actions, actor) = (self.clone(), actor.clone());
         // On a task of its own: a client that hangs up must not leave a run behind that no worker hears of.
-        let accepted = async move { actions.accept(actor, new).await };
+        let accepted = async move { actions.accept(actor, new, resolving).await };
         let accepted = tokio::spawn(accepted.in_current_span());
         accepted
             .await
@@ -96,7 +109,12 @@ impl Actions {
 
     /// Puts a run on disk. Where a worker is free it takes in the same write the run whose turn it is, which is this one
     /// unless others wait: one commit less to wait for.
-    async fn accept(self, actor: Actor, new: NewRun) -> Result<Run, Error> {
+    async fn accept(
+        self,
+        actor: Actor,
+        new: NewRun,
+        resolving: Option<RunMove>,
+    ) -> Result<Run, Error> {
         let free = self.free_worker();
         let worker = free.as_ref().map(|_| self.inner.worker.clone());
         let trace = TraceParent::current().map(|parent| parent.to_string());
@@ -104,6 +122,11 @@ impl Actions {
             .inner
             .store
             .write(move |tx| {
+                if let (Some(wanted), Some(of)) = (resolving, &new.retry_of)
+                    && move_run(tx, Some(&actor), of, wanted, None)?.is_none()
+                {
+                    return Err(resolved_already(of));
+                }
                 let run = accept(tx, &actor, &new)?;
                 if let Some(parent) = &trace {
                     tx.insert_run_trace(&run.id, parent)?;

@@ -84,6 +84,8 @@ pub(super) fn outcome<T>(ended: &Result<T, CallError>) -> &'static str {
         Err(CallError::Revoked(_)) => "revoked",
         Err(CallError::Stopped) => "stopped",
         Err(CallError::Cancelled) => "cancelled",
+        Err(CallError::Sleeping(_)) => "sleeping",
+        Err(CallError::StepMismatch(_)) => "step_mismatch",
         Err(CallError::InvalidInput(_)) => "invalid_input",
         Err(CallError::Trapped(_)) => "crashed",
         Err(CallError::Denied(_) | CallError::Unlinked { .. }) => "denied",

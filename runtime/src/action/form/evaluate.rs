@@ -333,12 +333,11 @@ fn settle(done: &mut EvaluatedForm, name: &str, given: &Map<String, Value>) {
         return;
     };
     let value = given.get(name);
-    if value.is_some() && !input.visible {
+    // What it has anyway may be said: whoever starts a run once more says all that it had.
+    let differs = value.is_some() && value != input.default.as_ref();
+    if differs && !input.visible {
         done.violations.push(hidden(name));
-    } else if let Some(value) = value
-        && input.disabled
-        && input.default.as_ref() != Some(value)
-    {
+    } else if differs && input.disabled {
         let message = "this input cannot be changed here; leave it out to have its default";
         done.violations
             .push(Violation::new(child(BASE, name), "disabled", message));
@@ -379,12 +378,15 @@ fn pages(
             continue;
         };
         input.visible = false;
-        if given.contains_key(name) {
+        if let Some(value) = given.get(name) {
+            let differs = Some(value) != input.default.as_ref();
             match &input.default {
                 Some(default) => done.properties.insert(name.to_owned(), default.clone()),
                 None => done.properties.remove(name),
             };
-            done.violations.push(hidden(name));
+            if differs {
+                done.violations.push(hidden(name));
+            }
         }
     }
     let titles = form.extra.get("titles").and_then(Value::as_object);

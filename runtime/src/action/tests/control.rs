@@ -118,6 +118,19 @@ async fn an_unknown_outcome_is_resolved_once_by_a_person_who_looked() {
     assert_eq!(again.retry_of.as_ref(), Some(&run.id));
     assert_eq!(again.properties, run.properties);
 
+    // What cannot be done once more stays as it is.
+    let run = house.lost().await;
+    let greet = ActionId::parse("greet").unwrap();
+    let saved = actions.find(&greet).await.unwrap().value;
+    actions.delete(&Actor::system(), &greet).await.unwrap();
+    let refused = actions
+        .resolve_run(&ada(), &run.id, Resolution::Retry)
+        .await;
+    assert!(matches!(refused, Err(Error::NotFound(_))), "{refused:?}");
+    let unmoved = actions.find_run(&ada(), &run.id).await.unwrap();
+    assert_eq!(unmoved.state, RunState::OutcomeUnknown);
+    actions.create(&Actor::system(), saved).await.unwrap();
+
     let abandoned = house.lost().await;
     let (abandoned, _) = actions
         .resolve_run(&ada(), &abandoned.id, Resolution::Abandon)
@@ -125,6 +138,24 @@ async fn an_unknown_outcome_is_resolved_once_by_a_person_who_looked() {
         .unwrap();
     assert_eq!(abandoned.state, RunState::Failed);
     assert!(actions.retry_run(&ada(), &abandoned.id).await.is_ok());
+}
+
+#[tokio::test]
+async fn what_a_hidden_input_had_by_itself_does_not_keep_a_run_from_being_started_once_more() {
+    let house = House::new().await;
+    house
+        .save(|document| {
+            document["trigger"]["userInputs"]["properties"]["language"]["visible"] = json!(false);
+        })
+        .await;
+    let refused = house
+        .start(json!({ "name": "ada", "language": "de" }))
+        .await;
+    assert!(matches!(refused, Err(Error::Invalid { .. })), "{refused:?}");
+    let run = house.start(json!({ "name": "ada" })).await.unwrap();
+    house.actions.cancel_run(&ada(), &run.id).await.unwrap();
+    let again = house.actions.retry_run(&ada(), &run.id).await.unwrap();
+    assert_eq!(again.properties, run.properties);
 }
 
 #[tokio::test]
