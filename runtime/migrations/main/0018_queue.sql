@@ -49,3 +49,15 @@ CREATE TABLE served (
   team  TEXT    NOT NULL PRIMARY KEY,
   token INTEGER NOT NULL                  -- number of the attempt
 ) STRICT, WITHOUT ROWID;
+
+-- Keys with which somebody asked for a run, so that asking again is not asking for another one.
+CREATE TABLE start_key (
+  caller     TEXT    NOT NULL,
+  action     TEXT    NOT NULL,
+  key        TEXT    NOT NULL,
+  body       BLOB    NOT NULL,             -- SHA-256 of what was asked for
+  run_id     TEXT    NOT NULL,
+  expires_at INTEGER NOT NULL,
+  PRIMARY KEY (caller, action, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX start_key_by_expiry ON start_key (expires_at);

@@ -2,8 +2,11 @@
 
 use serde_json::Value;
 
+use super::run::{Keyed, Whence, random_id};
 use super::{Actions, Error};
-use crate::model::{Actor, Permission, Run, RunCause, RunFailure, RunId, RunMove, RunState};
+use crate::model::{
+    Actor, Permission, Run, RunCause, RunFailure, RunId, RunMove, RunState, StartKey,
+};
 use crate::plugin::Interrupt;
 
 /// What a person found when they looked what became of a run.
@@ -117,13 +120,13 @@ impl Actions {
             let moved = self.move_run(Some(actor.clone()), id, wanted, None).await?;
             return Ok((moved.ok_or_else(|| resolved_already(id))?, None));
         }
-        let turn = self.inner.turns.take(id).await;
         // With the new run, in one transaction: there is none where that one cannot be started.
-        let again = self.start_again(actor, &run, Some(wanted)).await?;
-        let run = self.find_run(actor, id).await?;
-        self.tell(&run).await;
-        drop(turn);
-        Ok((run, Some(again)))
+        let whence = Whence {
+            resolving: Some(wanted),
+            ..Whence::default()
+        };
+        let again = self.start_again(actor, &run, whence).await?;
+        Ok((self.find_run(actor, id).await?, Some(again)))
     }
 
     /// Starts a run that ended badly once more: a new run with the same inputs, of the action as it is now.
@@ -131,6 +134,35 @@ impl Actions {
     /// # Errors
     /// As [`Self::start`]; `Conflict` where it has not ended, ended well, or its outcome is not known.
     pub async fn retry_run(&self, actor: &Actor, id: &RunId) -> Result<Run, Error> {
+        self.retry(actor, id, None).await
+    }
+
+    /// As [`Self::retry_run`], but where the actor has done that with the same key before, it is the run of then: `true`
+    /// says so.
+    ///
+    /// # Errors
+    /// As [`Self::retry_run`]; `Conflict` where something else was asked for with that key.
+    pub async fn retry_run_once(
+        &self,
+        actor: &Actor,
+        id: &RunId,
+        key: StartKey,
+    ) -> Result<(Run, bool), Error> {
+        let run = self.find_controlled(actor, id, "retry").await?;
+        if let Some(run) = self.find_asked(actor, &run.action, &key).await? {
+            return Ok((run, true));
+        }
+        let new = random_id()?;
+        let keyed = Keyed {
+            key,
+            id: new.clone(),
+        };
+        let run = self.retry(actor, id, Some(keyed)).await?;
+        let was_asked = run.id != new;
+        Ok((run, was_asked))
+    }
+
+    async fn retry(&self, actor: &Actor, id: &RunId, keyed: Option<Keyed>) -> Result<Run, Error> {
         let run = self.find_controlled(actor, id, "retry").await?;
         let (code, message) = match run.state {
             RunState::Succeeded => (
@@ -145,7 +177,13 @@ impl Actions {
                 "run_active",
                 format!("it is `{}`; cancel it first", state.as_str()),
             ),
-            _ => return self.start_again(actor, &run, None).await,
+            _ => {
+                let whence = Whence {
+                    key: keyed,
+                    ..Whence::default()
+                };
+                return self.start_again(actor, &run, whence).await;
+            }
         };
         Err(Error::Conflict {
             code,

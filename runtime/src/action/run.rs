@@ -8,9 +8,9 @@ use super::moves::{audit_claim, move_run};
 use super::{Actions, Error, starter};
 use crate::model::{
     ActionId, Actor, AuditEntry, EntityId, NewRun, Origin, Permission, Run, RunFilter, RunId,
-    RunMove, RunOrigin, RunState, RunStep, Verb, Violation,
+    RunMove, RunOrigin, RunState, RunStep, StartKey, Timestamp, Verb, Violation,
 };
-use crate::store::{self, WriteTx};
+use crate::store::{self, ReadTx, WriteTx};
 use crate::trace::TraceParent;
 
 pub(super) const RESOURCE: &str = "run";
@@ -27,6 +27,16 @@ pub(super) struct Whence {
     pub(super) retry_of: Option<RunId>,
     /// How that one is moved with it: both or neither.
     pub(super) resolving: Option<RunMove>,
+    /// With which it is asked for.
+    pub(super) key: Option<Keyed>,
+}
+
+/// A run that is started once under its key, however often that is asked for.
+#[derive(Clone, Debug)]
+pub(super) struct Keyed {
+    pub(super) key: StartKey,
+    /// What the run is called where it is new.
+    pub(super) id: RunId,
 }
 
 impl Actions {
@@ -42,17 +52,59 @@ impl Actions {
             .await
     }
 
+    /// As [`Self::start`], but where the actor has started that with the same key before, it is the run of then: `true`
+    /// says so.
+    ///
+    /// # Errors
+    /// As [`Self::start`]; `Conflict` where something else was asked for with that key.
+    pub async fn start_once(
+        &self,
+        actor: &Actor,
+        action: &ActionId,
+        properties: Map<String, Value>,
+        entity: Option<EntityId>,
+        key: StartKey,
+    ) -> Result<(Run, bool), Error> {
+        // Before anything is checked: the action may have changed since.
+        if let Some(run) = self.find_asked(actor, action, &key).await? {
+            return Ok((run, true));
+        }
+        let id = random_id()?;
+        let whence = Whence {
+            key: Some(Keyed {
+                key,
+                id: id.clone(),
+            }),
+            ..Whence::default()
+        };
+        let run = self.start_from(actor, action, properties, entity, whence);
+        let run = run.await?;
+        let was_asked = run.id != id;
+        Ok((run, was_asked))
+    }
+
+    /// The run that the actor asked for with a key.
+    pub(super) async fn find_asked(
+        &self,
+        actor: &Actor,
+        action: &ActionId,
+        key: &StartKey,
+    ) -> Result<Option<Run>, Error> {
+        let (caller, action, key) = (actor.name.clone(), action.clone(), key.clone());
+        let read = move |tx: &ReadTx<'_>| asked(tx, &caller, &action, &key, Timestamp::now());
+        self.inner.store.read(read).await
+    }
+
     /// Starts a run once more that has ended, and moves it, where that is part of it.
     pub(super) async fn start_again(
         &self,
         actor: &Actor,
         run: &Run,
-        resolving: Option<RunMove>,
+        whence: Whence,
     ) -> Result<Run, Error> {
         let whence = Whence {
             retry_of: Some(run.id.clone()),
-            resolving,
-            ..Whence::default()
+            ..whence..Whence::default()
         };
         let (properties, entity) = (run.properties.clone(), run.entity.clone());
         self.start_from(actor, &run.action, properties, entity, whence)
@@ -72,6 +124,7 @@ impl Actions {
             origin,
             retry_of,
             resolving,
+            key,
         } = whence;
         let definition = self.find_saved(action).await?.value;
         let form = self
@@ -90,7 +143,10 @@ impl Actions {
             .check_start(&person, &definition, &form, properties, entity.as_ref())
             .await?;
         let new = NewRun {
-            id: random_id()?,
+            id: match &key {
+                Some(keyed) => keyed.id.clone(),
+                None => random_id()?,
+            },
             blueprint: definition.blueprint().cloned(),
             definition,
             entity,
@@ -100,7 +156,8 @@ impl Actions {
         };
         let (actions, actor) = (self.clone(), actor.clone());
         // On a task of its own: a client that hangs up must not leave a run behind that no worker hears of.
-        let accepted = async move { actions.accept(actor, new, resolving).await };
+        let with = (key, resolving);
+        let accepted = async move { actions.accept(actor, new, with).await };
         let accepted = tokio::spawn(accepted.in_current_span());
         accepted
             .await
@@ -113,15 +170,27 @@ impl Actions {
         self,
         actor: Actor,
         new: NewRun,
-        resolving: Option<RunMove>,
+        (key, resolving): (Option<Keyed>, Option<RunMove>),
     ) -> Result<Run, Error> {
         let free = self.free_worker();
         let worker = free.as_ref().map(|_| self.inner.worker.clone());
         let trace = TraceParent::current().map(|parent| parent.to_string());
-        let (run, claim) = self
+        let resolved = resolving.as_ref().and(new.retry_of.clone());
+        let turn = match &resolved {
+            Some(of) => Some(self.inner.turns.take(of).await),
+            None => None,
+        };
+        let (run, claim, is_new) = self
             .inner
             .store
             .write(move |tx| {
+                let (action, key) = (&new.definition.identifier, key.map(|keyed| keyed.key));
+                // Once more in the transaction that accepts it: of those that ask at the same time one is first.
+                if let Some(key) = &key
+                    && let Some(run) = asked(tx, &actor.name, action, key, Timestamp::now())?
+                {
+                    return Ok::<_, Error>((run, None, false));
+                }
                 if let (Some(wanted), Some(of)) = (resolving, &new.retry_of)
                     && move_run(tx, Some(&actor), of, wanted, None)?.is_none()
                 {
@@ -131,6 +200,9 @@ impl Actions {
                 if let Some(parent) = &trace {
                     tx.insert_run_trace(&run.id, parent)?;
                 }
+                if let Some(key) = &key {
+                    tx.insert_start_key(&run, key)?;
+                }
                 let claims = match worker {
                     Some(worker) => tx.claim_next(&worker, 1)?,
                     None => Vec::new(),
@@ -138,9 +210,19 @@ impl Actions {
                 for claim in &claims {
                     audit_claim(tx, &claim.run)?;
                 }
-                Ok::<_, Error>((run, claims.into_iter().next()))
+                Ok((run, claims.into_iter().next(), true))
             })
             .await?;
+        if let Some(of) = resolved.filter(|_| is_new) {
+            let resolved = self.inner.store.read(move |tx| tx.find_run(&of)).await;
+            if let Ok::<_, store::Error>(Some(resolved)) = resolved {
+                self.tell(&resolved, false).await;
+            }
+        }
+        drop(turn);
+        if !is_new {
+            return Ok(run);
+        }
         self.inner.events.begin(&run);
         let own = claim.as_ref().filter(|claim| claim.run.id == run.id);
         let run = own.map_or(run, |claim| claim.run.clone());
@@ -194,6 +276,26 @@ impl Actions {
     }
 }
 
+/// The run that somebody asked for with a key.
+fn asked(
+    tx: &ReadTx<'_>,
+    caller: &str,
+    action: &ActionId,
+    key: &StartKey,
+    now: Timestamp,
+) -> Result<Option<Run>, Error> {
+    match tx.find_asked(caller, action, key, now)? {
+        Some(asked) if !asked.is_same => Err(Error::Conflict {
+            code: "idempotency_key_reused",
+            message: format!(
+                "with this key something else was asked for of action `{action}`: run `{}`; take a new key for another run",
+                asked.run.id
+            ),
+        }),
+        asked => Ok(asked.map(|asked| asked.run)),
+    }
+}
+
 fn accept(tx: &WriteTx<'_>, actor: &Actor, new: &NewRun) -> Result<Run, Error> {
     let root = match &new.origin {
         Some(origin) => Some(starter::check_chain(tx, &origin.parent, &new.definition)?),
@@ -224,7 +326,7 @@ fn accept(tx: &WriteTx<'_>, actor: &Actor, new: &NewRun) -> Result<Run, Error> {
 }
 
 /// `r_` and sixteen letters and digits: nobody guesses 95 bits.
-fn random_id() -> Result<RunId, Error> {
+pub(super) fn random_id() -> Result<RunId, Error> {
     const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let mut id = "r_".to_owned();
     loop {

@@ -1,12 +1,13 @@
 //! Cancelling a run, starting it once more, saying what became of it.
 
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::RunReply;
+use super::start::{REPLAYED, TRUE, idempotency_key};
 use super::view::{RunView, Views};
 use crate::action::Resolution;
 use crate::api::auth::Caller;
@@ -14,7 +15,7 @@ use crate::api::error::ApiError;
 use crate::api::extract::{InPath, JsonBody};
 use crate::api::reply::Json;
 use crate::app::App;
-use crate::model::{Run, RunId, RunState};
+use crate::model::{Run, RunId, RunState, StartKey};
 
 /// What became of a run whose outcome is not known.
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -79,20 +80,31 @@ pub(in crate::api) async fn cancel_run(
 /// Start a run once more that ended badly: a new run with the same inputs, of the action as it is now.
 #[utoipa::path(
     post, path = "/v1/actions/runs/{run}/retry", tag = "actions", security(("bearer" = ["actions:run"])),
-    params(("run" = String, Path, description = "Identifier of the run")),
+    params(
+        ("run" = String, Path, description = "Identifier of the run"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Starts one run, however often it is sent"),
+    ),
     responses((status = 202, body = RunReply)),
 )]
 pub(in crate::api) async fn retry_run(
     State(app): State<App>,
     caller: Caller,
     InPath(id): InPath<RunId>,
+    headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let run = app.actions.retry_run(&caller, &id).await?;
+    let key = idempotency_key(&headers, |text| StartKey::of_retry(text, &id))?;
+    let (run, was_asked) = match key {
+        Some(key) => app.actions.retry_run_once(&caller, &id, key).await?,
+        None => (app.actions.retry_run(&caller, &id).await?, false),
+    };
     let location = location(&run);
     let run = Views::new(&app, &caller).show(run).await?;
     let mut response = (StatusCode::ACCEPTED, Json(RunReply { ok: true, run })).into_response();
     if let Some(location) = location {
         response.headers_mut().insert(header::LOCATION, location);
+    }
+    if was_asked {
+        response.headers_mut().insert(REPLAYED.clone(), TRUE);
     }
     Ok(response)
 }

@@ -18,11 +18,14 @@ use crate::api::error::ApiError;
 use crate::api::extract::{InPath, JsonBody, Params};
 use crate::api::reply::Json;
 use crate::app::App;
-use crate::model::{ActionId, Actor, EntityId, Run};
+use crate::model::{ActionId, Actor, EntityId, Run, StartKey};
 
 /// Longest time that a client can have us wait for a run's end.
 const LONGEST_WAIT: u64 = 60;
 
+static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+pub(super) static REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+pub(super) const TRUE: HeaderValue = HeaderValue::from_static("true");
 static PREFER: HeaderName = HeaderName::from_static("prefer");
 static PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
@@ -59,6 +62,10 @@ pub(in crate::api) enum StartReply {
 /// With `explain=true` nothing is started, and the answer is 200 with every rule that a start is held against: whether
 /// it lets it pass, and why.
 ///
+/// With an `Idempotency-Key` (1 to 255 visible characters of ASCII) the same request, sent again within 24 hours by the same
+/// user or app, answers the run that the first one started, as it is by then, with `Idempotency-Replayed: true`. Another
+/// request with the same key for the same action is 409.
+///
 /// With `Prefer: wait=SECONDS` (at most 60) the answer waits for the run's end and is 200 then, whether it ended well or
 /// badly; 202 where it has not ended by then.
 #[utoipa::path(
@@ -66,6 +73,7 @@ pub(in crate::api) enum StartReply {
     params(
         ("action" = String, Path, description = "Identifier of the action"),
         ("explain" = Option<bool>, Query, description = "Start nothing, and tell what would come of it"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Starts one run, however often it is sent"),
         ("Prefer" = Option<String>, Header, description = "`wait=SECONDS`"),
     ),
     request_body = NewRun,
@@ -88,10 +96,22 @@ pub(in crate::api) async fn start_run(
         return Ok(Json(StartReply::Explained { ok, explanation }).into_response());
     }
     let wait = preferred_wait(&headers);
-    let mut run = app
-        .actions
-        .start(&caller, &action, new.properties, new.entity)
-        .await?;
+    let key = idempotency_key(&headers, |text| {
+        StartKey::of_start(text, &new.properties, new.entity.as_ref())
+    })?;
+    let (properties, entity) = (new.properties, new.entity);
+    let (mut run, was_asked) = match key {
+        Some(key) => {
+            let started = app
+                .actions
+                .start_once(&caller, &action, properties, entity, key);
+            started.await?
+        }
+        None => {
+            let started = app.actions.start(&caller, &action, properties, entity);
+            (started.await?, false)
+        }
+    };
     let location = location(&run);
     if let Some(seconds) = wait {
         run = wait_for_end(&app, &caller, run, Duration::from_secs(seconds)).await?;
@@ -111,6 +131,9 @@ pub(in crate::api) async fn start_run(
     if let Some(location) = location {
         response.headers_mut().insert(header::LOCATION, location);
     }
+    if was_asked {
+        response.headers_mut().insert(REPLAYED.clone(), TRUE);
+    }
     if let Some(applied) = wait.and_then(|wait| HeaderValue::try_from(format!("wait={wait}")).ok())
     {
         response
@@ -118,6 +141,22 @@ pub(in crate::api) async fn start_run(
             .insert(PREFERENCE_APPLIED.clone(), applied);
     }
     Ok(response)
+}
+
+/// The key of a request, where it has one.
+pub(super) fn idempotency_key(
+    headers: &HeaderMap,
+    make: impl FnOnce(&str) -> Option<StartKey>,
+) -> Result<Option<StartKey>, ApiError> {
+    let mut all = headers.get_all(&IDEMPOTENCY_KEY).iter();
+    let Some(value) = all.next() else {
+        return Ok(None);
+    };
+    let key = value.to_str().ok().filter(|_| all.next().is_none());
+    key.and_then(make).map(Some).ok_or_else(|| {
+        let message = "this is one key of 1 to 255 visible characters of ASCII, without spaces";
+        ApiError::bad_parameter("Idempotency-Key", message)
+    })
 }
 
 async fn wait_for_end(

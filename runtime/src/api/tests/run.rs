@@ -229,3 +229,84 @@ async fn principal_may_hold_only_so_many_streams_open() {
     drop(first);
     assert_eq!(app.get(&path, &token).await.status, 200);
 }
+
+/// A request with a key.
+fn keyed(path: &str, token: &str, key: &str, body: serde_json::Value) -> Request<Body> {
+    let mut request = request(Method::POST, path, token, Some(body));
+    request
+        .headers_mut()
+        .insert("idempotency-key", key.parse().unwrap());
+    request
+}
+
+#[tokio::test]
+async fn the_same_request_with_the_same_key_is_one_run_also_at_the_same_time() {
+    let (app, token) = with_action().await;
+    let path = "/v1/actions/greet/runs";
+    let body = || json!({"properties": {"name": "x"}});
+    let ask = || app.send(keyed(path, &token, "k1", body()));
+    let (first, second, third) = tokio::join!(ask(), ask(), ask());
+    let later = app.send(keyed(path, &token, "k1", body())).await;
+    let replies = [first, second, third, later];
+    let mut ids: Vec<_> = replies
+        .iter()
+        .map(|reply| reply.json()["run"]["id"].clone())
+        .collect();
+    ids.dedup();
+    assert_eq!(ids.len(), 1, "{ids:?}");
+    let replayed = |reply: &&super::Reply| reply.headers.contains_key("idempotency-replayed");
+    assert_eq!(replies.iter().filter(replayed).count(), 3);
+    let runs = app.get("/v1/actions/runs", &token).await.json();
+    assert_eq!(runs["runs"].as_array().map(Vec::len), Some(1));
+
+    let other = app.send(keyed(
+        path,
+        &token,
+        "k1",
+        json!({"properties": {"name": "y"}}),
+    ));
+    assert_eq!(other.await.refusal(409).0, "idempotency_key_reused");
+    let new = app.send(keyed(path, &token, "k2", body())).await;
+    assert_eq!(new.status, 202, "{}", new.text);
+    assert!(!new.headers.contains_key("idempotency-replayed"));
+    let somebody = app.token(Role::Developer).await;
+    let theirs = app.send(keyed(path, &somebody, "k1", body())).await;
+    assert_eq!(theirs.status, 202, "{}", theirs.text);
+    assert_ne!(theirs.json()["run"]["id"], ids[0]);
+}
+
+#[tokio::test]
+async fn a_key_is_of_no_use_to_a_request_that_was_refused_and_has_to_be_well_formed() {
+    let (app, token) = with_action().await;
+    let path = "/v1/actions/greet/runs";
+    app.send(keyed(path, &token, "k1", json!({})))
+        .await
+        .refusal(422);
+    let good = keyed(path, &token, "k1", json!({"properties": {"name": "x"}}));
+    assert_eq!(app.send(good).await.status, 202);
+    for bad in ["", "two words"] {
+        let refused = app.send(keyed(path, &token, bad, json!({}))).await;
+        assert_eq!(refused.refusal(400).0, "invalid_parameter");
+    }
+}
+
+#[tokio::test]
+async fn a_retry_with_the_same_key_is_one_run() {
+    let (app, token) = with_action().await;
+    let mut start = request(
+        Method::POST,
+        "/v1/actions/greet/runs",
+        &token,
+        Some(json!({"properties": {"name": "x"}})),
+    );
+    start
+        .headers_mut()
+        .insert("prefer", "wait=30".parse().unwrap());
+    let failed = app.send(start).await.json()["run"]["id"].clone();
+    let path = format!("/v1/actions/runs/{}/retry", failed.as_str().unwrap());
+    let first = app.send(keyed(&path, &token, "k", json!({}))).await;
+    let again = app.send(keyed(&path, &token, "k", json!({}))).await;
+    assert_eq!(first.status, 202, "{}", first.text);
+    assert_eq!(first.json()["run"]["id"], again.json()["run"]["id"]);
+    assert_eq!(again.headers["idempotency-replayed"], "true");
+}

@@ -1,6 +1,7 @@
 //! Runs and their attempts.
 
 mod change;
+mod key;
 mod queue;
 
 use rusqlite::types::Value as Sql;
@@ -9,6 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use change::Moved;
+pub use key::Asked;
 pub use queue::Room;
 use queue::{Standing, plugin_of};
 
