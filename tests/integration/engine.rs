@@ -5,7 +5,24 @@ use serde_json::{Value, json};
 
 use crate::{misbehaving_component, program};
 
-const PATIENT: &str = "[limits]\nwall-time = \"60s\"\ncpu-time = \"60s\"\n";
+/// Time enough, and what the component imports.
+const PATIENT: &str = r#"
+[limits]
+wall-time = "60s"
+cpu-time = "60s"
+
+[[capabilities.catalog]]
+blueprint = "Thing"
+access = ["read", "upsert"]
+reason = "another function needs it"
+
+[[capabilities.files]]
+name = "box"
+access = "read-write"
+max-bytes = "64KiB"
+max-files = 100
+reason = "another function needs it"
+"#;
 
 /// A portal with a guest that sleeps, one that loops and one that crashes, each carried out as `engine` says.
 fn portal(effects: &str, engine: &Value) -> Portal {

@@ -5,6 +5,7 @@ ALTER TABLE run ADD COLUMN deadline_at INTEGER; -- when it has to have ended
 ALTER TABLE run ADD COLUMN cancelled_by TEXT;   -- who asked that it be ended while a plugin is at work
 ALTER TABLE run ADD COLUMN updated_by TEXT;     -- who moved it last by hand
 ALTER TABLE run ADD COLUMN retry_of TEXT;       -- the run that it does once more
+CREATE INDEX run_by_retry ON run (retry_of) WHERE retry_of IS NOT NULL;
 CREATE INDEX run_due ON run (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX run_running ON run (sequence) WHERE state = 'running';
 

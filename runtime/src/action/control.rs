@@ -1,13 +1,16 @@
 //! What people do with runs that were accepted: cancel them, start them once more, say what became of them.
 
 use serde_json::Value;
+use tracing::Instrument as _;
 
+use super::moves::audit_cancel;
 use super::run::{Keyed, Whence, random_id};
 use super::{Actions, Error};
 use crate::model::{
-    Actor, Permission, Run, RunCause, RunFailure, RunId, RunMove, RunState, StartKey,
+    Actor, Permission, Run, RunAs, RunCause, RunFailure, RunId, RunMove, RunState, StartKey,
 };
 use crate::plugin::Interrupt;
+use crate::store;
 
 /// What a person found when they looked what became of a run.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +34,14 @@ impl Actions {
         if run.state.is_terminal() {
             return Err(ended(&run));
         }
+        let (actions, actor, id) = (self.clone(), actor.clone(), id.clone());
+        // On a task of its own: what is on disk has to reach the guest, whether or not the client still listens.
+        let cancelled = async move { actions.cancel(&actor, &id).await };
+        let cancelled = tokio::spawn(cancelled.in_current_span()).await;
+        cancelled.unwrap_or(Err(Error::Store(store::Error::Panicked)))
+    }
+
+    async fn cancel(&self, actor: &Actor, id: &RunId) -> Result<Run, Error> {
         loop {
             let wanted = RunMove {
                 failure: Some(RunFailure::new(
@@ -46,13 +57,15 @@ impl Actions {
             let now = self.find_run(actor, id).await?;
             match now.state {
                 RunState::Running => {
-                    let (wanted, by) = (id.clone(), actor.name.clone());
-                    let told = self
-                        .inner
-                        .store
-                        .write(move |tx| tx.update_run_cancelled(&wanted, &by));
-                    let told: Result<_, crate::store::Error> = told.await;
-                    let Some(run) = told? else {
+                    let (wanted, by) = (id.clone(), actor.clone());
+                    let told = self.inner.store.write(move |tx| {
+                        let told = tx.update_run_cancelled(&wanted, &by.name)?;
+                        if let Some(run) = &told {
+                            audit_cancel(tx, &by, run)?;
+                        }
+                        Ok::<_, store::Error>(told)
+                    });
+                    let Some(run) = told.await? else {
                         continue;
                     };
                     self.inner.under_way.interrupt(id, Interrupt::Cancelled);
@@ -177,6 +190,17 @@ impl Actions {
                 "run_active",
                 format!("it is `{}`; cancel it first", state.as_str()),
             ),
+            // With whose rights it works in the catalog is not for somebody else to change.
+            _ if run.created_by != actor.name && self.works_as_person(id).await? => {
+                return Err(Error::Forbidden {
+                    message: format!(
+                        "run `{id}` works with the rights of whoever asked for it (`runAs: user`); `{}` has to start it \
+                         once more",
+                        run.created_by
+                    ),
+                    reasons: Vec::new(),
+                });
+            }
             _ => {
                 let whence = Whence {
                     key: keyed,
@@ -189,6 +213,18 @@ impl Actions {
             code,
             message: format!("run `{id}` is not started once more: {message}"),
         })
+    }
+
+    /// Whether a run works in the catalog with the rights of whoever asked for it.
+    async fn works_as_person(&self, id: &RunId) -> Result<bool, Error> {
+        let id = id.clone();
+        let found = self
+            .inner
+            .store
+            .read(move |tx| tx.find_run_definition(&id))
+            .await?;
+        // What cannot be read is taken for the worst.
+        Ok(found.is_none_or(|definition| definition.run_as() == RunAs::User))
     }
 
     /// A run that is the actor's, or that they may see and manage.

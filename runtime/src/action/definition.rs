@@ -143,6 +143,19 @@ impl Actions {
         Ok(tx.list_actions()?)
     }
 
+    /// Those of them that somebody may see; whether these are all.
+    pub fn list_visible_in(
+        &self,
+        tx: &ReadTx<'_>,
+        actor: &Actor,
+    ) -> Result<(Vec<Stamped<Action>>, bool), Error> {
+        let mut actions = tx.list_actions()?;
+        let all = actions.len();
+        self.retain_visible(actor, &mut actions, || Ok(tx.list_action_permissions()?))?;
+        let are_all = actions.len() == all;
+        Ok((actions, are_all))
+    }
+
     /// Checks what no transaction can wait for: that the templates are jq, and that the plugin fits.
     ///
     /// # Errors

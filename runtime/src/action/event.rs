@@ -120,7 +120,6 @@ impl Events {
     /// Appends the event of the terminal state and lets the run's followers go.
     pub(super) async fn end(&self, run: &Run) {
         let at = run.ended_at.unwrap_or(run.updated_at);
-        self.metrics.ended(run);
         self.publish(&run.id);
         self.append(
             &run.id,

@@ -35,7 +35,10 @@ impl Actions {
         };
         if found.created_by != actor.name {
             let message = "only whoever asked for a run says how it was";
-            return Err(conflict("not_yours", message));
+            return Err(Error::Forbidden {
+                message: message.to_owned(),
+                reasons: Vec::new(),
+            });
         }
         if !found.state.is_terminal() {
             let message = "the run has not ended yet; say how it was when it has";

@@ -12,7 +12,7 @@ use crate::model::{Action, Actor, BlueprintId, EntityId, Operation, UserInputs, 
 const MAX_INPUT_BYTES: usize = 1024 * 1024;
 
 /// Entities that one run's inputs may name; each is looked up.
-const MAX_ENTITIES: usize = 1_000;
+pub(super) const MAX_ENTITIES: usize = 1_000;
 
 pub(super) const BASE: &str = "/properties";
 

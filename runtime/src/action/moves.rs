@@ -4,6 +4,7 @@ use std::hash::{BuildHasher as _, RandomState};
 
 use serde_json::json;
 use tokio::sync::{Mutex, MutexGuard};
+use tracing::Instrument as _;
 
 use super::worker::on_behalf;
 use super::{Actions, request, run};
@@ -49,6 +50,24 @@ impl Actions {
         wanted: RunMove,
         usage: Option<CallUsage>,
     ) -> Result<Option<Run>, store::Error> {
+        let (actions, id) = (self.clone(), id.clone());
+        // On a task of its own: a client that hangs up must not leave a move behind that nobody is told of.
+        let moved = async move { actions.move_in_turn(actor, &id, wanted, usage).await };
+        let moved = tokio::spawn(moved.in_current_span()).await;
+        moved.unwrap_or(Err(store::Error::Panicked))
+    }
+
+    async fn move_in_turn(
+        &self,
+        actor: Option<Actor>,
+        id: &RunId,
+        wanted: RunMove,
+        usage: Option<CallUsage>,
+    ) -> Result<Option<Run>, store::Error> {
+        let ended_before = matches!(
+            wanted.cause,
+            RunCause::ResolveDone | RunCause::ResolveAbandon
+        );
         let turn = self.inner.turns.take(id).await;
         let id = id.clone();
         let (moved, is_due) = self
@@ -66,15 +85,18 @@ impl Actions {
         }
         if let Some(run) = &moved {
             tracing::info!(run.id = %run.id, action = %run.action, state = run.state.as_str(), "a run was moved");
-            self.tell(run).await;
+            self.tell(run, !ended_before).await;
         }
         drop(turn);
         Ok(moved)
     }
 
-    /// Tells the followers of a run which state it has entered.
-    pub(super) async fn tell(&self, run: &Run) {
+    /// Tells the followers of a run which state it has entered; `ends` where it had not ended before.
+    pub(super) async fn tell(&self, run: &Run, ends: bool) {
         if run.state.is_terminal() {
+            if ends {
+                self.inner.events.metrics.ended(run);
+            }
             self.inner.events.end(run).await;
             return;
         }
@@ -94,10 +116,11 @@ pub(super) fn move_run(
     mut wanted: RunMove,
     usage: Option<&CallUsage>,
 ) -> Result<Option<Run>, store::Error> {
-    if goes_on(wanted.cause)
+    let is_ended = wanted.cause == RunCause::Cancel && wanted.token.is_some();
+    if (is_ended || goes_on(wanted.cause))
         && let Some(by) = tx.find_run(id)?.and_then(|run| run.cancelled_by)
     {
-        // Whoever wanted it to end was heard, and the process died or the attempt failed before it could be ended.
+        // Whoever wanted it to end was heard, whether the guest was ended for it, or the attempt or the process came first.
         wanted = cancelled(wanted, by);
     }
     let Some(moved) = tx.move_run(id, &wanted)? else {
@@ -141,18 +164,37 @@ pub(super) fn audit_claim(tx: &WriteTx<'_>, run: &Run) -> Result<(), store::Erro
     Ok(())
 }
 
+/// Writes into the audit log who wants a run to end that a plugin is at work on.
+pub(super) fn audit_cancel(tx: &WriteTx<'_>, actor: &Actor, run: &Run) -> Result<(), store::Error> {
+    tx.insert_audit(&AuditEntry {
+        actor: &Actor {
+            run: Some(run.id.clone()),
+            ..actor.clone()
+        },
+        verb: Verb::Update,
+        resource: run::RESOURCE,
+        identifier: run.id.to_string(),
+        before: Some(json!({ "state": run.state })),
+        after: Some(json!({ "state": run.state, "cancelledBy": run.cancelled_by })),
+    })?;
+    Ok(())
+}
+
 /// Whether the run would be carried out once more after it.
 fn goes_on(cause: RunCause) -> bool {
+    // Not where nobody knows what became of it: that has to be looked at, whoever wanted it to end.
     matches!(
         cause,
-        RunCause::Retry | RunCause::Sleep | RunCause::HandOver | RunCause::LoseTrack
+        RunCause::Retry | RunCause::Sleep | RunCause::HandOver
     )
 }
 
 fn cancelled(wanted: RunMove, by: String) -> RunMove {
     let rest = match wanted.failure {
-        Some(failure) => format!("; before that: {}", failure.message),
-        None => String::new(),
+        Some(failure) if wanted.cause != RunCause::Cancel => {
+            format!("; before that: {}", failure.message)
+        }
+        _ => String::new(),
     };
     let message = format!("`{by}` cancelled the run while the plugin was at work{rest}");
     RunMove {

@@ -104,7 +104,7 @@ impl Actions {
     ) -> Result<Run, Error> {
         let whence = Whence {
             retry_of: Some(run.id.clone()),
-            ..whence..Whence::default()
+            ..whence
         };
         let (properties, entity) = (run.properties.clone(), run.entity.clone());
         self.start_from(actor, &run.action, properties, entity, whence)
@@ -195,6 +195,14 @@ impl Actions {
                     && move_run(tx, Some(&actor), of, wanted, None)?.is_none()
                 {
                     return Err(resolved_already(of));
+                }
+                if let Some(of) = &new.retry_of
+                    && let Some(other) = tx.find_retry(of)?
+                {
+                    return Err(Error::Conflict {
+                        code: "already_retried",
+                        message: format!("run `{of}` was started once more already: run `{other}`"),
+                    });
                 }
                 let run = accept(tx, &actor, &new)?;
                 if let Some(parent) = &trace {

@@ -52,12 +52,18 @@ impl Actions {
             .await?;
         // Together, so that they share a commit.
         let moved = join_all(due.iter().map(|run| self.go_on(run))).await;
-        let mut count = 0;
-        for moved in moved {
-            count += usize::from(moved?.is_some());
-        }
+        let count = moved
+            .iter()
+            .filter(|moved| matches!(moved, Ok(Some(_))))
+            .count();
+        // Before it is told what could not be moved: the others wait for a worker.
         if count > 0 {
             self.inner.wake.notify_one();
+        }
+        for moved in moved {
+            moved?;
+        }
+        if count > 0 {
             return Ok(Duration::ZERO);
         }
         let next = self.inner.store.read(|tx| tx.find_next_due()).await?;

@@ -11,7 +11,15 @@ use crate::plugin::{Interrupt, Interrupts};
 /// The runs that plugins are at work on. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct UnderWay {
-    ends: Arc<Mutex<HashMap<RunId, watch::Sender<Option<Interrupt>>>>>,
+    ends: Arc<Mutex<HashMap<RunId, End>>>,
+}
+
+/// The way to end one run.
+#[derive(Debug, Default)]
+struct End {
+    /// How many attempts have begun and not ended: the end of one must not take the way to the next one's.
+    attempts: u32,
+    told: watch::Sender<Option<Interrupt>>,
 }
 
 /// A run that a plugin is at work on, until this is dropped.
@@ -23,7 +31,7 @@ pub(super) struct AtWork {
 impl UnderWay {
     /// A worker begins with a run that was claimed for it.
     pub(super) fn begin(&self, run: &RunId) -> AtWork {
-        self.lock().entry(run.clone()).or_insert_with(ends);
+        self.lock().entry(run.clone()).or_default().attempts += 1;
         AtWork {
             under_way: self.clone(),
             run: run.clone(),
@@ -35,16 +43,20 @@ impl UnderWay {
         let mut all = self.lock();
         // The first reason is the one that counts.
         all.entry(run.clone())
-            .or_insert_with(ends)
+            .or_default()
+            .told
             .send_if_modified(|told| told.is_none() && told.replace(why).is_none());
     }
 
-    /// A run has ended meanwhile: nobody will begin with it.
+    /// A run has ended meanwhile: where nobody is at work on it, nobody will begin.
     pub(super) fn forget(&self, run: &RunId) {
-        self.lock().remove(run);
+        let mut all = self.lock();
+        if all.get(run).is_some_and(|end| end.attempts == 0) {
+            all.remove(run);
+        }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<RunId, watch::Sender<Option<Interrupt>>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<RunId, End>> {
         self.ends.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -53,7 +65,8 @@ impl AtWork {
     /// Tells when the run has to end.
     pub(super) fn interrupts(&self) -> Interrupts {
         let mut all = self.under_way.lock();
-        all.entry(self.run.clone()).or_insert_with(ends).subscribe()
+        let end = all.entry(self.run.clone()).or_default();
+        end.told.subscribe()
     }
 
     /// Ends it.
@@ -64,12 +77,11 @@ impl AtWork {
 
 impl Drop for AtWork {
     fn drop(&mut self) {
+        if let Some(end) = self.under_way.lock().get_mut(&self.run) {
+            end.attempts = end.attempts.saturating_sub(1);
+        }
         self.under_way.forget(&self.run);
     }
-}
-
-fn ends() -> watch::Sender<Option<Interrupt>> {
-    watch::Sender::new(None)
 }
 
 #[cfg(test)]

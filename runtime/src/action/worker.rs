@@ -17,7 +17,8 @@ use super::starter::Starter;
 use super::under_way::AtWork;
 use super::{Actions, Error};
 use crate::model::{
-    Action, Actor, Claim, Effects, InvocationMethod, Origin, Run, RunAs, RunEnd, RunMove, Timestamp,
+    Action, Actor, Claim, Effects, InvocationMethod, Origin, Run, RunAs, RunEnd, RunFailure,
+    RunMove, Timestamp,
 };
 use crate::plugin::{ActionCall, EventSink, Interrupt, Interrupts};
 use crate::store;
@@ -425,7 +426,13 @@ impl Actions {
             );
             return Ok(RunMove::end(token, failed("host_restarted", &message)));
         }
-        Ok(outcome::cut_off(token, is_uncertain))
+        let mut next = outcome::cut_off(token, is_uncertain);
+        let message =
+            "the portal went down while the plugin was at work; the run is carried out again";
+        next.failure = next
+            .failure
+            .or_else(|| Some(RunFailure::new("host_restarted", message)));
+        Ok(next)
     }
 }
 

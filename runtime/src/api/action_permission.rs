@@ -33,8 +33,10 @@ pub(super) struct ActionPermissionsReply {
 )]
 pub(super) async fn find_permissions(
     State(app): State<App>,
+    caller: Caller,
     InPath(id): InPath<ActionId>,
 ) -> Result<Json<ActionPermissionsReply>, ApiError> {
+    app.actions.find_visible(&caller, &id).await?;
     Ok(Json(ActionPermissionsReply {
         ok: true,
         permissions: app.actions.find_permissions(&id).await?,

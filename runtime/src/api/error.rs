@@ -186,6 +186,11 @@ impl From<StoreError> for ApiError {
                 "the server is stopping",
             )
             .retry_after(5),
+            StoreError::TooLong => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "query_too_expensive",
+                "this takes longer than the time that a request has; narrow it",
+            ),
             _ => Self::internal(&error),
         }
     }

@@ -187,8 +187,11 @@ fn write(
         out.document("blueprint", blueprint_document(blueprint.clone())?)?;
         documents += 1;
     }
+    let mut partial = false;
     if scope.is_empty() {
-        for action in actions.list_in(tx)? {
+        let (shown, are_all) = actions.list_visible_in(tx, actor)?;
+        partial = !are_all;
+        for action in shown {
             let document = serde_json::to_value(action.value)
                 .map_err(|error| store::Error::corrupt("action", error))?;
             out.document("action", document)?;
@@ -205,7 +208,6 @@ fn write(
             documents += 1;
         }
     }
-    let mut partial = false;
     for blueprint in blueprints {
         let id = &blueprint.identifier;
         let visible = catalog.find_read_scope_in(tx, actor, id)?;

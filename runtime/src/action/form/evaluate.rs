@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::filter::{self, INPUTS, is_computed};
 use super::order::levels;
-use crate::action::input::{BASE, named_entities};
+use crate::action::input::{BASE, MAX_ENTITIES, named_entities};
 use crate::action::rule::{child, kind};
 use crate::action::{Actions, Error};
 use crate::catalog::{self, Values};
@@ -189,6 +189,16 @@ impl Actions {
         };
         for (name, input) in &form.properties {
             done.inputs.insert(name.clone(), start(input));
+        }
+        // Filters see each of them whole, so that the number of them is bounded before the first is read.
+        let named = named_entities(form, &given).len();
+        if named > MAX_ENTITIES {
+            let message = format!(
+                "the inputs of one run may name {MAX_ENTITIES} entities; these name {named}"
+            );
+            done.violations
+                .push(Violation::new(BASE, "maxItems", message));
+            return Ok(done);
         }
         let levels = match levels(&form.properties) {
             Ok(levels) => levels,

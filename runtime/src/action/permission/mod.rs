@@ -14,6 +14,8 @@ pub(super) use policy::Asked;
 pub use policy::Ruling;
 use policy::refusals;
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value, json};
 
 use super::rule::MAX_VIOLATIONS;
@@ -96,16 +98,28 @@ impl Actions {
     /// runs.
     pub async fn list_visible(&self, actor: &Actor) -> Result<Vec<Stamped<Action>>, Error> {
         let mut actions = self.list().await?;
-        if !sees_all(actor) {
-            let said = self.inner.store.read(|tx| tx.list_action_permissions());
-            let said: Result<_, store::Error> = said.await;
-            let said = said?;
-            actions.retain(|action| {
-                let permissions = said.get(action.value.identifier.as_str());
-                permissions.is_none_or(|said| said.grant(ActionRight::Execute).shows(actor))
-            });
-        }
+        let said = self.inner.store.read(|tx| tx.list_action_permissions());
+        let said: Result<_, store::Error> = said.await;
+        self.retain_visible(actor, &mut actions, || Ok(said?))?;
         Ok(actions)
+    }
+
+    /// Leaves of some actions those that somebody may see.
+    pub(super) fn retain_visible(
+        &self,
+        actor: &Actor,
+        actions: &mut Vec<Stamped<Action>>,
+        said: impl FnOnce() -> Result<HashMap<String, ActionPermissions>, Error>,
+    ) -> Result<(), Error> {
+        if sees_all(actor) {
+            return Ok(());
+        }
+        let said = said()?;
+        actions.retain(|action| {
+            let permissions = said.get(action.value.identifier.as_str());
+            permissions.is_none_or(|said| said.grant(ActionRight::Execute).shows(actor))
+        });
+        Ok(())
     }
 
     /// As [`Self::find`], for somebody who may be allowed to see some actions only.

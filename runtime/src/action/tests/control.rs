@@ -138,6 +138,8 @@ async fn an_unknown_outcome_is_resolved_once_by_a_person_who_looked() {
         .unwrap();
     assert_eq!(abandoned.state, RunState::Failed);
     assert!(actions.retry_run(&ada(), &abandoned.id).await.is_ok());
+    let twice = actions.retry_run(&ada(), &abandoned.id).await;
+    assert_eq!(code(twice), "already_retried");
 }
 
 #[tokio::test]

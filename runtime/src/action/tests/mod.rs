@@ -1,5 +1,8 @@
 mod control;
 mod person;
+mod taken;
+
+pub(super) use taken::run;
 
 use futures_util::FutureExt as _;
 use serde_json::{Map, Value, json};
@@ -7,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::*;
 use crate::catalog::{Applied, WriteOptions, parse_blueprint, parse_draft};
 use crate::model::{
-    ActionId, Actor, BlueprintId, EntityId, EventBody, Origin, Role, Run, RunEnd, RunFilter, RunId,
+    ActionId, Actor, BlueprintId, EntityId, EventBody, Origin, Role, Run, RunEnd, RunFilter,
     RunMove, RunState, Timestamp, WriteMode,
 };
 use crate::plugin::PluginSettings;
@@ -588,33 +591,4 @@ async fn who_waits_for_a_run_is_woken_by_it_and_not_by_others() {
     assert!(waiting.as_mut().now_or_never().is_none());
     house.actions.inner.events.publish(&run.id);
     assert!(waiting.await > seen);
-}
-
-/// A run that a worker has just taken.
-pub(super) fn run() -> Run {
-    Run {
-        id: RunId::parse("r_1").unwrap(),
-        action: ActionId::parse("a").unwrap(),
-        blueprint: None,
-        entity: None,
-        state: RunState::Running,
-        properties: Map::new(),
-        output: None,
-        failure: None,
-        links: Vec::new(),
-        attempts: 1,
-        created_by: "ada".to_owned(),
-        created_by_teams: Vec::new(),
-        created_by_role: Role::Developer,
-        parent: None,
-        retry_of: None,
-        version: None,
-        due_at: None,
-        deadline_at: None,
-        cancelled_by: None,
-        updated_by: None,
-        created_at: Timestamp(0),
-        updated_at: Timestamp(0),
-        ended_at: None,
-    }
 }

@@ -211,6 +211,13 @@ const TABLE: &[(&str, &str, Option<Permission>)] = {
         ("GET", "/v1/actions/runs", Some(P::RunActions)),
         ("GET", "/v1/actions/runs/{run}", Some(P::RunActions)),
         ("GET", "/v1/actions/runs/{run}/logs", Some(P::RunActions)),
+        ("POST", "/v1/actions/runs/{run}/cancel", Some(P::RunActions)),
+        ("POST", "/v1/actions/runs/{run}/retry", Some(P::RunActions)),
+        (
+            "POST",
+            "/v1/actions/runs/{run}/resolve",
+            Some(P::RunActions),
+        ),
         ("GET", "/v1/actions/runs/{run}/events", Some(P::RunActions)),
         (
             "POST",

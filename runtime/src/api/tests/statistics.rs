@@ -38,7 +38,7 @@ async fn feedback_is_given_by_whoever_asked_and_counts_once() {
         .await
         .refusal(422);
     let theirs = app.post(&feedback, &other, json!({"score": 1})).await;
-    assert_eq!(theirs.refusal(409).0, "not_yours");
+    assert_eq!(theirs.refusal(403).0, "forbidden");
     for (score, comment) in [(2, "slow"), (4, "better")] {
         let body = json!({"score": score, "comment": comment});
         assert_eq!(app.post(&feedback, &token, body).await.status, 200);

@@ -12,6 +12,12 @@ use crate::store::Error;
 use crate::store::audit::from_word;
 use crate::store::connection::{ReadTx, WriteTx};
 
+/// What became of an attempt that the portal went down with.
+const CUT_OFF: &str = "cut off";
+
+/// What became of an attempt that the portal ended because it stopped.
+const HANDED_OVER: &str = "handed over";
+
 /// A run that was moved.
 #[derive(Clone, Debug)]
 pub struct Moved {
@@ -37,10 +43,22 @@ impl ReadTx<'_> {
             .connection
             .prepare_cached(
                 "SELECT count(*) FROM attempt WHERE run_id = ?1 AND number > coalesce(
-                   (SELECT max(number) FROM attempt WHERE run_id = ?1 AND outcome IS NOT NULL AND outcome <> 'queued'), 0)",
+                   (SELECT max(number) FROM attempt WHERE run_id = ?1 AND outcome IS NOT NULL AND outcome <> 'cut off'), 0)",
             )?
             .query_row([id.as_str()], |row| row.get(0))?;
         Ok(count.unsigned_abs())
+    }
+
+    /// The run that does another one once more, where it has not ended badly itself.
+    pub fn find_retry(&self, of: &RunId) -> Result<Option<String>, Error> {
+        Ok(self
+            .connection
+            .prepare_cached(
+                "SELECT id FROM run WHERE retry_of = ?1 AND (ended_at IS NULL OR state IN ('succeeded', 'outcome_unknown'))
+                 LIMIT 1",
+            )?
+            .query_row([of.as_str()], |row| row.get(0))
+            .optional()?)
     }
 
     /// How many attempts of a run have failed so far; those that were cut off or went to sleep did not.
@@ -49,7 +67,7 @@ impl ReadTx<'_> {
             .connection
             .prepare_cached(
                 "SELECT count(*) FROM attempt WHERE run_id = ?1 AND outcome IS NOT NULL
-                   AND outcome NOT IN ('queued', 'sleeping')",
+                   AND outcome NOT IN ('cut off', 'handed over', 'sleeping')",
             )?
             .query_row([id.as_str()], |row| row.get(0))?)
     }
@@ -214,7 +232,14 @@ impl WriteTx<'_> {
             self.promote(&Subject::of(blueprint, entity.as_str()))?;
         }
         if from == RunState::Running {
-            let outcome = failure.map_or(to.as_str(), |failure| failure.code.as_str());
+            // A plugin chooses the words of its failures: none of them is taken for one of ours.
+            let outcome = match (to, failure) {
+                (RunState::Queued, Some(_)) => CUT_OFF.to_owned(),
+                (RunState::Queued, None) => HANDED_OVER.to_owned(),
+                (RunState::Sleeping, _) => RunState::Sleeping.as_str().to_owned(),
+                (_, Some(failure)) => format!("failed: {}", failure.code),
+                (_, None) => to.as_str().to_owned(),
+            };
             self.connection
                 .prepare_cached("UPDATE attempt SET ended_at = ?2, outcome = ?3 WHERE token = ?1")?
                 .execute(params![token, self.now.0, outcome])?;
