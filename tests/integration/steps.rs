@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use goldenpath_tests::{Answer, Client, Guest, Portal, Received, Server, component, guests_dir};
 use serde_json::{Value, json};
 
-use crate::{guest_target, program};
+use crate::sdk::state::{HTTP, MANIFEST as STATE};
+use crate::sdk::user_of_the_sdk;
+use crate::{guest_target, misbehaving_component, program};
 
 const MANIFEST: &str = r#"
 [limits]
@@ -280,4 +282,53 @@ fn steps_that_are_none_are_refused() {
     assert_eq!(steps(&all).len(), 1_000);
     let run = admin.run("overflows", &json!({}));
     assert_eq!(run["failure"]["code"], "step_too_large", "{run}");
+}
+
+/// Everything that a plugin may do outside, by guests that know of no steps.
+const LINES: &str = r#"
+[[capabilities.catalog]]
+blueprint = "Thing"
+access = ["read", "upsert", "delete"]
+reason = "to change it"
+
+[[capabilities.files]]
+name = "box"
+access = "read-write"
+max-bytes = "64KiB"
+max-files = 100
+reason = "to change it"
+"#;
+
+#[test]
+fn whatever_is_changed_outside_of_steps_is_on_record_and_what_is_read_is_not() {
+    let portal = Portal::start(program());
+    let admin = portal.admin();
+    let thing = json!({"identifier": "Thing", "title": "Thing", "schema": {"properties": {}}});
+    admin.post("/v1/blueprints", &thing).with_status(201);
+    let component = misbehaving_component();
+    let description = Guest::describe(&component);
+    let guest = Guest::new("changer", component, &description).with_manifest(LINES);
+    let once =
+        |guest: Guest, function: &str| guest.with_engine(function, function, "once", &json!({}));
+    let functions = ["does-to-an-entity", "writes-a-path", "reads-a-path"];
+    portal.install(&functions.into_iter().fold(guest, once));
+    let counter = user_of_the_sdk("counter").with_manifest(STATE);
+    portal.install(&once(counter.with_manifest(HTTP), "counts"));
+
+    let entity = |access: &str| json!({"access": access, "blueprint": "Thing"});
+    for (action, input, is_change) in [
+        ("does-to-an-entity", entity("upsert"), true),
+        ("does-to-an-entity", entity("read"), false),
+        ("does-to-an-entity", entity("delete"), true),
+        ("writes-a-path", json!({"path": "a.txt"}), true),
+        ("reads-a-path", json!({"path": "a.txt"}), false),
+        ("counts", json!({}), true),
+    ] {
+        let run = admin.run(action, &input);
+        assert_eq!(run["status"], "SUCCESS", "{action}: {run}");
+        let run = find(admin, run["id"].as_str().expect("an id"));
+        let change = ["effect", "outside of steps", "finished"].map(str::to_owned);
+        let expected: Vec<_> = is_change.then_some(change).into_iter().collect();
+        assert_eq!(steps(&run), expected, "{action} {input}");
+    }
 }
