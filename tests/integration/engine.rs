@@ -115,8 +115,14 @@ fn a_run_ends_at_the_timeout_of_its_action_whatever_its_attempts_may_take() {
 }
 
 #[test]
-fn a_run_without_effects_is_carried_out_again_after_the_portal_was_killed() {
-    let mut portal = portal("none", &json!({}));
+fn a_run_that_had_done_nothing_yet_is_carried_out_again_after_the_portal_was_killed() {
+    for effects in ["none", "idempotent", "once"] {
+        is_carried_out_again(effects);
+    }
+}
+
+fn is_carried_out_again(effects: &str) {
+    let mut portal = portal(effects, &json!({}));
     let run = start(&portal, "sleeps-too-long");
     wait_until(&portal, &run, "running");
     portal.kill();

@@ -22,6 +22,7 @@ const NAMED: usize = 100;
 const OTHERS: &str = "(other)";
 
 type OfAction = [(&'static str, String); 1];
+type OfState = [(&'static str, String); 1];
 type OfEnd = [(&'static str, String); 2];
 
 /// Counts of runs. Clones share them.
@@ -31,7 +32,7 @@ pub(super) struct RunMetrics {
     ended: Family<OfEnd, Counter>,
     seconds: Family<OfAction, Histogram, fn() -> Histogram>,
     waited: Histogram,
-    active: Family<OfAction, Gauge>,
+    active: Family<OfState, Gauge>,
     workers: Gauge,
     busy: Gauge,
     named: Arc<Mutex<HashSet<ActionId>>>,

@@ -1,4 +1,4 @@
-//! What the audit log keeps of the requests of a run: one row when it ends, never one for each of them.
+//! What the audit log keeps of the requests of a run: one row when an attempt ends, never one for each of them.
 
 use serde_json::json;
 

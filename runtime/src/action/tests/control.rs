@@ -49,17 +49,27 @@ async fn a_run_that_waits_is_cancelled_at_once_and_only_once() {
 }
 
 #[tokio::test]
-async fn a_cancel_that_the_process_did_not_live_to_carry_out_is_carried_out_at_the_next_start() {
+async fn a_cancel_ends_what_would_go_on_after_the_attempt_and_hides_no_unknown_outcome() {
     let house = House::new().await;
     house.save(|_| {}).await;
-    let run = house.claimed().await.run;
+    let claim = house.claimed().await;
+    let run = claim.run;
     let told = house.actions.cancel_run(&ada(), &run.id).await.unwrap();
     assert_eq!(told.state, RunState::Running);
     assert_eq!(told.cancelled_by.as_deref(), Some("ada@example.com"));
 
+    let on = RunMove::of_attempt(claim.token, RunCause::HandOver);
+    let moved = house.actions.move_run(None, &run.id, on, None).await;
+    let cancelled = moved.unwrap().unwrap();
+    assert_eq!(cancelled.state, RunState::Cancelled);
+    assert_eq!(cancelled.updated_by.as_deref(), Some("ada@example.com"));
+
+    // Of this plugin nobody can say whether it may be called twice.
+    let lost = house.claimed().await.run;
+    house.actions.cancel_run(&ada(), &lost.id).await.unwrap();
     let house = house.restart().await;
     house.actions.spawn().await.unwrap();
-    assert_eq!(house.ended(&run).await.state, RunState::Cancelled);
+    assert_eq!(house.ended(&lost).await.state, RunState::OutcomeUnknown);
 }
 
 #[tokio::test]

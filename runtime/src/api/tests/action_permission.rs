@@ -247,11 +247,22 @@ async fn explain_starts_nothing_and_tells_every_rule() {
     patch(
         &app,
         &admin,
-        json!({ "execute": { "users": ["ann"], "policy": policy } }),
+        json!({ "execute": { "users": ["ann"], "policy": &policy } }),
+    )
+    .await;
+    // Whom the lists do not let in learns nothing of the policy.
+    let told = explain(&bob, json!({ "entity": "cart", "properties": {} })).await;
+    assert_eq!(told["starts"], false);
+    assert_eq!(told["rules"].as_array().unwrap().len(), 1);
+    assert_eq!(told["rules"][0]["path"], "/execute");
+    patch(
+        &app,
+        &admin,
+        json!({ "execute": { "roles": ["developer"], "policy": policy } }),
     )
     .await;
     let told = explain(&bob, json!({ "entity": "cart", "properties": {} })).await;
-    assert_eq!(told["starts"], false);
+    assert_eq!(told["starts"], true);
     let verdicts: Vec<(&Value, &Value)> = told["rules"]
         .as_array()
         .unwrap()
@@ -261,7 +272,7 @@ async fn explain_starts_nothing_and_tells_every_rule() {
     assert_eq!(
         json!(verdicts),
         json!([
-            ["/execute", false],
+            ["/execute", true],
             ["/properties", true],
             ["/execute/policy/conditions/0", true],
             ["/execute/policy/conditions/1", false],
