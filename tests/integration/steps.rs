@@ -129,7 +129,7 @@ fn finished(name: &str) -> [String; 3] {
 }
 
 #[test]
-fn a_killed_run_goes_on_after_the_last_step_that_has_finished() {
+pub(crate) fn a_killed_run_goes_on_after_the_last_step_that_has_finished() {
     let mut place = Place::new("idempotent", &json!({}), true);
     let run = place.start(&json!({}));
     place.wait_for_request("/second");
@@ -257,7 +257,7 @@ fn a_run_sleeps_without_a_place_and_through_a_restart_and_keeps_its_version() {
 }
 
 #[test]
-fn a_plugin_that_takes_other_steps_than_before_is_ended_and_not_tried_again() {
+pub(crate) fn a_plugin_that_takes_other_steps_than_before_is_ended_and_not_tried_again() {
     let retry = json!({"retry": {"attempts": 5, "backoff": "1ms", "maxBackoff": "2ms"}});
     let place = Place::new("idempotent", &retry, false);
     let run = place.portal.admin().run("wanders", &json!({}));
@@ -267,7 +267,7 @@ fn a_plugin_that_takes_other_steps_than_before_is_ended_and_not_tried_again() {
 }
 
 #[test]
-fn steps_that_are_none_are_refused() {
+pub(crate) fn steps_that_are_none_are_refused() {
     let place = Place::new("none", &json!({}), false);
     let admin = place.portal.admin();
     let run = admin.run("stumbles", &json!({}));

@@ -38,6 +38,10 @@ apart! {
     reads_secrets::fails_with_secret,
     reads_secrets::tells_secret,
     starts_actions::starts,
+    takes_steps::overflows,
+    takes_steps::stumbles,
+    takes_steps::walks,
+    takes_steps::wanders,
     uses_the_sdk::calls_by_name,
     uses_the_sdk::counts,
     uses_the_sdk::expects_success,
@@ -133,6 +137,14 @@ mod reads_secrets {
 
 mod starts_actions {
     pub(super) use super::super::run_action::an_action_without_a_line_is_denied_and_audited as starts;
+}
+
+mod takes_steps {
+    pub(super) use crate::steps::{
+        a_killed_run_goes_on_after_the_last_step_that_has_finished as walks,
+        a_plugin_that_takes_other_steps_than_before_is_ended_and_not_tried_again as wanders,
+        steps_that_are_none_are_refused as overflows, steps_that_are_none_are_refused as stumbles,
+    };
 }
 
 mod uses_the_sdk {
