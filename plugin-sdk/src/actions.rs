@@ -68,7 +68,7 @@ impl Actions<'_> {
         host::actions::start(self.ctx, action, text(properties)?, Some(entity))
     }
 
-    /// How far a run is that this call of the plugin started. To ask until it has ended is no way to wait for it: this call
+    /// How far a run is that this run started. To ask until it has ended is no way to wait for it: this call
     /// keeps its own place among those that run, and where all of them ask none is left for what they started.
     ///
     /// # Errors
@@ -89,7 +89,7 @@ pub enum Error {
     Denied(Denial),
     /// The person who asked for this run may not start that action; the text says what is missing.
     Forbidden(String),
-    /// There is no such action; or no such run that this call started.
+    /// There is no such action; or no such run that this run started.
     NotFound(String),
     /// The properties or the entity do not fit; every violation at once.
     Invalid(Vec<Violation>),

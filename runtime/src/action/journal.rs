@@ -56,6 +56,8 @@ struct Book {
     /// Of all results.
     bytes: usize,
     open: Option<RunStep>,
+    /// Whether nobody knows what the open step has done.
+    is_in_doubt: bool,
     /// What this attempt did outside of steps, if anything.
     effect: Option<RunStep>,
     /// What is not on disk yet.
@@ -199,6 +201,7 @@ impl Inner {
         book.recorded.pop_front();
         book.number = number;
         book.open = Some(step);
+        book.is_in_doubt = false;
         Ok(Begun::Run(format!("{}.{number}", self.run)))
     }
 
@@ -209,12 +212,14 @@ impl Inner {
         }
         let bytes = result.len();
         if bytes > RESULT_BYTES {
+            book.is_in_doubt = true;
             return Err(StepRefusal::TooLarge(format!(
                 "the result of the step has {bytes} bytes; at most {RESULT_BYTES} are kept"
             )));
         }
         let all = book.bytes.saturating_add(bytes);
         if all > ALL_RESULTS_BYTES {
+            book.is_in_doubt = true;
             return Err(StepRefusal::TooLarge(format!(
                 "the results of all steps have {all} bytes together; at most {ALL_RESULTS_BYTES} are kept"
             )));
@@ -236,6 +241,10 @@ impl Inner {
         let mut book = self.book.lock().await;
         let step = book.open.take().ok_or(StepRefusal::NoneOpen)?;
         let name = step.name.clone();
+        if book.is_in_doubt && !step.idempotent {
+            // It stays on disk as one that was begun, where that had to be there first.
+            return Ok(name);
+        }
         let failed = RunStep {
             state: StepState::Failed,
             ended_at: Some(Timestamp::now()),
@@ -243,6 +252,10 @@ impl Inner {
         };
         self.keep(&mut book, failed);
         Ok(name)
+    }
+
+    async fn in_doubt(&self) {
+        self.book.lock().await.is_in_doubt = true;
     }
 
     async fn sleep(self: &Arc<Self>, name: String, millis: u64) -> Result<Slept, StepRefusal> {
@@ -365,6 +378,10 @@ impl Journal for RunJournal {
 
     fn fail(&self) -> BoxFuture<'_, Result<String, StepRefusal>> {
         Box::pin(self.inner.fail())
+    }
+
+    fn in_doubt(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.inner.in_doubt())
     }
 
     fn sleep(&self, name: String, millis: u64) -> BoxFuture<'_, Result<Slept, StepRefusal>> {

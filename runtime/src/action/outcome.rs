@@ -21,6 +21,8 @@ pub(super) struct Outcome {
     pub(super) end: RunEnd,
     /// What another attempt could change.
     pub(super) hope: Hope,
+    /// Whether the plugin was ended in the middle of whatever it did, instead of answering.
+    pub(super) is_cut: bool,
 }
 
 /// What another attempt could change.
@@ -57,6 +59,7 @@ impl Outcome {
         Self {
             end,
             hope: Hope::None,
+            is_cut: false,
         }
     }
 
@@ -65,6 +68,7 @@ impl Outcome {
         Self {
             end: failed(code, message),
             hope: Hope::Retry,
+            is_cut: true,
         }
     }
 
@@ -98,9 +102,21 @@ impl Outcome {
             | CallError::StepMismatch(_)
             | CallError::InvalidOutput(_) => (RunCause::Fail, Hope::None),
         };
+        let is_cut = matches!(
+            error,
+            CallError::Cancelled
+                | CallError::Overdue
+                | CallError::TimedOut(_)
+                | CallError::Stopped
+                | CallError::Revoked(_)
+                | CallError::Trapped(_)
+                | CallError::OverBudget { .. }
+                | CallError::Host(_)
+        );
         Self {
             end: RunEnd::Unsuccessful(cause, failure),
             hope,
+            is_cut,
         }
     }
 }
@@ -112,13 +128,13 @@ pub(super) fn decide(
     outcome: Outcome,
     standing: Standing,
 ) -> RunMove {
-    let Outcome { end, hope } = outcome;
+    let Outcome { end, hope, is_cut } = outcome;
     let failure = match &end {
         RunEnd::Succeeded(_) => return RunMove::end(standing.token, end),
         RunEnd::Unsuccessful(_, failure) => failure.clone(),
     };
     match (hope, policy) {
-        (Hope::Sleep(until), _) => RunMove {
+        (Hope::Sleep(until), _) if !standing.is_uncertain => RunMove {
             due_at: Some(until),
             ..RunMove::of_attempt(standing.token, RunCause::Sleep)
         },
@@ -127,6 +143,9 @@ pub(super) fn decide(
             if !standing.is_uncertain && retries(policy, &failure, standing.failed) =>
         {
             again(run, policy, failure, standing)
+        }
+        _ if standing.is_uncertain && (is_cut || matches!(hope, Hope::Sleep(_))) => {
+            lose_track(standing.token, &failure.message)
         }
         _ => RunMove::end(standing.token, end),
     }
@@ -137,10 +156,17 @@ pub(super) fn cut_off(token: u64, is_uncertain: bool) -> RunMove {
     if !is_uncertain {
         return RunMove::of_attempt(token, RunCause::HandOver);
     }
-    let message = "the portal stopped while the run was doing something that must not be done twice, so that nobody knows \
-                   whether it was done; look, and then resolve the run as `done`, `retry` or `abandon`";
+    lose_track(token, "the portal stopped while the plugin was at work")
+}
+
+/// What becomes of a run that was cut off, for that reason, in the middle of something that must not be done twice.
+fn lose_track(token: u64, why: &str) -> RunMove {
+    let message = format!(
+        "{why}, and it was doing something that must not be done twice, so that nobody knows whether that was done; look, \
+         and then resolve the run as `done`, `retry` or `abandon`"
+    );
     RunMove {
-        failure: Some(RunFailure::new("outcome_unknown", message)),
+        failure: Some(failure("outcome_unknown", &message)),
         ..RunMove::of_attempt(token, RunCause::LoseTrack)
     }
 }
@@ -280,8 +306,25 @@ mod tests {
             ..standing(1)
         };
         let policy = policy(None);
-        let moved = decide(&run(), Some(&policy), crashed(), uncertain);
-        assert_eq!(moved.cause, RunCause::Fail);
+        let answered = CallError::Failed {
+            code: "busy".to_owned(),
+            message: "try later".to_owned(),
+        };
+        let moved = decide(&run(), Some(&policy), Outcome::of(&answered), uncertain);
+        assert_eq!(
+            moved.cause,
+            RunCause::Fail,
+            "the plugin says itself that it failed"
+        );
+        for cut in [
+            CallError::Trapped("unreachable".to_owned()),
+            CallError::TimedOut(Duration::from_secs(1)),
+            CallError::Cancelled,
+            CallError::Overdue,
+        ] {
+            let moved = decide(&run(), Some(&policy), Outcome::of(&cut), uncertain);
+            assert_eq!(moved.cause, RunCause::LoseTrack, "{cut:?}");
+        }
         let moved = decide(&run(), None, Outcome::of(&CallError::Stopped), uncertain);
         assert_eq!(moved.cause, RunCause::LoseTrack);
         let moved = decide(&run(), None, Outcome::of(&CallError::Stopped), standing(1));

@@ -56,7 +56,10 @@ impl RunStarter for Starter {
     fn status(&self, run: RunId) -> BoxFuture<'_, Option<RunStatus>> {
         Box::pin(async move {
             let found = self.actions.find_run(&on_behalf(&self.run), &run).await;
-            found.ok().map(|run| run.state.status())
+            found
+                .ok()
+                .filter(|run| run.parent.as_ref() == Some(&self.run.id))
+                .map(|run| run.state.status())
         })
     }
 }

@@ -352,7 +352,9 @@ impl Actions {
             outcome.hope = Hope::None;
         }
         let matters = matches!(outcome.hope, Hope::Retry | Hope::CutOff);
-        let is_uncertain = matters && self.is_uncertain(run, definition).await?;
+        // Without a version it has not begun, or has no journal and is judged by what its plugin says of itself.
+        let may_be_lost = run.version.is_some() && (outcome.is_cut || outcome.hope != Hope::None);
+        let is_uncertain = (matters || may_be_lost) && self.is_uncertain(run, definition).await?;
         let failed = if matters && policy.is_some() {
             let id = run.id.clone();
             let earlier = self.inner.store.read(move |tx| tx.count_failed(&id));

@@ -1,6 +1,6 @@
 //! One call: a fresh store and instance, every limit applied, the end classified by type.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -95,8 +95,6 @@ pub(super) struct Guest {
     pub(super) runs: Option<Arc<dyn RunStarter>>,
     /// The journal of its run.
     pub(super) pages: Pages,
-    /// Runs that it has started.
-    pub(super) started: BTreeSet<RunId>,
     /// Secrets that it has read, by their name in the manifest.
     pub(super) read_secrets: BTreeMap<String, SecretValue>,
 }
@@ -218,7 +216,6 @@ impl Guest {
             open_files: 0,
             runs,
             pages,
-            started: BTreeSet::new(),
             read_secrets: BTreeMap::new(),
         }
     }

@@ -17,6 +17,10 @@ pub trait Journal: Send + Sync {
     /// Ends the open step as failed. Answers its name.
     fn fail(&self) -> BoxFuture<'_, Result<String, StepRefusal>>;
 
+    /// Nobody can know what the open step has done, or its result could not be kept: where it must not be done twice, it
+    /// counts as one that was cut off, whatever the guest says of it.
+    fn in_doubt(&self) -> BoxFuture<'_, ()>;
+
     /// Waits so many milliseconds, over attempts.
     fn sleep(&self, name: String, millis: u64) -> BoxFuture<'_, Result<Slept, StepRefusal>>;
 
@@ -97,6 +101,13 @@ impl Pages {
     /// Whether a step that may not be done twice has to be on disk before it begins.
     pub(super) fn starts_first(&self, idempotent: bool) -> bool {
         self.once && !idempotent
+    }
+
+    /// What the guest has just done outside of itself may have been done, or not.
+    pub(super) async fn in_doubt(&self) {
+        if let Some(journal) = &self.journal {
+            journal.in_doubt().await;
+        }
     }
 
     /// Has to come before everything that the guest does outside of itself; where it fails, that must not be done. Without

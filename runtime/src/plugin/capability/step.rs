@@ -71,9 +71,13 @@ impl steps::Host for Guest {
         self.spend_call()?;
         let value = match json::parse(&result) {
             Ok(value) => value,
-            Err(error) => return Ok(Err(no_json("result", &error))),
+            Err(error) => {
+                self.pages.in_doubt().await;
+                return Ok(Err(no_json("result", &error)));
+            }
         };
         if let Err(refusal) = self.refuse_in_journal("", Some(&value)).await {
+            self.pages.in_doubt().await;
             return Ok(Err(refusal));
         }
         let journal = match self.pages.journal() {

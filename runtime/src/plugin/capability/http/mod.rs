@@ -259,6 +259,22 @@ pub(crate) fn error_code(error: &wasmtime::Error) -> Option<ErrorCode> {
     })
 }
 
+/// Whether the other side may have had a request that has no answer: all that does not fail before it is sent.
+fn may_have_arrived(error: &Error) -> bool {
+    !matches!(
+        error,
+        Error::DnsTimeout
+            | Error::DnsError { .. }
+            | Error::DestinationNotFound
+            | Error::ConnectionTimeout
+            | Error::Connect(_)
+            | Error::Tls(_)
+            | Error::DestinationUnavailable
+            | Error::HttpRequestUriInvalid
+            | Error::ConfigurationError
+    )
+}
+
 /// What was missing, and the sentence about it.
 fn prohibited(why: Prohibited, origin: &str) -> (String, String) {
     match why {
@@ -381,6 +397,9 @@ impl WasiHttpHooks for Egress {
                 }
                 Err(Unsent::Failed(error)) => {
                     note(|requests| requests.failed += 1);
+                    if may_have_arrived(&error) {
+                        pages.in_doubt().await;
+                    }
                     Err(error)
                 }
                 Err(Unsent::Prohibited(why)) => {
