@@ -26,7 +26,11 @@ reason = "another function needs it"
 
 /// A portal with a guest that sleeps, one that loops and one that crashes, each carried out as `engine` says.
 fn portal(effects: &str, engine: &Value) -> Portal {
-    let portal = Portal::start(program());
+    portal_with(effects, engine, &[])
+}
+
+fn portal_with(effects: &str, engine: &Value, flags: &[&str]) -> Portal {
+    let portal = Portal::start_with(program(), flags);
     let component = misbehaving_component();
     let description = Guest::describe(&component);
     let guest = Guest::new("odd", component, &description).with_manifest(PATIENT);
@@ -154,4 +158,19 @@ fn what_brings_the_portal_down_again_and_again_is_given_up() {
     }
     let ended = find(&portal, &run);
     assert_eq!(ended["failure"]["code"], "host_restarted", "{ended}");
+}
+
+#[test]
+fn a_plugin_has_no_more_runs_at_work_than_the_operator_allows() {
+    let portal = portal_with("none", &json!({}), &["--plugin-runs", "1"]);
+    let first = start(&portal, "sleeps-too-long");
+    wait_until(&portal, &first, "running");
+    let second = start(&portal, "loops-forever");
+    assert_eq!(find(&portal, &second)["state"], "queued");
+    let cancel = format!("/v1/actions/runs/{first}/cancel");
+    portal.admin().post(&cancel, &json!({})).with_status(202);
+    wait_until(&portal, &second, "running");
+    let cancel = format!("/v1/actions/runs/{second}/cancel");
+    portal.admin().post(&cancel, &json!({})).with_status(202);
+    assert_eq!(states(&portal, &second), ["queued", "running", "cancelled"]);
 }

@@ -88,6 +88,8 @@ struct Inner {
 pub struct ActionSettings {
     /// Runs that are carried out at once.
     pub workers: usize,
+    /// Runs of one plugin that are carried out at once; absent: any number.
+    pub plugin_runs: Option<u32>,
     /// How long a stop waits for those that are being carried out.
     pub grace: Duration,
 }
@@ -98,6 +100,7 @@ impl Default for ActionSettings {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             workers: cores * 2,
+            plugin_runs: None,
             grace: Duration::from_secs(10),
         }
     }
@@ -115,7 +118,7 @@ impl Actions {
         let events = Events::new(store.clone());
         // Without a single worker nothing would ever be done.
         let settings = ActionSettings {
-            workers: settings.workers.max(1),
+            workers: settings.workers.clamp(1, Semaphore::MAX_PERMITS),
             ..settings
         };
         let permits = Arc::new(Semaphore::new(settings.workers));

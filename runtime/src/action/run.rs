@@ -173,7 +173,9 @@ impl Actions {
         (key, resolving): (Option<Keyed>, Option<RunMove>),
     ) -> Result<Run, Error> {
         let free = self.free_worker();
-        let worker = free.as_ref().map(|_| self.inner.worker.clone());
+        let worker = free
+            .as_ref()
+            .map(|_| (self.inner.worker.clone(), self.room(1)));
         let trace = TraceParent::current().map(|parent| parent.to_string());
         let resolved = resolving.as_ref().and(new.retry_of.clone());
         let turn = match &resolved {
@@ -212,7 +214,7 @@ impl Actions {
                     tx.insert_start_key(&run, key)?;
                 }
                 let claims = match worker {
-                    Some(worker) => tx.claim_next(&worker, 1)?,
+                    Some((worker, room)) => tx.claim_next(&worker, room)?,
                     None => Vec::new(),
                 };
                 for claim in &claims {

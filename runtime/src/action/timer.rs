@@ -1,4 +1,4 @@
-//! Runs that go on by themselves: after the pause between attempts, after a sleep, and when nobody approved them in time.
+//! Runs that go on by themselves: after the pause between attempts, and after a sleep.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use super::Actions;
 use super::worker::Phase;
-use crate::model::{Run, RunCause, RunFailure, RunMove, RunState, Timestamp};
+use crate::model::{RunCause, RunMove, Timestamp};
 use crate::store;
 
 /// Runs that go on together.
@@ -51,19 +51,14 @@ impl Actions {
             .read(move |tx| tx.list_due(now, BATCH))
             .await?;
         // Together, so that they share a commit.
-        let moved = join_all(due.iter().map(|run| self.go_on(run))).await;
-        let count = moved
+        let woken = due
             .iter()
-            .filter(|moved| matches!(moved, Ok(Some(_))))
-            .count();
-        // Before it is told what could not be moved: the others wait for a worker.
-        if count > 0 {
-            self.inner.wake.notify_one();
+            .map(|run| self.move_run(None, &run.id, RunMove::by(RunCause::Wake), None));
+        let mut is_any = false;
+        for moved in join_all(woken).await {
+            is_any |= moved?.is_some();
         }
-        for moved in moved {
-            moved?;
-        }
-        if count > 0 {
+        if is_any {
             return Ok(Duration::ZERO);
         }
         let next = self.inner.store.read(|tx| tx.find_next_due()).await?;
@@ -72,20 +67,6 @@ impl Actions {
         Ok(millis.map_or(LOOK, |millis| {
             Duration::from_millis(millis).clamp(MIN, LOOK)
         }))
-    }
-
-    async fn go_on(&self, run: &Run) -> Result<Option<Run>, store::Error> {
-        let wanted = match run.state {
-            RunState::WaitingForApproval => RunMove {
-                failure: Some(RunFailure::new(
-                    "approval_expired",
-                    "nobody approved the run in time",
-                )),
-                ..RunMove::by(RunCause::Decline)
-            },
-            _ => RunMove::by(RunCause::Wake),
-        };
-        self.move_run(None, &run.id, wanted, None).await
     }
 }
 

@@ -21,7 +21,7 @@ use crate::model::{
     RunMove, Timestamp,
 };
 use crate::plugin::{ActionCall, EventSink, Interrupt, Interrupts};
-use crate::store;
+use crate::store::{self, Room};
 
 /// Runs that one write claims, so that a long queue does not cost a commit each.
 const CLAIM: usize = 16;
@@ -136,6 +136,14 @@ impl Actions {
         drop(work);
     }
 
+    /// How many runs may be claimed, where so many workers are free.
+    pub(super) fn room(&self, runs: usize) -> Room {
+        Room {
+            runs,
+            per_plugin: self.inner.settings.plugin_runs,
+        }
+    }
+
     async fn dispatch(self) {
         let mut phase = self.inner.phase.subscribe();
         let mut pause = RETRY.0;
@@ -147,12 +155,12 @@ impl Actions {
             {
                 permits.push(more);
             }
-            let (worker, limit) = (self.inner.worker.clone(), permits.len());
+            let (worker, room) = (self.inner.worker.clone(), self.room(permits.len()));
             let claimed: Result<Vec<Claim>, store::Error> = self
                 .inner
                 .store
                 .write(move |tx| {
-                    let claims = tx.claim_next(&worker, limit)?;
+                    let claims = tx.claim_next(&worker, room)?;
                     for claim in &claims {
                         audit_claim(tx, &claim.run)?;
                     }

@@ -173,6 +173,7 @@ impl App {
             .with_trust(trust, revoked);
         let settings = ActionSettings {
             workers: config.workers,
+            plugin_runs: config.plugin_runs,
             ..ActionSettings::default()
         };
         let actions = Actions::new(

@@ -80,6 +80,10 @@ pub struct Settings {
     #[arg(long, env = "GOLDENPATH_WORKERS", value_name = "N")]
     pub workers: Option<usize>,
 
+    /// Runs of one plugin that are carried out at the same time [default: as many as there are workers]
+    #[arg(long, env = "GOLDENPATH_PLUGIN_RUNS", value_name = "N")]
+    pub plugin_runs: Option<u32>,
+
     /// Connections that are open at the same time; one address that is no proxy gets half of them [default: 1024]
     #[arg(long, env = "GOLDENPATH_MAX_CONNECTIONS", value_name = "N")]
     pub max_connections: Option<usize>,
@@ -268,6 +272,8 @@ pub struct Config {
     pub log: String,
     /// Runs at the same time.
     pub workers: usize,
+    /// Runs of one plugin at the same time; absent: any number.
+    pub plugin_runs: Option<u32>,
     /// Connections at the same time.
     pub max_connections: usize,
     /// Largest JSON body in bytes.
@@ -415,8 +421,10 @@ impl Config {
             settings.workers.unwrap_or(8),
             settings.max_connections.unwrap_or(1024),
         );
-        if workers == 0 || max_connections == 0 {
-            return contradiction("--workers and --max-connections must be at least 1");
+        if workers == 0 || max_connections == 0 || settings.plugin_runs == Some(0) {
+            return contradiction(
+                "--workers, --plugin-runs and --max-connections must be at least 1",
+            );
         }
         if settings.egress_requests == Some(0) || settings.egress_plugin_requests == Some(0) {
             return contradiction(
@@ -458,6 +466,7 @@ impl Config {
             trusted_proxies: settings.trusted_proxy,
             log: settings.log.unwrap_or_else(|| "info".to_owned()),
             workers,
+            plugin_runs: settings.plugin_runs,
             max_connections,
             body_limit: settings.body_limit.map_or(8 << 20, ByteSize::bytes),
             plugin_limit: settings.plugin_limit.map_or(32 << 20, ByteSize::bytes),
@@ -535,6 +544,7 @@ impl Settings {
             },
             log: self.log.or(other.log),
             workers: self.workers.or(other.workers),
+            plugin_runs: self.plugin_runs.or(other.plugin_runs),
             max_connections: self.max_connections.or(other.max_connections),
             body_limit: self.body_limit.or(other.body_limit),
             plugin_limit: self.plugin_limit.or(other.plugin_limit),

@@ -166,6 +166,7 @@ fn open(folder: &tempfile::TempDir) -> Actions {
     let jq = Jq::new("/nowhere/goldenpath".into(), Vec::new());
     let settings = ActionSettings {
         workers: 2,
+        plugin_runs: None,
         grace: Duration::from_secs(5),
     };
     Actions::new(store, catalog, plugins, jq, settings)

@@ -397,3 +397,32 @@ fn a_path_with_a_secret_in_it_is_not_kept() {
         Some(Capability::Http { .. })
     ));
 }
+
+#[test]
+fn the_requests_of_a_hundred_lines_are_told_apart_and_the_rest_is_added_up() {
+    let rule = |path: String| HttpRule {
+        method: "GET".to_owned(),
+        endpoint: "one".to_owned(),
+        base: BaseUrl::parse("https://one.example.com").unwrap(),
+        path: PathPattern::parse(&path).unwrap(),
+        query: None,
+        secret: None,
+        private: false,
+    };
+    let told = |rules: Vec<HttpRule>| {
+        let count = rules.len();
+        let tally = Tally::new(Arc::new(power(rules, BTreeSet::new())));
+        for place in 0..count {
+            let _ = tally.trail(place);
+        }
+        let told = tally.requests();
+        let others = told.others.map_or(0, |others| others.count);
+        (told.lines.len(), others)
+    };
+    let short = (0..103).map(|number| rule(format!("/{number}")));
+    assert_eq!(told(short.collect()), (100, 3));
+    let long = (0..40).map(|number| rule(format!("/{number}/{}", "x".repeat(1_000))));
+    let (lines, others) = told(long.collect());
+    assert!(lines < 33, "32 KiB of text in all: {lines}");
+    assert_eq!(lines as u64 + others, 40);
+}

@@ -3,7 +3,7 @@ mod queue;
 use serde_json::{Map, json};
 
 use super::*;
-use crate::model::{Claim, RUN_TRANSITIONS, RunCause, RunEnd, RunMove};
+use crate::model::{Claim, RUN_TRANSITIONS, RunCause, RunEnd, RunMove, StartKey};
 use crate::store::Store;
 
 fn open() -> (tempfile::TempDir, Store) {
@@ -284,4 +284,33 @@ async fn runs_are_listed_newest_first_through_every_filter() {
         .await
         .is_empty()
     );
+}
+
+#[tokio::test]
+async fn a_key_is_kept_for_a_day_for_whoever_sent_it_and_that_action() {
+    let (_folder, store) = open();
+    let run = insert(&store, "ada", "r_1", "hello").await;
+    let key = |name: &str| {
+        let properties = Map::from_iter([("name".to_owned(), json!(name))]);
+        StartKey::of_start("k", &properties, None).unwrap()
+    };
+    let (kept, asked) = (run.clone(), key("Ada"));
+    let put = store.write(move |tx| Ok::<_, Error>((tx.now, tx.insert_start_key(&kept, &asked)?)));
+    let (now, ()) = put.await.unwrap();
+    let find = async |caller: &'static str, name: &str, action: &str, later: i64| {
+        let (action, key) = (ActionId::parse(action).unwrap(), key(name));
+        let at = Timestamp(now.0 + later);
+        let found = store.read(move |tx| tx.find_asked(caller, &action, &key, at));
+        let found: Result<Option<Asked>, Error> = found.await;
+        found.unwrap().map(|asked| (asked.run.id, asked.is_same))
+    };
+    const DAY: i64 = 24 * 60 * 60 * 1_000;
+    assert_eq!(
+        find("ada", "Ada", "hello", DAY - 1).await,
+        Some((run.id.clone(), true))
+    );
+    assert_eq!(find("ada", "Bob", "hello", 0).await, Some((run.id, false)));
+    assert_eq!(find("ada", "Ada", "hello", DAY).await, None);
+    assert_eq!(find("bob", "Ada", "hello", 0).await, None);
+    assert_eq!(find("ada", "Ada", "bye", 0).await, None);
 }
