@@ -174,3 +174,43 @@ fn a_plugin_has_no_more_runs_at_work_than_the_operator_allows() {
     portal.admin().post(&cancel, &json!({})).with_status(202);
     assert_eq!(states(&portal, &second), ["queued", "running", "cancelled"]);
 }
+
+#[test]
+fn a_full_queue_takes_no_more_runs_and_says_when_to_ask_again() {
+    let portal = portal_with(
+        "none",
+        &json!({}),
+        &["--workers", "1", "--queue-limit", "3"],
+    );
+    let at_work = start(&portal, "sleeps-too-long");
+    wait_until(&portal, &at_work, "running");
+    let path = "/v1/actions/traps/runs";
+    let ask = |key: &str| {
+        let headers = [
+            ("content-type", "application/json"),
+            ("idempotency-key", key),
+        ];
+        portal.admin().send("POST", path, &headers, b"{}".to_vec())
+    };
+    let first = ask("a").with_status(202).json();
+    ask("b").with_status(202);
+
+    let refused = ask("c").with_status(429);
+    assert_eq!(refused.error(), "queue_full");
+    assert_eq!(refused.headers["retry-after"], "5");
+    let again = ask("a").with_status(202).json();
+    assert_eq!(
+        again["run"]["id"], first["run"]["id"],
+        "what was accepted before is answered"
+    );
+    let other = portal.user("grace@example.com", "developer");
+    let place = other.post(path, &json!({})).with_status(202).json();
+    let last = other.post(path, &json!({})).with_status(429);
+    assert_eq!(last.error(), "queue_full", "now all three places are taken");
+
+    let run = place["run"]["id"].as_str().expect("an id").to_owned();
+    let cancel = format!("/v1/actions/runs/{run}/cancel");
+    other.post(&cancel, &json!({}));
+    other.post(path, &json!({})).with_status(202);
+    ask("c").with_status(429);
+}

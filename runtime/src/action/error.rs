@@ -33,6 +33,14 @@ pub enum Error {
         /// What refused, part by part, where a policy did.
         reasons: Vec<Violation>,
     },
+    /// As many runs wait as may; nothing was started.
+    #[error("{message}")]
+    QueueFull {
+        /// One sentence for a person.
+        message: String,
+        /// After how many seconds it is worth asking again.
+        retry_after: u64,
+    },
     /// The catalog refused.
     #[error(transparent)]
     Catalog(#[from] catalog::Error),

@@ -90,6 +90,8 @@ pub struct ActionSettings {
     pub workers: usize,
     /// Runs of one plugin that are carried out at once; absent: any number.
     pub plugin_runs: Option<u32>,
+    /// Runs that may be queued; one person has at most half of these places.
+    pub queue_limit: u32,
     /// How long a stop waits for those that are being carried out.
     pub grace: Duration,
 }
@@ -101,6 +103,7 @@ impl Default for ActionSettings {
         Self {
             workers: cores * 2,
             plugin_runs: None,
+            queue_limit: 20_000,
             grace: Duration::from_secs(10),
         }
     }

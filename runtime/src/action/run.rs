@@ -18,6 +18,9 @@ pub(super) const RESOURCE: &str = "run";
 /// Runs that one page of a list may have.
 const MAX_PAGE: usize = 1_000;
 
+/// Seconds after which it is worth asking again where the queue is full: long enough that those who ask do not keep it busy.
+const QUEUE_FULL: u64 = 5;
+
 /// The run that another one comes from.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Whence {
@@ -177,6 +180,7 @@ impl Actions {
             .as_ref()
             .map(|_| (self.inner.worker.clone(), self.room(1)));
         let trace = TraceParent::current().map(|parent| parent.to_string());
+        let queue_limit = self.inner.settings.queue_limit;
         let resolved = resolving.as_ref().and(new.retry_of.clone());
         let turn = match &resolved {
             Some(of) => Some(self.inner.turns.take(of).await),
@@ -193,6 +197,7 @@ impl Actions {
                 {
                     return Ok::<_, Error>((run, None, false));
                 }
+                check_room(tx, &actor.name, queue_limit)?;
                 if let (Some(wanted), Some(of)) = (resolving, &new.retry_of)
                     && move_run(tx, Some(&actor), of, wanted, None)?.is_none()
                 {
@@ -284,6 +289,29 @@ impl Actions {
             .read(move |tx| tx.list_runs(&filter))
             .await?)
     }
+}
+
+/// Refuses a run where as many wait as may: what is accepted is on disk until it was carried out. Half of the places are
+/// for others than the one who has the most.
+fn check_room(tx: &ReadTx<'_>, caller: &str, limit: u32) -> Result<(), Error> {
+    let (length, own_limit) = (tx.find_queue_length(caller)?, limit.div_ceil(2));
+    let message = if length.own >= u64::from(own_limit) {
+        format!(
+            "{} runs of `{caller}` wait already, which is as many as one person may have (half of `--queue-limit`)",
+            length.own
+        )
+    } else if length.all >= u64::from(limit) {
+        format!(
+            "{} runs wait already, which is as many as may (`--queue-limit`)",
+            length.all
+        )
+    } else {
+        return Ok(());
+    };
+    Err(Error::QueueFull {
+        message: format!("{message}; nothing was started, ask again in {QUEUE_FULL} s"),
+        retry_after: QUEUE_FULL,
+    })
 }
 
 /// The run that somebody asked for with a key.

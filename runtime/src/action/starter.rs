@@ -91,6 +91,7 @@ fn refusal(error: Error) -> NotStarted {
         Error::Forbidden { message, .. } | Error::Catalog(catalog::Error::Forbidden(message)) => {
             NotStarted::Forbidden(message)
         }
+        Error::QueueFull { .. } => NotStarted::Unavailable,
         error => {
             tracing::error!(
                 error = &error as &dyn std::error::Error,

@@ -239,6 +239,11 @@ impl From<action::Error> for ApiError {
                 details: reasons,
                 ..Self::new(StatusCode::FORBIDDEN, "forbidden", message)
             },
+            action::Error::QueueFull {
+                message,
+                retry_after,
+            } => Self::new(StatusCode::TOO_MANY_REQUESTS, "queue_full", message)
+                .retry_after(retry_after),
             action::Error::Catalog(error) => error.into(),
             error @ action::Error::Random(_) => Self::internal(&error),
             action::Error::Store(error) => error.into(),

@@ -174,6 +174,7 @@ impl App {
         let settings = ActionSettings {
             workers: config.workers,
             plugin_runs: config.plugin_runs,
+            queue_limit: config.queue_limit,
             ..ActionSettings::default()
         };
         let actions = Actions::new(

@@ -84,6 +84,10 @@ pub struct Settings {
     #[arg(long, env = "GOLDENPATH_PLUGIN_RUNS", value_name = "N")]
     pub plugin_runs: Option<u32>,
 
+    /// Runs that may be queued; one person has at most half of these places [default: 20000]
+    #[arg(long, env = "GOLDENPATH_QUEUE_LIMIT", value_name = "N")]
+    pub queue_limit: Option<u32>,
+
     /// Connections that are open at the same time; one address that is no proxy gets half of them [default: 1024]
     #[arg(long, env = "GOLDENPATH_MAX_CONNECTIONS", value_name = "N")]
     pub max_connections: Option<usize>,
@@ -274,6 +278,8 @@ pub struct Config {
     pub workers: usize,
     /// Runs of one plugin at the same time; absent: any number.
     pub plugin_runs: Option<u32>,
+    /// Runs that may be queued.
+    pub queue_limit: u32,
     /// Connections at the same time.
     pub max_connections: usize,
     /// Largest JSON body in bytes.
@@ -421,9 +427,13 @@ impl Config {
             settings.workers.unwrap_or(8),
             settings.max_connections.unwrap_or(1024),
         );
-        if workers == 0 || max_connections == 0 || settings.plugin_runs == Some(0) {
+        if workers == 0
+            || max_connections == 0
+            || settings.plugin_runs == Some(0)
+            || settings.queue_limit == Some(0)
+        {
             return contradiction(
-                "--workers, --plugin-runs and --max-connections must be at least 1",
+                "--workers, --plugin-runs, --queue-limit and --max-connections must be at least 1",
             );
         }
         if settings.egress_requests == Some(0) || settings.egress_plugin_requests == Some(0) {
@@ -467,6 +477,7 @@ impl Config {
             log: settings.log.unwrap_or_else(|| "info".to_owned()),
             workers,
             plugin_runs: settings.plugin_runs,
+            queue_limit: settings.queue_limit.unwrap_or(20_000),
             max_connections,
             body_limit: settings.body_limit.map_or(8 << 20, ByteSize::bytes),
             plugin_limit: settings.plugin_limit.map_or(32 << 20, ByteSize::bytes),
@@ -545,6 +556,7 @@ impl Settings {
             log: self.log.or(other.log),
             workers: self.workers.or(other.workers),
             plugin_runs: self.plugin_runs.or(other.plugin_runs),
+            queue_limit: self.queue_limit.or(other.queue_limit),
             max_connections: self.max_connections.or(other.max_connections),
             body_limit: self.body_limit.or(other.body_limit),
             plugin_limit: self.plugin_limit.or(other.plugin_limit),

@@ -30,6 +30,7 @@ pub(super) const MAIN: &[&str] = &[
     include_str!("../../migrations/main/0016_action_permission.sql"),
     include_str!("../../migrations/main/0017_watch.sql"),
     include_str!("../../migrations/main/0018_queue.sql"),
+    include_str!("../../migrations/main/0019_queue_length.sql"),
 ];
 
 /// The formats of `logs.db`, oldest first.

@@ -67,7 +67,7 @@ pub use plugin_state::StateWrite;
 pub use principal::Credential;
 pub use query::{Column, ColumnTest, Condition, Cursor, Driver, Matching};
 pub use relation::{Dependent, Targets};
-pub use run::{Asked, Moved, Room};
+pub use run::{Asked, Moved, QueueLength, Room};
 pub use scorecard::{ScorecardKey, ScorecardRow};
 pub use secret::SealedSecret;
 pub use source::{Owned, SourceKey};

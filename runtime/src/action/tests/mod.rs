@@ -167,6 +167,7 @@ fn open(folder: &tempfile::TempDir) -> Actions {
     let settings = ActionSettings {
         workers: 2,
         plugin_runs: None,
+        queue_limit: 100,
         grace: Duration::from_secs(5),
     };
     Actions::new(store, catalog, plugins, jq, settings)

@@ -66,6 +66,9 @@ pub(in crate::api) enum StartReply {
 /// user or app, answers the run that the first one started, as it is by then, with `Idempotency-Replayed: true`. Another
 /// request with the same key for the same action is 409.
 ///
+/// Where as many runs wait as may (the setting `queue-limit`; half of it for one person) the answer is 429 `queue_full` with
+/// `Retry-After`, and nothing was started.
+///
 /// With `Prefer: wait=SECONDS` (at most 60) the answer waits for the run's end and is 200 then, whether it ended well or
 /// badly; 202 where it has not ended by then.
 #[utoipa::path(

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 pub use change::Moved;
 pub use key::Asked;
-pub use queue::Room;
+pub use queue::{QueueLength, Room};
 use queue::{Standing, plugin_of};
 
 use super::Error;
@@ -123,15 +123,6 @@ impl ReadTx<'_> {
             .connection
             .prepare_cached("SELECT count(*) FROM run WHERE root = ?1")?
             .query_row([root.as_str()], |row| row.get(0))?;
-        Ok(count.unsigned_abs())
-    }
-
-    /// How many runs wait for a worker.
-    pub fn count_queued(&self) -> Result<u64, Error> {
-        let count: i64 = self
-            .connection
-            .prepare_cached("SELECT count(*) FROM run WHERE state = 'queued'")?
-            .query_row([], |row| row.get(0))?;
         Ok(count.unsigned_abs())
     }
 }

@@ -95,6 +95,15 @@ impl From<usize> for Room {
     }
 }
 
+/// How many runs are queued, whether they wait for a worker, for a place or for their entity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueLength {
+    /// Of everybody.
+    pub all: u64,
+    /// Of one person.
+    pub own: u64,
+}
+
 /// What a run's place in the queue depends on, as its action and its asker have it.
 pub(super) struct Standing {
     pub(super) lane: String,
@@ -192,6 +201,21 @@ impl ReadTx<'_> {
             .connection
             .prepare_cached("SELECT 1 FROM run WHERE state = 'queued' AND holds = 1 LIMIT 1")?
             .exists([])?)
+    }
+
+    /// How many runs are queued.
+    pub fn find_queue_length(&self, caller: &str) -> Result<QueueLength, Error> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT runs FROM queue_length WHERE caller = ?1")?;
+        let mut count = |caller: &str| -> Result<u64, Error> {
+            let runs: Option<i64> = statement.query_row([caller], |row| row.get(0)).optional()?;
+            Ok(runs.unwrap_or(0).unsigned_abs())
+        };
+        Ok(QueueLength {
+            all: count("")?,
+            own: count(caller)?,
+        })
     }
 
     /// The run that is to be carried out next; nothing where none can be now.

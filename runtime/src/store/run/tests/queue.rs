@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::super::queue;
+use super::super::queue::{self, QueueLength};
 use super::*;
 
 /// What a test says of a run.
@@ -240,6 +240,26 @@ fn a_long_row_of_runs_that_share_their_entity_goes_on_as_it_is_claimed() {
 }
 
 #[test]
+fn each_persons_queued_runs_are_counted_beside_those_of_all() {
+    on_empty(|tx| {
+        for (number, name) in ["ada", "ada", "grace"].into_iter().enumerate() {
+            let actor = Actor {
+                name: name.to_owned(),
+                ..Actor::system()
+            };
+            tx.insert_run(&actor, &new(&format!("r_{number}"), "hello"), None)?;
+        }
+        let length = |caller: &str| tx.find_queue_length(caller);
+        assert_eq!(length("ada")?, QueueLength { all: 3, own: 2 });
+        assert_eq!(length("grace")?, QueueLength { all: 3, own: 1 });
+        assert_eq!(length("nobody")?, QueueLength { all: 3, own: 0 });
+        drain(tx)?;
+        assert_eq!(length("ada")?, QueueLength { all: 0, own: 0 });
+        Ok(())
+    });
+}
+
+#[test]
 fn no_statement_of_the_queue_looks_through_it() {
     on_empty(|tx| {
         for sql in queue::statements() {
@@ -369,6 +389,16 @@ fn claim_checked(tx: &WriteTx<'_>, runs: &mut [Naive]) -> Result<bool, Error> {
     Ok(true)
 }
 
+/// Sees that the length of the queue is told as a look at all runs has it.
+fn assert_length(tx: &WriteTx<'_>, runs: &[Naive]) -> Result<(), Error> {
+    let queued = runs.iter().filter(|run| run.state == RunState::Queued);
+    let queued = u64::try_from(queued.count()).unwrap();
+    let (all, own) = (queued, queued);
+    let caller = Actor::system().name;
+    assert_eq!(tx.find_queue_length(&caller)?, QueueLength { all, own });
+    Ok(())
+}
+
 fn play(tx: &WriteTx<'_>, steps: Vec<Step>) -> Result<(), Error> {
     let mut runs: Vec<Naive> = Vec::new();
     for (now, step) in steps.into_iter().enumerate() {
@@ -404,6 +434,7 @@ fn play(tx: &WriteTx<'_>, steps: Vec<Step>) -> Result<(), Error> {
             }
             Step::Move(..) => {}
         }
+        assert_length(tx, &runs)?;
     }
     // Whatever happened, the rest goes on to its end.
     loop {
@@ -412,7 +443,7 @@ fn play(tx: &WriteTx<'_>, steps: Vec<Step>) -> Result<(), Error> {
         let Some(index) = runs.iter().position(under_way) else {
             let is_over = runs.iter().all(|run| run.state.is_terminal());
             assert!(is_over, "stuck: {runs:#?}");
-            return Ok(());
+            return assert_length(tx, &runs);
         };
         let id = RunId::parse(format!("r_{index}")).unwrap();
         tx.move_run(&id, &RunMove::by(RunCause::Cancel))?;
