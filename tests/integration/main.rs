@@ -9,6 +9,7 @@ mod api;
 mod attack;
 mod cli;
 mod engine;
+mod engine_kill;
 mod four_eyes;
 #[cfg(feature = "remove-knobs")]
 mod knob;

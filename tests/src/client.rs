@@ -118,13 +118,25 @@ impl Client {
 
     /// Sends JSON to a server that may be killed meanwhile; nothing where no whole answer arrived.
     pub fn try_post(&self, path: &str, body: &Value) -> Option<Reply> {
-        let request = Request::builder()
+        self.try_post_with(path, &[], body)
+    }
+
+    /// The same with further headers.
+    pub fn try_post_with(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &Value,
+    ) -> Option<Reply> {
+        let mut request = Request::builder()
             .method("POST")
             .uri(format!("{}{path}", self.url))
             .header("content-type", "application/json")
-            .header("authorization", format!("Bearer {}", self.token()))
-            .body(body.to_string())
-            .expect("a request");
+            .header("authorization", format!("Bearer {}", self.token()));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(body.to_string()).expect("a request");
         let (parts, body) = self.agent.run(request).ok()?.into_parts();
         let mut bytes = Vec::new();
         body.into_reader().read_to_end(&mut bytes).ok()?;
