@@ -148,8 +148,8 @@ impl RunEnd {
 pub struct RunMove {
     /// What moves it.
     pub cause: RunCause,
-    /// The number of the attempt that says so. Where that is not the newest, nothing is moved. Absent: a person does, or
-    /// the clock.
+    /// The number of the attempt that says so. Where that is not the one under way, nothing is moved. Absent: a person
+    /// does, or the clock.
     pub token: Option<u64>,
     /// What the plugin answered.
     pub output: Option<Value>,

@@ -166,8 +166,8 @@ impl WriteTx<'_> {
             .optional()?)
     }
 
-    /// Moves a run. `None`, and nothing is written, where the table has no such line for the state that it is in, or a
-    /// newer attempt has it.
+    /// Moves a run. `None`, and nothing is written, where the table has no such line for the state that it is in, or the
+    /// attempt that says so is not the one under way.
     pub fn move_run(&self, id: &RunId, wanted: &RunMove) -> Result<Option<Moved>, Error> {
         let found = self
             .connection
@@ -180,8 +180,11 @@ impl WriteTx<'_> {
             return Ok(None);
         };
         let from: RunState = from_word(state)?;
-        let newest = token.map(i64::unsigned_abs);
-        if wanted.token.is_some_and(|token| Some(token) != newest) {
+        // Until the next claim, an attempt that is over is still the newest one: it must not speak for a run that waits.
+        let under_way = token
+            .map(i64::unsigned_abs)
+            .filter(|_| from == RunState::Running);
+        if wanted.token.is_some_and(|token| Some(token) != under_way) {
             return Ok(None);
         }
         let Some(to) = from.after(wanted.cause) else {

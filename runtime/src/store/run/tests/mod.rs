@@ -127,6 +127,36 @@ async fn a_stale_token_cannot_end_a_run() {
     assert_eq!(running[0].1, claims[0].token + 1);
 }
 
+/// Its token is the newest one until the next claim, and the table has ways to an end from every state in which a run waits.
+#[tokio::test]
+async fn an_attempt_that_is_over_has_no_say_in_a_run_that_waits() {
+    let (_folder, store) = open();
+    for (number, cause) in [RunCause::HandOver, RunCause::Retry, RunCause::Sleep]
+        .into_iter()
+        .enumerate()
+    {
+        let run = insert(&store, "ada", &format!("r_{number}"), "hello").await;
+        let token = claim(&store, 1).await.remove(0).token;
+        let (waiting, late, found) = store
+            .write(move |tx| {
+                let left = RunMove::of_attempt(token, cause);
+                let waiting = tx.move_run(&run.id, &left)?.unwrap().run;
+                let late: Result<Vec<_>, Error> = RunCause::ALL
+                    .into_iter()
+                    .map(|cause| tx.move_run(&run.id, &RunMove::of_attempt(token, cause)))
+                    .collect();
+                let found = tx.find_run(&run.id)?.unwrap();
+                // Out of the way of the next one.
+                tx.move_run(&run.id, &RunMove::by(RunCause::Cancel))?;
+                Ok::<_, Error>((waiting, late?, found))
+            })
+            .await
+            .unwrap();
+        assert!(late.iter().all(Option::is_none), "{late:?}");
+        assert_eq!(found, waiting);
+    }
+}
+
 /// Every cause, from every state: the store moves a run exactly where the table has a line, and one row at most.
 #[tokio::test]
 async fn a_run_moves_by_the_lines_of_the_table_and_no_other() {
