@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, mpsc};
+use std::time::Duration;
 
 use goldenpath_tests::{
     Answer, Client, Guest, Portal, Received, Server, component, guests_dir, long,
@@ -28,7 +29,10 @@ const CLIENTS: usize = 3;
 /// Runs that can be in flight when the portal is killed.
 const WORKERS: usize = 8;
 
-/// Where the kills fall is decided by this alone.
+/// A portal that does nothing for so long is stuck: the test fails then instead of waiting for ever.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// For how many effects each kill waits is decided by this; where that finds the runs is up to the machine.
 const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// The accepted run of each key.
@@ -110,6 +114,8 @@ fn no_accepted_run_is_lost_and_nothing_is_done_twice_that_is_done_once() {
         // Fewer than the effects of a round, so that they surely come; what is left is done after the kill.
         let enough = 1 + usize::try_from(seed % 30).expect("small");
         let client = portal.admin().clone();
+        // What was done since the last kill is no sign of this round. Before anything of this round is: all of that counts.
+        while effects_done.try_recv().is_ok() {}
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 ask_all(
@@ -118,10 +124,10 @@ fn no_accepted_run_is_lost_and_nothing_is_done_twice_that_is_done_once() {
                     &accepted,
                 )
             });
-            // What was done between the last kill and now is no sign of this round.
-            while effects_done.try_recv().is_ok() {}
             for _ in 0..enough {
-                effects_done.recv().expect("the server is there");
+                effects_done
+                    .recv_timeout(PATIENCE)
+                    .expect("the runs of the round go on");
             }
             portal.kill();
         });
@@ -152,11 +158,11 @@ fn no_accepted_run_is_lost_and_nothing_is_done_twice_that_is_done_once() {
         let kind = KINDS[number % KINDS.len()];
         let state = run["state"].as_str().expect("a state");
         *states.entry(format!("{kind} {state}")).or_default() += 1;
-        let is_unknown = state == "outcome_unknown";
-        assert!(
-            state == "succeeded" || (is_unknown && kind == "once"),
-            "{run}"
-        );
+        let is_done = state == "succeeded";
+        let is_unknown = state == "outcome_unknown" && kind == "once";
+        // As the contract has it of what was there whenever the portal went down.
+        let is_given_up = run["failure"]["code"] == "host_restarted" && kind != "once";
+        assert!(is_done || is_unknown || is_given_up, "{run}");
         let id = run["id"].as_str().expect("an id");
         for step in 1..=3 {
             let count = effects.get(&format!("{id}.{step}")).copied().unwrap_or(0);
@@ -165,10 +171,7 @@ fn no_accepted_run_is_lost_and_nothing_is_done_twice_that_is_done_once() {
                 kind != "once" || count <= 1,
                 "step {step} was done {count} times: {run}"
             );
-            assert!(
-                kind != "idempotent" || count >= 1,
-                "step {step} was never done: {run}"
-            );
+            assert!(!is_done || count >= 1, "step {step} was never done: {run}");
         }
         assert_eq!(
             ask(portal.admin(), *number).as_deref(),
