@@ -152,13 +152,9 @@ mod tests {
     use super::*;
     use crate::model::{ActionId, Digest, PluginName, Role, RunOrigin};
 
-    #[tokio::test]
-    async fn a_run_that_waited_starts_no_more_than_its_person_may_today() {
-        let house = House::new().await;
-        house.save(|_| {}).await;
-        let run = house.start(json!({"name": "ada"})).await.unwrap();
-        let starter = Starter::new(house.actions.clone(), run.clone());
-        let wanted = || StartRun {
+    /// What a plugin of the run asks for.
+    fn other_of(run: &Run) -> StartRun {
+        StartRun {
             action: ActionId::parse("other").unwrap(),
             properties: Map::from_iter([("name".to_owned(), Value::from("bob"))]),
             entity: None,
@@ -167,13 +163,41 @@ mod tests {
                 plugin: PluginName::parse("starter").unwrap(),
                 digest: Digest::of(b""),
             },
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_takes_no_runs_of_plugins_either() {
+        let house = House::new().await;
+        house.save(|_| {}).await;
+        let other = |action: &mut Value| action["identifier"] = Value::from("other");
+        house.save(other).await;
+        let run = house.start(json!({"name": "ada"})).await.unwrap();
+        let full = loop {
+            if let Err(error) = house.start(json!({"name": "ada"})).await {
+                break error;
+            }
         };
+        assert!(matches!(full, Error::QueueFull { .. }), "{full:?}");
+        house.let_in(&run.created_by, Role::Developer).await;
+        let starter = Starter::new(house.actions.clone(), run.clone());
+        let refused = starter.start(other_of(&run)).await.unwrap_err();
+        assert_eq!(refused, NotStarted::Unavailable);
+        house.actions.shutdown().await;
+    }
+
+    #[tokio::test]
+    async fn a_run_that_waited_starts_no_more_than_its_person_may_today() {
+        let house = House::new().await;
+        house.save(|_| {}).await;
+        let run = house.start(json!({"name": "ada"})).await.unwrap();
+        let starter = Starter::new(house.actions.clone(), run.clone());
         // There is nobody of that name.
-        let refused = starter.start(wanted()).await.unwrap_err();
+        let refused = starter.start(other_of(&run)).await.unwrap_err();
         assert!(matches!(refused, NotStarted::Forbidden(_)), "{refused:?}");
 
         house.let_in(&run.created_by, Role::Developer).await;
-        let refused = starter.start(wanted()).await.unwrap_err();
+        let refused = starter.start(other_of(&run)).await.unwrap_err();
         assert!(matches!(refused, NotStarted::NotFound(_)), "{refused:?}");
         house.actions.shutdown().await;
     }

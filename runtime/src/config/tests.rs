@@ -59,6 +59,14 @@ fn an_unknown_key_is_refused_with_its_name_and_line() {
 }
 
 #[test]
+fn a_portal_that_could_carry_out_no_run_does_not_start() {
+    for flag in ["--workers", "--plugin-runs", "--queue-limit"] {
+        let refused = Config::resolve(flags(&[flag, "0"])).unwrap_err();
+        assert!(refused.to_string().contains(flag), "{refused}");
+    }
+}
+
+#[test]
 fn a_public_address_needs_tls_or_a_proxy() {
     let listen = ["--listen", "0.0.0.0:4000"];
     let refused = Config::resolve(flags(&listen)).unwrap_err().to_string();

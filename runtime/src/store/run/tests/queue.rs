@@ -253,6 +253,9 @@ fn each_persons_queued_runs_are_counted_beside_those_of_all() {
         assert_eq!(length("ada")?, QueueLength { all: 3, own: 2 });
         assert_eq!(length("grace")?, QueueLength { all: 3, own: 1 });
         assert_eq!(length("nobody")?, QueueLength { all: 3, own: 0 });
+        let removed = "DELETE FROM run WHERE id = 'r_2'";
+        assert_eq!(tx.connection.execute(removed, [])?, 1);
+        assert_eq!(length("grace")?, QueueLength { all: 2, own: 0 });
         drain(tx)?;
         assert_eq!(length("ada")?, QueueLength { all: 0, own: 0 });
         Ok(())
